@@ -1,0 +1,1 @@
+"""Inner loops that the operators share, and what a kernel is."""

@@ -1,0 +1,82 @@
+"""Element types and their promotion. A dtype here is simply a `numpy.dtype`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_tx.errors import DTypeError, explain
+
+__all__ = [
+    "COMPUTE",
+    "STORAGE",
+    "DType",
+    "as_dtype",
+    "bool_",
+    "float16",
+    "float32",
+    "float64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "is_float",
+    "is_integer",
+    "promote",
+    "scalar_dtype",
+    "uint8",
+]
+
+DType = np.dtype[Any]
+
+float32 = np.dtype(np.float32)
+float64 = np.dtype(np.float64)
+int32 = np.dtype(np.int32)
+int64 = np.dtype(np.int64)
+bool_ = np.dtype(np.bool_)
+float16 = np.dtype(np.float16)
+int8 = np.dtype(np.int8)
+int16 = np.dtype(np.int16)
+uint8 = np.dtype(np.uint8)
+
+COMPUTE = (float32, float64, int32, int64, bool_)
+STORAGE = (float16, int8, int16, uint8)  # weights on disk; convert with astype before computing
+
+
+def as_dtype(value: Any) -> DType:
+    """`value` as one of the supported dtypes. Errors: DTypeError."""
+    try:
+        dtype = np.dtype(value)
+    except TypeError as error:
+        raise DTypeError(explain("dtype", f"{value!r} is not an element type")) from error
+    if dtype not in COMPUTE and dtype not in STORAGE:
+        names = ", ".join(str(d) for d in (*COMPUTE, *STORAGE))
+        raise DTypeError(explain("dtype", f"{dtype} is not supported", remedy=f"use one of {names}"))
+    return dtype
+
+
+def is_float(dtype: DType) -> bool:
+    return dtype.kind == "f"
+
+
+def is_integer(dtype: DType) -> bool:
+    return dtype.kind in "iu"
+
+
+def promote(left: DType, right: DType) -> DType:
+    """The dtype of an operation on two tensors, as in NumPy 2 (int64 with float32 is float64)."""
+    return left if left == right else np.promote_types(left, right)
+
+
+def scalar_dtype(value: bool | int | float, other: DType) -> DType:
+    """The dtype that a Python scalar takes beside a tensor of dtype `other`: it is weak.
+
+    The scalar only changes the kind: a float beside an integer tensor gives float64, as in
+    NumPy 2, and an int beside a bool tensor gives int64.
+    """
+    if isinstance(value, bool):
+        return other
+    if isinstance(value, int):
+        return int64 if other == bool_ else other
+    return other if is_float(other) else float64

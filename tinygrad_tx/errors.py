@@ -1,0 +1,85 @@
+"""The errors of the project: one family, one form of message.
+
+Every message reads: operation: what is wrong: the values; where the tensors were made; what to do.
+Each class is also a subclass of the built-in that people already catch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+__all__ = [
+    "CaptureError",
+    "CheckpointError",
+    "CompileError",
+    "DTypeError",
+    "DataError",
+    "GraphError",
+    "IndexRangeError",
+    "NonFiniteError",
+    "Rejected",
+    "ShapeError",
+    "TinygradTxError",
+    "explain",
+]
+
+
+class TinygradTxError(Exception):
+    """Base of every error that tinygrad_tx raises on purpose."""
+
+
+class ShapeError(TinygradTxError, ValueError):
+    """Sizes or axes that do not fit the operation."""
+
+
+class DTypeError(TinygradTxError, TypeError):
+    """An element type, or a Python type, that the operation does not take."""
+
+
+class IndexRangeError(TinygradTxError, IndexError):
+    """An integer index outside the axis that it points into."""
+
+
+class GraphError(TinygradTxError, RuntimeError):
+    """A graph that cannot be built, differentiated or rewritten as asked."""
+
+
+class CaptureError(TinygradTxError, RuntimeError):
+    """Something that cannot be done while `tx.jit` captures a function."""
+
+
+class CompileError(TinygradTxError, RuntimeError):
+    """A graph that cannot be turned into a Program."""
+
+
+class NonFiniteError(TinygradTxError, ArithmeticError):
+    """A NaN or an infinity where a finite number is required."""
+
+
+class CheckpointError(TinygradTxError, ValueError):
+    """A checkpoint or run folder that cannot be written, read or matched."""
+
+
+class DataError(TinygradTxError, ValueError):
+    """Text or tokens that cannot be used."""
+
+
+class Rejected(Exception):
+    """What an operator's `infer` raises; the Builder turns it into `kind` with names and places."""
+
+    def __init__(self, kind: type[TinygradTxError], what: str, remedy: str = "") -> None:
+        super().__init__(what)
+        self.kind = kind
+        self.what = what
+        self.remedy = remedy
+
+
+def explain(
+    operation: str, what: str, *, made: Iterable[tuple[str, str]] = (), remedy: str = ""
+) -> str:
+    """One message in the project's form.
+
+    `made` pairs a word for each operand with the place (`file:line`) where it was made.
+    """
+    places = ", ".join(f"{word} made at {place}" for word, place in made if place)
+    return "; ".join(part for part in (f"{operation}: {what}", places, remedy) if part) + "."
