@@ -103,6 +103,8 @@ class Operator:
 
     partials: Callable[[Builder, Node], Sequence[Node | None]] | None = None
     linear_in: tuple[int, ...] = ()
+    jointly_linear: bool = False
+    """Linear in those inputs taken together (concat), not one at a time (matmul)."""
     gradient: Callable[..., Sequence[Node | None]] | None = None
     tangent: Callable[..., Any] | None = None
 

@@ -1,0 +1,103 @@
+"""Reverse mode: from the cotangents of outputs to those of inputs, in one walk backwards.
+
+For y = f(x) with cotangent dL/dy the rule of f gives dL/dx = (dy/dx)^T dL/dy as new Nodes of the
+same graph, so that a gradient can be drawn, compiled and differentiated again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tinygrad_tx.autodiff.expansion import depends_on, no_rule, open_where
+from tinygrad_tx.dtypes import is_float
+from tinygrad_tx.errors import ShapeError, explain
+from tinygrad_tx.graph.builder import Builder
+from tinygrad_tx.graph.node import Node
+from tinygrad_tx.graph.walk import collect
+
+__all__ = ["reverse"]
+
+
+def reverse(
+    outputs: Sequence[Node], cotangents: Sequence[Node | None], wrt: Sequence[Node]
+) -> tuple[Node | None, ...]:
+    """The cotangent of each of `wrt`, or None where `outputs` do not depend on it.
+
+    Errors: ShapeError for a cotangent unlike its output; GraphError for an operator without rule.
+    """
+    for output, cotangent in zip(outputs, cotangents, strict=True):
+        if cotangent is not None and cotangent.aval != output.aval:
+            raise ShapeError(
+                explain(
+                    "gradient",
+                    f"the cotangent is {cotangent.aval} and the output {output.aval}",
+                    made=[("the output", output.where)],
+                )
+            )
+    outputs = open_where(outputs, wrt, _lacks_rule)
+    nodes = collect(outputs, stop=set(wrt).__contains__)
+    active = depends_on(nodes, wrt)
+    waiting: dict[tuple[Node, int], list[Node]] = {}
+    for output, cotangent in zip(outputs, cotangents, strict=True):
+        if cotangent is not None:
+            waiting.setdefault((output, 0), []).append(cotangent)
+    targets = set(wrt)
+    result: dict[Node, Node] = {}
+    for node in reversed(nodes):
+        if node not in active:
+            continue
+        b = Builder(node.scope, node.where)
+        given = [_total(b, waiting.pop((node, i), [])) for i in range(len(node.outputs))]
+        if all(g is None for g in given):
+            continue
+        if node in targets:
+            assert given[0] is not None
+            result[node] = given[0]
+        elif node.op.name == "part":
+            assert given[0] is not None
+            waiting.setdefault((node.inputs[0], node.attrs["index"]), []).append(given[0])
+        else:
+            _pass_on(b, node, given, active, waiting)
+    return tuple(result.get(w) for w in wrt)
+
+
+def _pass_on(
+    b: Builder,
+    node: Node,
+    given: list[Node | None],
+    active: set[Node],
+    waiting: dict[tuple[Node, int], list[Node]],
+) -> None:
+    """Adds the cotangents of the inputs of `node`."""
+    if not any(i in active and is_float(i.dtype) for i in node.inputs):
+        return
+    if node.op.partials is not None:
+        cotangent = given[0]
+        assert cotangent is not None
+        passed: Sequence[Node | None] = [
+            None if p is None else b.multiply(cotangent, p)
+            for p in node.op.partials(b, node)
+        ]
+    elif node.op.gradient is not None:
+        passed = node.op.gradient(b, node, *given)
+    elif not is_float(node.dtype):
+        return
+    else:
+        raise no_rule(node, "reverse")
+    for source, cotangent in zip(node.inputs, passed, strict=True):
+        if cotangent is not None and source in active and is_float(source.dtype):
+            waiting.setdefault((source, 0), []).append(cotangent)
+
+
+def _lacks_rule(node: Node) -> bool:
+    return node.op.partials is None and node.op.gradient is None
+
+
+def _total(b: Builder, terms: list[Node]) -> Node | None:
+    """The sum, in the order of arrival."""
+    if not terms:
+        return None
+    total = terms[0]
+    for term in terms[1:]:
+        total = b.add(total, term)
+    return total
