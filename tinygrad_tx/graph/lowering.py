@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from tinygrad_tx.dtypes import DType, float32
 from tinygrad_tx.shapes import Shape, size_of
 
-__all__ = ["Kernel", "Lowering", "View"]
+__all__ = ["Kernel", "Lowering", "Operand", "View"]
 
 
 @dataclass(frozen=True, slots=True)

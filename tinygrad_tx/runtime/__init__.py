@@ -1,0 +1,1 @@
+"""Running Programs: buffers, compiled kernels, the tape, threads."""
