@@ -1,0 +1,1 @@
+"""From a graph to a Program, by the passes listed in compiler/pipeline.py."""
