@@ -1,0 +1,164 @@
+"""Source of the kernel of a fused node: ordinary Python, which runs un-jitted as well.
+
+One text serves every size. It depends on the operations, the element types and, for each operand,
+on how it moves along the inner loop: "unit" steps, a "scalar" that stays, any other "strided" step,
+or a "constant" that comes with the operands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from tinygrad_tx.compiler.fuse import Body
+from tinygrad_tx.dtypes import DType, bool_, float32, float64, int32, int64
+from tinygrad_tx.graph.lowering import Kernel
+
+__all__ = ["Motion", "Port", "fused_kernel"]
+
+Motion = Literal["unit", "scalar", "strided", "constant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An operand of a fused kernel: its element type and how it moves along the inner loop."""
+
+    dtype: DType
+    motion: Motion
+
+
+_ARRAYS = {
+    float32: "floats",
+    float64: "doubles",
+    int32: "int32s",
+    int64: "int64s",
+    bool_: "uint8s",
+}
+_CASTS = {float32: "np.float32", float64: "np.float64", int32: "np.int32", int64: "np.int64"}
+
+_HEADER = '''"""{title}"""
+
+import numpy as np
+from numpy import sqrt
+
+from tinygrad_tx.ops.kernels.kernel import as_float, doubles, floats, int32s, int64s, share, uint8s
+from tinygrad_tx.ops.kernels.vecmath import *
+
+
+def entry(ith, nth, operands, arena):
+'''
+
+
+@lru_cache(maxsize=4096)
+def fused_kernel(body: Body, ports: tuple[Port, ...], is_flat: bool) -> Kernel:
+    """The kernel of `body`. `ports`: the inputs, then the results.
+
+    Operands, flat: (length, then for each port the address and, if strided, its step in bytes; a
+    constant is its value). Not flat: (length, rows, size of the middle axis, size of the last outer
+    axis), then for each port address, three outer strides in bytes and the inner one if strided.
+    """
+    text = _text(body, ports, is_flat)
+    title = " ".join(line.op.name for line in body.lines)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    shown = title if len(title) < 60 else title[:57] + "..."
+    return Kernel(f"fused_{digest}", source=_HEADER.format(title=shown) + text)
+
+
+def _text(body: Body, ports: Sequence[Port], is_flat: bool) -> str:
+    lines = ["n = operands[0]"]
+    if is_flat:
+        lines += ["low, high = share(n, ith, nth)", "m = high - low"]
+        lines += _opened(ports, is_flat)
+        lines += _loop(body, ports)
+        return "\n".join("    " + line for line in lines) + "\n"
+    lines += ["m = n", "low, high = share(operands[1], ith, nth)"]
+    lines += [f"c{i} = {c}" for i, c in _constants(ports, is_flat)]
+    lines.append("for row in range(low, high):")
+    inner = [
+        "i2 = row % operands[3]",
+        "i1 = row // operands[3] % operands[2]",
+        "i0 = row // operands[3] // operands[2]",
+        *_opened(ports, is_flat, constants=False),
+        *_loop(body, ports),
+    ]
+    return "\n".join(["    " + x for x in lines] + ["        " + x for x in inner]) + "\n"
+
+
+def _slots(ports: Sequence[Port], is_flat: bool) -> list[int]:
+    """Where each port begins among the operands."""
+    slots, at = [], 1 if is_flat else 4
+    for port in ports:
+        slots.append(at)
+        if port.motion == "constant":
+            at += 1
+        else:
+            at += (1 if is_flat else 4) + (port.motion == "strided")
+    return slots
+
+
+def _constants(ports: Sequence[Port], is_flat: bool) -> list[tuple[int, str]]:
+    found = []
+    for i, (port, at) in enumerate(zip(ports, _slots(ports, is_flat), strict=True)):
+        if port.motion == "constant":
+            if port.dtype == bool_:
+                text = f"operands[{at}] != 0"
+            elif port.dtype.kind == "f":
+                text = f"{_CASTS[port.dtype]}(as_float(operands[{at}]))"
+            else:
+                text = f"{_CASTS[port.dtype]}(operands[{at}])"
+            found.append((i, text))
+    return found
+
+
+def _opened(ports: Sequence[Port], is_flat: bool, constants: bool = True) -> list[str]:
+    """Lines that open each operand as an array over the inner loop, or read its one value."""
+    lines = [f"c{i} = {c}" for i, c in _constants(ports, is_flat)] if constants else []
+    for i, (port, at) in enumerate(zip(ports, _slots(ports, is_flat), strict=True)):
+        if port.motion == "constant":
+            continue
+        size, opener = port.dtype.itemsize, _ARRAYS[port.dtype]
+        address = f"operands[{at}]"
+        if is_flat and port.motion == "unit":
+            address += f" + {size} * low"
+        elif is_flat and port.motion == "strided":
+            address += f" + low * operands[{at + 1}]"
+        elif not is_flat:
+            steps = (f"i{k} * operands[{at + 1 + k}]" for k in range(3))
+            address += " + " + " + ".join(steps)
+        if port.motion == "unit":
+            lines.append(f"p{i} = {opener}({address}, m)")
+        elif port.motion == "scalar":
+            read = f"{opener}({address}, 1)[0]"
+            lines.append(f"c{i} = {read} != 0" if port.dtype == bool_ else f"c{i} = {read}")
+        else:
+            lines.append(f"a{i} = {address}")
+            lines.append(f"s{i} = operands[{at + (1 if is_flat else 4)}]")
+    return lines
+
+
+def _loop(body: Body, ports: Sequence[Port]) -> list[str]:
+    count = len(ports) - len(body.results)
+    lines = ["for j in range(m):"]
+    names = []
+    for i, port in enumerate(ports[:count]):
+        if port.motion in ("constant", "scalar"):
+            names.append(f"c{i}")
+            continue
+        read = f"p{i}[j]" if port.motion == "unit" else _strided(i, port)
+        lines.append(f"    x{i} = {read} != 0" if port.dtype == bool_ else f"    x{i} = {read}")
+        names.append(f"x{i}")
+    for k, line in enumerate(body.lines):
+        text = line.op.emit(line.dtype, *(names[a] for a in line.args), **dict(line.attrs))  # type: ignore[misc]  # elementwise: emit is there
+        lines.append(f"    t{k} = {text}")
+        names.append(f"t{k}")
+    for i, (port, result) in enumerate(zip(ports[count:], body.results, strict=True), count):
+        target = f"p{i}[j]" if port.motion == "unit" else _strided(i, port)
+        lines.append(f"    {target} = t{result}")
+    return lines
+
+
+def _strided(i: int, port: Port) -> str:
+    return f"{_ARRAYS[port.dtype]}(a{i} + j * s{i}, 1)[0]"
