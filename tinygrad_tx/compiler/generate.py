@@ -24,10 +24,15 @@ Motion = Literal["unit", "scalar", "strided", "constant"]
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """An operand of a fused kernel: its element type and how it moves along the inner loop."""
+    """An operand of a fused kernel: its element type and how it moves along the inner loop.
+
+    A result that overwrites input `alias` uses that input's array, so that LLVM sees one pointer
+    and vectorises the loop.
+    """
 
     dtype: DType
     motion: Motion
+    alias: int = -1
 
 
 _ARRAYS = {
@@ -117,7 +122,7 @@ def _opened(ports: Sequence[Port], is_flat: bool, constants: bool = True) -> lis
     """Lines that open each operand as an array over the inner loop, or read its one value."""
     lines = [f"c{i} = {c}" for i, c in _constants(ports, is_flat)] if constants else []
     for i, (port, at) in enumerate(zip(ports, _slots(ports, is_flat), strict=True)):
-        if port.motion == "constant":
+        if port.motion == "constant" or port.alias >= 0:
             continue
         size, opener = port.dtype.itemsize, _ARRAYS[port.dtype]
         address = f"operands[{at}]"
@@ -155,7 +160,8 @@ def _loop(body: Body, ports: Sequence[Port]) -> list[str]:
         lines.append(f"    t{k} = {text}")
         names.append(f"t{k}")
     for i, (port, result) in enumerate(zip(ports[count:], body.results, strict=True), count):
-        target = f"p{i}[j]" if port.motion == "unit" else _strided(i, port)
+        home = port.alias if port.alias >= 0 else i
+        target = f"p{home}[j]" if port.motion == "unit" else _strided(home, port)
         lines.append(f"    {target} = t{result}")
     return lines
 
