@@ -1,0 +1,59 @@
+"""compile: the passes, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tinygrad_tx.autodiff.expansion import open_where
+from tinygrad_tx.compiler.fuse import fuse
+from tinygrad_tx.compiler.memory import plan_memory
+from tinygrad_tx.compiler.plan import Planner
+from tinygrad_tx.compiler.program import Program
+from tinygrad_tx.compiler.schedule import schedule
+from tinygrad_tx.compiler.simplify import simplify
+from tinygrad_tx.graph.node import Node
+
+__all__ = ["compile_graph", "passes"]
+
+Pass = Callable[[Sequence[Node]], tuple[Node, ...]]
+
+
+def passes(generate: bool) -> tuple[Pass, ...]:
+    """From the graph as written to the graph that is planned."""
+
+    def expand(outputs: Sequence[Node]) -> tuple[Node, ...]:
+        return open_where(outputs, (), lambda n: not _is_served(n, generate))
+
+    return (expand, simplify, fuse) if generate else (expand, simplify)
+
+
+def compile_graph(
+    outputs: Sequence[Node],
+    updates: Sequence[tuple[Node, Node]],
+    leaves: Sequence[Node],
+    generate: bool,
+) -> Program:
+    """The Program for `outputs`. `updates` pair a leaf with the value that replaces it.
+
+    generate: elementwise groups become generated kernels; else they are NumPy calls and nothing
+    is ever compiled for them.
+    """
+    graph = (*outputs, *(value for _, value in updates))
+    for run in passes(generate):
+        graph = run(graph)
+    slots = {leaf: i for i, leaf in enumerate(leaves)}
+    values = graph[len(outputs) :]
+    pairs = [(v, slots[leaf]) for v, (leaf, _) in zip(values, updates, strict=True)]
+    plan = schedule(graph[: len(outputs)], pairs, slots)
+    planner = Planner(plan, slots, generate)
+    return plan_memory(planner.program([leaf.aval for leaf in leaves]))
+
+
+def _is_served(node: Node, generate: bool) -> bool:
+    """Whether something runs this node as it is."""
+    op = node.op
+    if op.lower is not None and (op.fits is None or op.fits(node)):
+        return True
+    if op.is_elementwise and generate:
+        return True
+    return op.ufunc is not None or op.reference is not None or op.view is not None
