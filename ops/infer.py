@@ -8,7 +8,7 @@ from tinygrad_tx.dtypes import bool_, is_float
 from tinygrad_tx.errors import DTypeError, Rejected, ShapeError
 from tinygrad_tx.graph.node import Aval
 
-__all__ = ["alike", "comparison", "floating", "logical", "numeric"]
+__all__ = ["alike", "comparison", "floating", "floating_test", "logical", "numeric"]
 
 Infer = Callable[..., Aval]
 
@@ -57,3 +57,8 @@ def logical(*avals: Aval) -> Aval:
 def comparison(*avals: Aval) -> Aval:
     """As `alike`; the result is bool."""
     return Aval(alike(*avals).shape, bool_)
+
+
+def floating_test(*avals: Aval) -> Aval:
+    """A floating-point operand; the result is bool."""
+    return Aval(floating(*avals).shape, bool_)

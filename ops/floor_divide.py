@@ -1,0 +1,41 @@
+"""floor_divide: the quotient rounded down.
+
+Maths: z = floor(x / y); dz/dx = dz/dy = 0. Shapes: equal (the Builder broadcasts). Cost: elementwise, one pass over memory.
+Errors: ShapeError and DTypeError where the operands differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tinygrad_tx.graph.builder import Builder
+from tinygrad_tx.graph.node import Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.registry import register
+from tinygrad_tx.ops.infer import numeric
+
+
+def partials(b: Builder, node: Node) -> tuple[Node | None, Node | None]:
+    x, y = node.inputs
+    del b, x, y
+    return None, None
+
+
+def samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape in ((), (3,), (2, 3), (0, 4)):
+        yield Sample((rng.uniform(2.1, 2.9, size=shape), rng.choice([-1.0, 1.0], size=shape)))
+
+
+register(
+    Operator(
+        "floor_divide",
+        infer=numeric,
+        partials=partials,
+        ufunc=np.floor_divide,
+        emit=lambda dtype, x, y: f"np.floor_divide({x}, {y})",
+        inplace=(0, 1),
+        row=TestRow(samples),
+        formula="⌊x / y⌋",
+    )
+)

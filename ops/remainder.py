@@ -1,0 +1,40 @@
+"""remainder: what is left of x / y, with the sign of y.
+
+Maths: z = x - y floor(x/y); dz/dx = 1, dz/dy = -floor(x/y). Shapes: equal (the Builder broadcasts). Cost: elementwise, one pass over memory.
+Errors: ShapeError and DTypeError where the operands differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tinygrad_tx.graph.builder import Builder
+from tinygrad_tx.graph.node import Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.registry import register
+from tinygrad_tx.ops.infer import numeric
+
+
+def partials(b: Builder, node: Node) -> tuple[Node | None, Node | None]:
+    x, y = node.inputs
+    return b.full(x.shape, 1, x.dtype), b.negative(b.floor(b.divide(x, y)))
+
+
+def samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape in ((), (3,), (2, 3), (0, 4)):
+        yield Sample((rng.uniform(2.1, 2.9, size=shape), rng.choice([-1.0, 1.0], size=shape)))
+
+
+register(
+    Operator(
+        "remainder",
+        infer=numeric,
+        partials=partials,
+        ufunc=np.remainder,
+        emit=lambda dtype, x, y: f"np.remainder({x}, {y})",
+        inplace=(0, 1),
+        row=TestRow(samples),
+        formula="x mod y",
+    )
+)
