@@ -1,0 +1,48 @@
+"""alias: the same value as a node of its own, so that a function can be differentiated at it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tinygrad_tx.graph.builder import Builder
+from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.registry import register
+from tinygrad_tx.shapes import Shape
+
+def infer(x: Aval, tag: int) -> Aval:
+    del tag
+    return x
+
+
+def gradient(b: Builder, node: Node, cotangent: Node) -> tuple[Node]:
+    del b, node
+    return (cotangent,)
+
+
+
+def view(node: Node, strides: Shape, index: int) -> tuple[int, Shape]:
+    del node, index
+    return 0, strides
+
+
+def samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape in ((), (2, 3), (0, 4)):
+        yield Sample((rng.normal(size=shape),), {"tag": 0})
+
+
+register(
+    Operator(
+        "alias",
+        infer=infer,
+        linear_in=(0,),
+        gradient=gradient,
+        reference=lambda x, tag: x,
+        view=view,
+        unview=lambda node, strides: strides,
+        row=TestRow(samples),
+        formula="x",
+    )
+)
