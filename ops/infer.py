@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from tinygrad_tx.dtypes import bool_, is_float
-from tinygrad_tx.errors import DTypeError, Rejected, ShapeError
+import numpy as np
+
+from tinygrad_tx.dtypes import bool_, is_float, is_integer
+from tinygrad_tx.errors import DTypeError, IndexRangeError, Rejected, ShapeError, explain
 from tinygrad_tx.graph.node import Aval
 
-__all__ = ["alike", "comparison", "floating", "floating_test", "logical", "numeric"]
+__all__ = [
+    "check_indices",
+    "check_range",
+"alike", "comparison", "floating", "floating_test", "keep", "logical", "numeric", "reduced"]
 
 Infer = Callable[..., Aval]
 
@@ -62,3 +68,30 @@ def comparison(*avals: Aval) -> Aval:
 def floating_test(*avals: Aval) -> Aval:
     """A floating-point operand; the result is bool."""
     return Aval(floating(*avals).shape, bool_)
+
+
+def reduced(x: Aval, axes: tuple[int, ...], keepdims: bool) -> tuple[int, ...]:
+    """The shape of `x` without `axes`, or with size 1 there."""
+    if keepdims:
+        return tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+    return tuple(n for i, n in enumerate(x.shape) if i not in axes)
+
+
+def keep(x: Aval, axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of a reduction with size 1 at `axes`: what broadcasts against `x`."""
+    return reduced(x, axes, keepdims=True)
+
+
+def check_indices(indices: Aval) -> None:
+    """Integers, or an error."""
+    if not is_integer(indices.dtype):
+        raise Rejected(DTypeError, f"indices are {indices.dtype}, not integers", "use astype(int64)")
+
+
+def check_range(operation: str, indices: np.ndarray[Any, Any], size: int) -> None:
+    """IndexRangeError where an index is outside -size ... size - 1."""
+    bad = indices[(indices < -size) | (indices >= size)]
+    if bad.size:
+        what = f"index {bad.flat[0]} is out of range for an axis of size {size}"
+        remedy = f"use indices from {-size} to {size - 1}" if size else "the axis is empty"
+        raise IndexRangeError(explain(operation, what, remedy=remedy))

@@ -1,0 +1,72 @@
+"""prod: the product over axes.
+
+Maths: z = prod x; dz/dx_i = the product of the others. `axes` are sorted and not negative; none of them leaves x as it is.
+Cost: one pass over x. Errors: see the message of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tinygrad_tx.dtypes import int64, is_float
+from tinygrad_tx.graph.builder import Builder
+from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.registry import register
+from tinygrad_tx.ops.infer import keep, reduced
+
+def infer(x: Aval, axes: tuple[int, ...], keepdims: bool) -> Aval:
+    return Aval(reduced(x, axes, keepdims), x.dtype if is_float(x.dtype) else int64)
+
+
+def _others(b: Builder, node: Node) -> Node:
+    """For each element the product of the others, right for zeros too.
+
+    With k zeros in a group: k = 0 gives z/x, k = 1 gives the product of the rest at the zero, and
+    k > 1 gives 0. The product with zeros replaced by 1 is itself differentiable at nonzero x.
+    """
+    x, axes = node.inputs[0], node.attrs["axes"]
+    zero = b.equal(x, 0.0)
+    count = b.sum(b.astype(zero, dtype=x.dtype), axes=axes, keepdims=True)
+    safe = b.where(zero, b.full(x.shape, 1, x.dtype), x)
+    rest = b.prod(safe, axes=axes, keepdims=True)
+    without = b.multiply(b.divide(rest, safe), b.astype(b.equal(count, 0.0), dtype=x.dtype))
+    alone = b.logical_and(zero, b.equal(count, 1.0))
+    result: Node = b.where(alone, rest, without)
+    return result
+
+
+def gradient(b: Builder, node: Node, cotangent: Node) -> tuple[Node]:
+    x = node.inputs[0]
+    shaped = b.reshape(cotangent, shape=keep(x.aval, node.attrs["axes"]))
+    return (b.multiply(_others(b, node), shaped),)
+
+
+def tangent(b: Builder, node: Node, x: Node) -> Node:
+    result: Node = b.sum(b.multiply(_others(b, node), x), **node.attrs)
+    return result
+
+
+def samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape, axes in (((3,), (0,)), ((2, 3), (1,)), ((2, 3, 4), (0, 2)), ((), ()), ((0, 4), (0,))):
+        for keepdims in (False, True):
+            yield Sample((rng.uniform(0.5, 1.5, size=shape),), {"axes": axes, "keepdims": keepdims})
+
+
+def reference(x: np.ndarray[Any, Any], axes: tuple[int, ...], keepdims: bool) -> Any:
+    return np.prod(x, axis=axes, keepdims=keepdims, dtype=None if x.dtype.kind == "f" else np.int64)
+
+
+register(
+    Operator(
+        "prod",
+        infer=infer,
+        gradient=gradient,
+        tangent=tangent,
+        reference=reference,
+        row=TestRow(samples),
+        formula="Π x",
+    )
+)
