@@ -14,6 +14,9 @@ from tinygrad_tx.graph.node import Aval
 __all__ = [
     "check_indices",
     "check_range",
+    "class_rows",
+    "float_rows",
+    "norm_weights",
 "alike", "comparison", "floating", "floating_test", "keep", "logical", "numeric", "reduced"]
 
 Infer = Callable[..., Aval]
@@ -95,3 +98,27 @@ def check_range(operation: str, indices: np.ndarray[Any, Any], size: int) -> Non
         what = f"index {bad.flat[0]} is out of range for an axis of size {size}"
         remedy = f"use indices from {-size} to {size - 1}" if size else "the axis is empty"
         raise IndexRangeError(explain(operation, what, remedy=remedy))
+
+
+def float_rows(*avals: Aval) -> Aval:
+    """As `floating`, with a last axis that is not empty."""
+    x = floating(*avals)
+    if not x.shape or x.shape[-1] == 0:
+        raise Rejected(ShapeError, f"works along the last axis, which {x.shape} lacks or has empty")
+    return x
+
+
+def norm_weights(x: Aval, *weights: Aval) -> None:
+    """A weight for each place of the last axis of `x`, in its dtype."""
+    for weight in weights:
+        if weight.shape != x.shape[-1:] or weight.dtype != x.dtype:
+            what = f"x is {x}, so weights must be {x.dtype}[{x.shape[-1]}], got {weight}"
+            raise Rejected(ShapeError, what)
+
+
+def class_rows(logits: Aval, targets: Aval) -> None:
+    """Logits (rows, vocab) and one integer target a row."""
+    check_indices(targets)
+    if len(float_rows(logits).shape) != 2 or targets.shape != logits.shape[:1]:
+        what = f"needs logits (rows, vocab) and targets (rows,), got {logits} and {targets}"
+        raise Rejected(ShapeError, what)

@@ -1,0 +1,58 @@
+"""layer_norm: each row of the last axis to mean 0 and variance 1, then scaled and shifted.
+
+Maths: y = (x - mean) / sqrt(var + epsilon) * weight + bias. Shapes: (..., width), weight and bias
+(width,). Source: Ba et al. 2016, equation 4. Cost: 8 FLOPs an element, one read and one write.
+Errors: ShapeError, DTypeError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tinygrad_tx.graph.builder import Builder
+from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.registry import register
+from tinygrad_tx.ops.infer import float_rows, norm_weights
+
+def infer(x: Aval, weight: Aval, bias: Aval, epsilon: float) -> Aval:
+    del epsilon
+    norm_weights(float_rows(x), weight, bias)
+    return x
+
+
+def expand(b: Builder, node: Node) -> Node:
+    x, weight, bias = node.inputs
+    last, width = len(x.shape) - 1, x.shape[-1]
+    mean = b.multiply(b.sum(x, axes=(last,), keepdims=True), 1 / width)
+    centred = b.subtract(x, mean)
+    variance = b.multiply(b.sum(b.square(centred), axes=(last,), keepdims=True), 1 / width)
+    normal = b.multiply(centred, b.rsqrt(b.add(variance, node.attrs["epsilon"])))
+    result: Node = b.add(b.multiply(normal, weight), bias)
+    return result
+
+
+def gradient(b: Builder, node: Node, cotangent: Node) -> tuple[Node, Node, Node]:
+    x, weight, _ = node.inputs
+    dx, dweight, dbias = b.layer_norm_gradient(x, weight, cotangent, **node.attrs)
+    return dx, dweight, dbias
+
+
+def samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape in ((3,), (2, 5), (2, 3, 4), (0, 4)):
+        width = shape[-1]
+        arrays = (rng.normal(size=shape), rng.normal(size=width), rng.normal(size=width))
+        yield Sample(arrays, {"epsilon": 1e-5})
+
+
+register(
+    Operator(
+        "layer_norm",
+        infer=infer,
+        gradient=gradient,
+        expand=expand,
+        row=TestRow(samples, tolerance=5e-6),
+        formula="(x - μ) / √(σ² + ε) · w + b",
+    )
+)
