@@ -1,0 +1,51 @@
+"""Settings of the process: threads, the kernel cache, what to say while compiling."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+__all__ = ["Config", "config"]
+
+
+class Config:
+    """`tx.config`. Environment: TINYGRAD_TX_THREADS, TINYGRAD_TX_CACHE."""
+
+    def __init__(self) -> None:
+        self._threads = self._checked(
+            os.environ.get("TINYGRAD_TX_THREADS", len(os.sched_getaffinity(0)))
+        )
+        self.on_compile: Callable[[str], None] | None = None
+        """Called with the name of each kernel that has to be compiled, before it is."""
+
+    @property
+    def threads(self) -> int:
+        """Threads that a Program may use. Results do not depend on it."""
+        return self._threads
+
+    @threads.setter
+    def threads(self, count: int) -> None:
+        self._threads = self._checked(count)
+
+    @property
+    def cache(self) -> Path:
+        """Folder of compiled kernels."""
+        given = os.environ.get("TINYGRAD_TX_CACHE")
+        if given:
+            return Path(given)
+        home = os.environ.get("XDG_CACHE_HOME")
+        return (Path(home) if home else Path.home() / ".cache") / "tinygrad_tx"
+
+    @staticmethod
+    def _checked(count: int | str) -> int:
+        try:
+            threads = int(count)
+        except (TypeError, ValueError):
+            threads = 0
+        if threads < 1:
+            raise ValueError(f"threads: {count!r} is not a whole number of at least 1.")
+        return threads
+
+
+config = Config()

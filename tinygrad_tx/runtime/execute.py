@@ -1,0 +1,131 @@
+"""Executable: a Program bound to memory, ready to run again and again."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_tx.compiler.program import ArrayStep, KernelStep, Program
+from tinygrad_tx.errors import IndexRangeError, NonFiniteError, TinygradTxError, explain
+from tinygrad_tx.graph.lowering import View
+from tinygrad_tx.ops.kernels.kernel import BAD_INDEX
+from tinygrad_tx.runtime.buffer import Array, aligned
+from tinygrad_tx.runtime.kernels import address_of
+from tinygrad_tx.runtime.tape import walk
+
+__all__ = ["Executable"]
+
+
+class Executable:
+    """Runs a Program: kernel steps as slices of a tape, NumPy steps between them."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._arena = aligned((program.arena_bytes,), np.dtype(np.uint8))
+        self._status = self._arena[:64].view(np.int64)
+        self._bases: list[Array | None] = [None] * len(program.memory)
+        self._addresses: list[int] = [0] * len(program.memory)
+        for i, home in enumerate(program.memory):
+            if home.kind == "arena":
+                self._bind(i, self._arena[home.offset : home.offset + home.nbytes])
+            elif home.kind == "constant":
+                assert home.data is not None
+                self._bind(i, home.data)
+        self._segments = _segments(program)
+        self._write_tape()
+
+    def run(self, leaves: Sequence[Array]) -> list[Array]:
+        """The outputs, in fresh memory. Errors: what a kernel reported; then no state changed."""
+        results: list[Array] = []
+        program = self.program
+        for i, home in enumerate(program.memory):
+            if home.kind == "leaf":
+                self._rebind(i, leaves[home.slot])
+            elif home.kind == "output":
+                view = program.outputs[home.slot]
+                results.append(aligned(view.shape, view.dtype))
+                self._rebind(i, results[-1])
+        self._status[:] = 0
+        for low, high, steps in self._segments:
+            if steps is None:
+                walk(self._rows[low:high], self._operands, self._status)
+                continue
+            for number, step in steps:
+                if number >= program.commit and self._status[0]:
+                    break
+                reads = [self._array(v) for v in step.reads]
+                with np.errstate(all="ignore"):
+                    step.function(reads, [self._array(v) for v in step.writes])
+        if self._status[0]:
+            raise self._reported()
+        return results
+
+    def _bind(self, buffer: int, array: Array) -> None:
+        self._bases[buffer] = array
+        self._addresses[buffer] = array.ctypes.data
+
+    def _rebind(self, buffer: int, array: Array) -> None:
+        """Another array for a buffer: its addresses on the tape move along."""
+        before = self._addresses[buffer]
+        self._bind(buffer, array)
+        moved = self._addresses[buffer] - before
+        if moved:
+            for at in self._places.get(buffer, ()):
+                self._operands[at] += moved
+
+    def _array(self, view: View) -> Array:
+        base = self._bases[view.buffer]
+        assert base is not None
+        size = view.dtype.itemsize
+        flat = base.reshape(-1).view(np.uint8)
+        strides = tuple(s * size for s in view.strides)
+        return np.ndarray(view.shape, view.dtype, flat, view.offset * size, strides)
+
+    def _write_tape(self) -> None:
+        rows: list[tuple[int, int, int, int]] = []
+        operands: list[int] = []
+        self._places: dict[int, list[int]] = {}
+        for number, step in enumerate(self.program.steps):
+            if not isinstance(step, KernelStep):
+                continue
+            is_commit = int(number >= self.program.commit)
+            rows.append((address_of(step.kernel), step.shares, len(operands), is_commit))
+            for operand in step.operands:
+                if isinstance(operand, View):
+                    self._places.setdefault(operand.buffer, []).append(len(operands))
+                    start = self._addresses[operand.buffer]
+                    operands.append(start + operand.offset * operand.dtype.itemsize)
+                elif isinstance(operand, float):
+                    operands.append(struct.unpack("q", struct.pack("d", operand))[0])
+                else:
+                    operands.append(int(operand))
+        self._rows = np.array(rows, np.int64).reshape(-1, 4)
+        self._operands = np.array(operands or [0], np.int64)
+
+    def _reported(self) -> TinygradTxError:
+        code, tag, value = (int(w) for w in self._status[:3])
+        place = self.program.places[tag] if tag < len(self.program.places) else "a kernel"
+        if code == BAD_INDEX:
+            return IndexRangeError(explain(place, f"index {value} is out of range"))
+        return NonFiniteError(explain(place, "is not finite"))
+
+
+def _segments(program: Program) -> list[tuple[int, int, list[tuple[int, ArrayStep]] | None]]:
+    """Runs of kernel rows (as a range of the tape), and runs of NumPy steps with their numbers."""
+    segments: list[Any] = []
+    row = 0
+    for number, step in enumerate(program.steps):
+        if isinstance(step, KernelStep):
+            if segments and segments[-1][2] is None:
+                segments[-1][1] = row + 1
+            else:
+                segments.append([row, row + 1, None])
+            row += 1
+        elif segments and segments[-1][2] is not None:
+            segments[-1][2].append((number, step))
+        else:
+            segments.append([0, 0, [(number, step)]])
+    return [tuple(s) for s in segments]

@@ -1,0 +1,90 @@
+"""The tape: rows of (kernel address, shares, first operand, kind) that one compiled loop walks.
+
+`prange` over the shares of a row is the whole threading layer: a row ends before the next begins.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+from typing import Any
+
+import numba
+import numpy as np
+
+from tinygrad_tx.config import config
+from tinygrad_tx.runtime.kernels import load_generated
+
+__all__ = ["COMMIT", "PLAIN", "walk"]
+
+PLAIN, COMMIT = 0, 1
+
+_WALKER = '''"""The walker of tapes."""
+
+from llvmlite import ir
+from numba import njit, prange, types
+from numba.extending import intrinsic
+
+
+@intrinsic
+def call(typingctx, address, ith, nth, operands, arena):
+    signature = types.void(*([types.int64] * 5))
+
+    def codegen(context, builder, signature, args):
+        word = ir.IntType(64)
+        kind = ir.FunctionType(ir.VoidType(), [word, word, word.as_pointer(), word])
+        function = builder.inttoptr(args[0], kind.as_pointer())
+        operands = builder.inttoptr(args[3], word.as_pointer())
+        builder.call(function, [args[1], args[2], operands, args[4]])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@njit(
+    "void(int64[:,::1], int64, int64[::1], int64)",
+    parallel={parallel},
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+)
+def walk(rows, operands, status, arena):
+    """A row of kind 1 changes state: it and all after it run only while the status is clean."""
+    for i in range(rows.shape[0]):
+        if rows[i, 3] == 1 and status[0] != 0:
+            return
+        address = rows[i, 0]
+        nth = rows[i, 1]
+        start = operands + 8 * rows[i, 2]
+        if nth == 1:
+            call(address, 0, 1, start, arena)
+        else:
+            for ith in {range}(nth):
+                call(address, ith, nth, start, arena)
+'''
+
+# Two Python threads may not enter Numba's workqueue layer at once; the other layers do not mind.
+_lock = threading.Lock()
+
+
+@cache
+def _walker(parallel: bool) -> Any:
+    text = _WALKER.replace("{parallel}", str(parallel))
+    text = text.replace("{range}", "prange" if parallel else "range")
+    return load_generated("walk_parallel" if parallel else "walk_serial", text).walk
+
+
+def walk(rows: np.ndarray[Any, Any], operands: np.ndarray[Any, Any], status: np.ndarray[Any, Any]) -> None:
+    """Runs the rows in order on as many threads as `config.threads` says."""
+    threads = min(config.threads, numba.config.NUMBA_NUM_THREADS)
+    arena = status.ctypes.data
+    if threads == 1 or not (rows[:, 1] > 1).any():
+        _walker(False)(rows, operands.ctypes.data, status, arena)
+        return
+    with _lock:
+        before = numba.get_num_threads()
+        numba.set_num_threads(threads)
+        try:
+            _walker(True)(rows, operands.ctypes.data, status, arena)
+        finally:
+            numba.set_num_threads(before)
