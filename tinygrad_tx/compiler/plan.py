@@ -36,7 +36,7 @@ class Planner:
     memory: list[Memory] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     homes: dict[Node, View] = field(default_factory=dict)
-    values: dict[int, list[Node]] = field(default_factory=dict)
+    ends: dict[int, int] = field(default_factory=dict)
     places: list[str] = field(default_factory=list)
     flops: int = 0
 
@@ -76,7 +76,8 @@ class Planner:
 
     def _house(self, node: Node, view: View) -> None:
         self.homes[node] = view
-        self.values.setdefault(view.buffer, []).append(node)
+        last = self.schedule.last_read.get(node, -1)
+        self.ends[view.buffer] = max(last, self.ends.get(view.buffer, -1))
 
     def _new(self, kind: Any, nbytes: int, **more: Any) -> int:
         self.memory.append(Memory(kind, nbytes, **more))
@@ -300,15 +301,10 @@ class _NodeLowering:
             if home.kind != "arena" or home.nbytes != aval.nbytes:
                 continue
             same = all(r == read for r in reads if r.buffer == read.buffer)
-            if same and is_contiguous(read.shape, read.strides) and self._dies(read.buffer):
+            dies = planner.ends[read.buffer] <= self.position
+            if same and dies and is_contiguous(read.shape, read.strides):
                 return read
         return None
-
-    def _dies(self, buffer: int) -> bool:
-        """Whether the values in `buffer` are read by nothing later than this node."""
-        planner = self.planner
-        last = planner.schedule.last_read
-        return all(last.get(n, -1) <= self.position for n in planner.values[buffer])
 
 
 def _array_function(node: Node) -> Any:
