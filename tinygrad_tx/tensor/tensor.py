@@ -1,0 +1,333 @@
+"""Tensor: the handle that people hold on a Node. Operations add nodes; reading computes them."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+from tinygrad_tx import capture
+from tinygrad_tx.autodiff import reverse
+from tinygrad_tx.dtypes import DType, as_dtype, is_float, promote, scalar_dtype
+from tinygrad_tx.errors import DTypeError, GraphError, ShapeError, explain
+from tinygrad_tx.graph.builder import Builder
+from tinygrad_tx.graph.node import Node
+from tinygrad_tx.graph.place import current_scope, user_place
+from tinygrad_tx.graph.registry import find
+from tinygrad_tx.graph.walk import collect
+from tinygrad_tx.runtime.buffer import Array, Buffer
+from tinygrad_tx.runtime.evaluate import evaluate
+from tinygrad_tx.shapes import Shape
+
+__all__ = ["Tensor", "TensorLike", "as_tensor", "build", "no_grad", "promoted", "wrap"]
+
+TensorLike = Any  # a Tensor, a NumPy array, a number, or a nested list of numbers
+
+_gradients_on: ContextVar[bool] = ContextVar("gradients_on", default=True)
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Results computed inside do not ask for gradients."""
+    token = _gradients_on.set(False)
+    try:
+        yield
+    finally:
+        _gradients_on.reset(token)
+
+
+class Tensor:
+    """An array of numbers, known or still to be computed.
+
+    Concrete tensors stand on a Buffer, all others on a Node. `requires_grad` on a concrete tensor
+    makes it a leaf for `backward`, which leaves the gradient in `.grad`.
+    """
+
+    __slots__ = ("__weakref__", "_capture", "_grad", "_value", "requires_grad")
+    __array_priority__ = 1000  # NumPy arrays leave mixed operations to us
+
+    def __init__(self, value: Node | Buffer, requires_grad: bool = False) -> None:
+        self._value = value
+        self._grad: Tensor | None = None
+        self._capture = capture.current()
+        self.requires_grad = False
+        if isinstance(value, Node):
+            self.requires_grad = requires_grad and is_float(value.dtype)
+            if self._capture is None:
+                capture.pending.add(self)
+        elif requires_grad:
+            self.requires_grad_()
+
+    # What it is
+
+    @property
+    def node(self) -> Node:
+        """The node that stands for this tensor here and now."""
+        recording = capture.current()
+        value = self._value
+        if isinstance(value, Buffer):
+            return value.leaf if recording is None else recording.leaf(value)
+        if recording is not None and self._capture is not recording:
+            return recording.lift(value)
+        if recording is None and self._capture is not None:
+            raise GraphError(
+                explain(
+                    "tensor",
+                    "this tensor exists only inside the function that tx.jit recorded",
+                    made=[("it", value.where)],
+                    remedy="return it from the function",
+                )
+            )
+        return value
+
+    @property
+    def shape(self) -> Shape:
+        return self._value.shape
+
+    @property
+    def dtype(self) -> DType:
+        return self._value.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def device(self) -> str:
+        return "cpu"
+
+    @property
+    def buffer(self) -> Buffer:
+        """The memory of a concrete tensor. Errors: GraphError where it is computed from others."""
+        if isinstance(self._value, Node):
+            raise GraphError(
+                explain(
+                    "tensor",
+                    "only a tensor that stands on memory can be assigned or ask for gradients",
+                    made=[("it", self._value.where)],
+                    remedy="use detach() for a tensor of its own",
+                )
+            )
+        return self._value
+
+    # Reading values
+
+    def realize(self) -> Tensor:
+        """Computes the value now."""
+        capture.refuse("realize")
+        self._array()
+        return self
+
+    def _array(self) -> Array:
+        (array,) = evaluate([self.node])
+        if isinstance(self._value, Node):
+            capture.pending.discard(self)
+            if not self.requires_grad:
+                # What needs no gradient needs no history either: graphs do not grow for ever.
+                self._value = Buffer(array)
+        return array
+
+    def numpy(self) -> Array:
+        """The values as a read-only NumPy array."""
+        capture.refuse("numpy()")
+        view = self._array().view()
+        if isinstance(self._value, Buffer):
+            view = view.copy()  # the memory may change under a later step
+        view.flags.writeable = False
+        return view
+
+    def item(self) -> Any:
+        """The value of a tensor with one element, as a Python number."""
+        capture.refuse("item()")
+        if self.size != 1:
+            raise ShapeError(explain("item", f"needs one element, the shape is {self.shape}"))
+        return self._array().item()
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers."""
+        return self.numpy().tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        array = self.numpy()
+        return array if dtype is None and not copy else np.array(array, dtype=dtype)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.numpy().copy().__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+    def __bool__(self) -> bool:
+        capture.refuse("the truth of a tensor")
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu":
+            raise DTypeError(explain("index", f"needs an integer tensor, got {self.dtype}"))
+        return int(self.item())
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len: a 0-d tensor has no length")
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        if capture.current() is not None:
+            return f"Tensor({self.dtype}{list(self.shape)}, recorded)"
+        values = np.array2string(self._array(), separator=", ", prefix="Tensor(")
+        return f"Tensor({values}, {self.dtype})"
+
+    # Gradients
+
+    @property
+    def grad(self) -> Tensor | None:
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        recording = capture.current()
+        if recording is not None:
+            recording.note_grad(self, self._grad)
+        self._grad = value
+
+    def requires_grad_(self, wanted: bool = True) -> Tensor:
+        """Asks for gradients of this concrete floating-point tensor."""
+        if wanted and not is_float(self.dtype):
+            raise DTypeError(explain("requires_grad", f"{self.dtype} has no gradients"))
+        self.buffer.owner = weakref.ref(self) if wanted else None
+        self.requires_grad = wanted
+        return self
+
+    def detach(self) -> Tensor:
+        """The same values, cut off from the graph."""
+        if isinstance(self._value, Buffer):
+            return Tensor(self._value)
+        return build("stop_gradient", self, keep=False)
+
+    def backward(self, gradient: TensorLike = None) -> None:
+        """Adds to `.grad` of every leaf that this tensor was computed from."""
+        node = self.node
+        if not self.requires_grad:
+            raise GraphError(
+                explain("backward", "no tensor behind this one asks for gradients",
+                        made=[("it", node.where)], remedy="create one with requires_grad=True")
+            )
+        b = Builder(current_scope(), user_place())
+        if gradient is not None:
+            cotangent = as_tensor(gradient, self.dtype).node
+        elif self.size == 1:
+            cotangent = b.full(self.shape, 1, self.dtype)
+        else:
+            raise ShapeError(
+                explain("backward", f"the tensor has shape {self.shape}", made=[("it", node.where)],
+                        remedy="reduce it to one number, or pass gradient=")
+            )
+        leaves = _leaves_of(node)
+        found = reverse([node], [cotangent], list(leaves))
+        pairs = [(t, g) for t, g in zip(leaves.values(), found, strict=True) if g is not None]
+        for tensor, grad in pairs:
+            before = tensor.grad
+            tensor.grad = Tensor(grad if before is None else b.add(before.node, grad))
+        if capture.current() is None:
+            evaluate([t.grad.node for t, _ in pairs if t.grad is not None])
+            for tensor, _ in pairs:
+                assert tensor.grad is not None
+                tensor.grad.realize()
+
+    def assign_(self, value: TensorLike) -> Tensor:
+        """New contents for a concrete tensor. Errors: ShapeError, DTypeError, GraphError."""
+        source = as_tensor(value, self.dtype)
+        if source.shape != self.shape or source.dtype != self.dtype:
+            kind = ShapeError if source.shape != self.shape else DTypeError
+            what = f"cannot put {source.dtype}{source.shape} into {self.dtype}{self.shape}"
+            raise kind(explain("assign", what))
+        buffer, node, recording = self.buffer, source.node, capture.current()
+        if recording is not None:
+            recording.assign(buffer, node)
+        else:
+            (array,) = evaluate([node])
+            buffer.replace(array.copy() if node.op.name == "buffer" else array)
+        return self
+
+
+def _leaves_of(node: Node) -> dict[Node, Tensor]:
+    """The tensors with `requires_grad` behind `node`, by the node that stands for them."""
+    recording = capture.current()
+    owners = recording.owners if recording is not None else {}
+
+    def owner(n: Node) -> Tensor | None:
+        if n.op.name == "buffer":
+            reference = getattr(n.attrs["buffer"], "owner", None)
+            return reference() if reference is not None else None
+        return owners.get(n)
+
+    nodes = collect([node], stop=lambda n: owner(n) is not None)
+    return {n: t for n in nodes if (t := owner(n)) is not None}
+
+
+def as_tensor(value: TensorLike, beside: DType | None = None) -> Tensor:
+    """`value` as a Tensor. Numbers take the dtype `beside`, weakly."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, (bool, int, float)) and beside is not None:
+        return Tensor(Builder().constant(value, scalar_dtype(value, beside)))
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ShapeError(explain("tensor", f"not a regular array: {error}")) from None
+    if array.dtype == np.float64 and not isinstance(value, np.ndarray):
+        array = array.astype(np.float32)
+    if array.dtype == object:
+        raise DTypeError(explain("tensor", f"cannot make one of {type(value).__name__}"))
+    return Tensor(Buffer.of(array, as_dtype(array.dtype)))
+
+
+def promoted(*values: TensorLike) -> list[Node]:
+    """Nodes of one dtype, by the promotion of the array API; Python numbers are weak."""
+    tensors = [v if isinstance(v, (Tensor, bool, int, float)) else as_tensor(v) for v in values]
+    dtypes = [t.dtype for t in tensors if isinstance(t, Tensor)]
+    if not dtypes:
+        tensors = [as_tensor(v) for v in values]
+        dtypes = [t.dtype for t in tensors if isinstance(t, Tensor)]
+    common = dtypes[0]
+    for dtype in dtypes[1:]:
+        common = promote(common, dtype)
+    for value in tensors:
+        if not isinstance(value, Tensor):
+            common = scalar_dtype(value, common)
+    b = Builder(current_scope(), user_place())
+    nodes = []
+    for value in tensors:
+        node = value.node if isinstance(value, Tensor) else b.constant(value, common)
+        nodes.append(node if node.dtype == common else b.astype(node, dtype=common))
+    return nodes
+
+
+def build(name: str, *inputs: Any, keep: bool = True, **attrs: Any) -> Any:
+    """The tensor(s) of operator `name`; gradients are asked for where an input asks for them."""
+    b = Builder(current_scope(), user_place())
+    nodes = [i.node if isinstance(i, Tensor) else i for i in inputs]
+    wants = keep and any(isinstance(i, Tensor) and i.requires_grad for i in inputs)
+    return wrap(b.apply(find(name), *nodes, **attrs), wants)
+
+
+def wrap(result: Any, wants: bool) -> Any:
+    """Tensors of what the Builder returned."""
+    wants = wants and _gradients_on.get()
+    if isinstance(result, tuple):
+        return tuple(Tensor(r, wants) for r in result)
+    return Tensor(result, wants)
