@@ -1,0 +1,286 @@
+"""Elementwise functions, as in the array API: operands broadcast and promote."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygrad_tx.dtypes import as_dtype, float64, is_float
+from tinygrad_tx.graph.builder import Builder
+from tinygrad_tx.graph.place import current_scope, user_place
+from tinygrad_tx.graph.registry import find
+from tinygrad_tx.tensor.tensor import Tensor, TensorLike, as_tensor, build, promoted, wrap
+
+__all__ = [
+    "abs",
+    "add",
+    "astype",
+    "ceil",
+    "clip",
+    "cos",
+    "divide",
+    "equal",
+    "erf",
+    "exp",
+    "expm1",
+    "floor",
+    "floor_divide",
+    "gelu",
+    "greater",
+    "greater_equal",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "less",
+    "less_equal",
+    "log",
+    "log1p",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "maximum",
+    "minimum",
+    "multiply",
+    "negative",
+    "not_equal",
+    "power",
+    "reciprocal",
+    "relu",
+    "remainder",
+    "round",
+    "rsqrt",
+    "sigmoid",
+    "sign",
+    "silu",
+    "sin",
+    "sqrt",
+    "square",
+    "subtract",
+    "tanh",
+    "trunc",
+    "where",
+]
+
+_KEEP_INTEGERS = {"negative", "abs", "square"}
+
+
+def _unary(name: str, x: TensorLike, **attrs: Any) -> Tensor:
+    x = as_tensor(x)
+    if name not in _KEEP_INTEGERS and name != "logical_not" and not is_float(x.dtype):
+        x = astype(x, float64)  # as NumPy: the functions of an integer are float64
+    result: Tensor = build(name, x, **attrs)
+    return result
+
+
+def _elementwise(name: str, *operands: TensorLike, floats: bool = False) -> Tensor:
+    nodes = promoted(*operands)
+    b = Builder(current_scope(), user_place())
+    if floats and not is_float(nodes[0].dtype):
+        nodes = [b.astype(n, dtype=float64) for n in nodes]
+    wants = any(isinstance(o, Tensor) and o.requires_grad for o in operands)
+    result: Tensor = wrap(b.apply(find(name), *nodes), wants)
+    return result
+
+
+def astype(x: TensorLike, dtype: Any) -> Tensor:
+    """The same values in another dtype."""
+    result: Tensor = build("astype", as_tensor(x), dtype=as_dtype(dtype))
+    return result
+
+
+def where(condition: TensorLike, x: TensorLike, y: TensorLike) -> Tensor:
+    """x where the condition holds, else y."""
+    chosen = as_tensor(condition)
+    left, right = promoted(x, y)
+    wants = any(isinstance(o, Tensor) and o.requires_grad for o in (x, y))
+    b = Builder(current_scope(), user_place())
+    result: Tensor = wrap(b.where(chosen.node, left, right), wants)
+    return result
+
+
+def clip(x: TensorLike, low: TensorLike = None, high: TensorLike = None) -> Tensor:
+    """x held between `low` and `high`; None leaves that side open."""
+    x = as_tensor(x)
+    x = x if low is None else maximum(x, low)
+    return x if high is None else minimum(x, high)
+
+
+def gelu(x: TensorLike, approximate: bool = False) -> Tensor:
+    """Gaussian error linear unit; the tanh form where `approximate`."""
+    return _unary("gelu", x, approximate=approximate)
+
+
+def negative(x: TensorLike) -> Tensor:
+    return _unary("negative", x)
+
+
+def abs(x: TensorLike) -> Tensor:
+    return _unary("abs", x)
+
+
+def sign(x: TensorLike) -> Tensor:
+    return _unary("sign", x)
+
+
+def exp(x: TensorLike) -> Tensor:
+    return _unary("exp", x)
+
+
+def expm1(x: TensorLike) -> Tensor:
+    return _unary("expm1", x)
+
+
+def log(x: TensorLike) -> Tensor:
+    return _unary("log", x)
+
+
+def log1p(x: TensorLike) -> Tensor:
+    return _unary("log1p", x)
+
+
+def sqrt(x: TensorLike) -> Tensor:
+    return _unary("sqrt", x)
+
+
+def rsqrt(x: TensorLike) -> Tensor:
+    return _unary("rsqrt", x)
+
+
+def reciprocal(x: TensorLike) -> Tensor:
+    return _unary("reciprocal", x)
+
+
+def square(x: TensorLike) -> Tensor:
+    return _unary("square", x)
+
+
+def sin(x: TensorLike) -> Tensor:
+    return _unary("sin", x)
+
+
+def cos(x: TensorLike) -> Tensor:
+    return _unary("cos", x)
+
+
+def tanh(x: TensorLike) -> Tensor:
+    return _unary("tanh", x)
+
+
+def erf(x: TensorLike) -> Tensor:
+    return _unary("erf", x)
+
+
+def sigmoid(x: TensorLike) -> Tensor:
+    return _unary("sigmoid", x)
+
+
+def relu(x: TensorLike) -> Tensor:
+    return _unary("relu", x)
+
+
+def silu(x: TensorLike) -> Tensor:
+    return _unary("silu", x)
+
+
+def floor(x: TensorLike) -> Tensor:
+    return _unary("floor", x)
+
+
+def ceil(x: TensorLike) -> Tensor:
+    return _unary("ceil", x)
+
+
+def round(x: TensorLike) -> Tensor:
+    return _unary("round", x)
+
+
+def trunc(x: TensorLike) -> Tensor:
+    return _unary("trunc", x)
+
+
+def isnan(x: TensorLike) -> Tensor:
+    return _unary("isnan", x)
+
+
+def isinf(x: TensorLike) -> Tensor:
+    return _unary("isinf", x)
+
+
+def isfinite(x: TensorLike) -> Tensor:
+    return _unary("isfinite", x)
+
+
+def logical_not(x: TensorLike) -> Tensor:
+    return _unary("logical_not", x)
+
+
+def add(x: TensorLike, y: TensorLike) -> Tensor:
+    return _elementwise("add", x, y)
+
+
+def subtract(x: TensorLike, y: TensorLike) -> Tensor:
+    return _elementwise("subtract", x, y)
+
+
+def multiply(x: TensorLike, y: TensorLike) -> Tensor:
+    return _elementwise("multiply", x, y)
+
+
+def divide(x: TensorLike, y: TensorLike) -> Tensor:
+    return _elementwise("divide", x, y, floats=True)
+
+
+def power(x: TensorLike, y: TensorLike) -> Tensor:
+    return _elementwise("power", x, y, floats=True)
+
+
+def remainder(x: TensorLike, y: TensorLike) -> Tensor:
+    return _elementwise("remainder", x, y)
+
+
+def floor_divide(x: TensorLike, y: TensorLike) -> Tensor:
+    return _elementwise("floor_divide", x, y)
+
+
+def maximum(x: TensorLike, y: TensorLike) -> Tensor:
+    return _elementwise("maximum", x, y, floats=True)
+
+
+def minimum(x: TensorLike, y: TensorLike) -> Tensor:
+    return _elementwise("minimum", x, y, floats=True)
+
+
+def equal(x: TensorLike, y: TensorLike) -> Tensor:
+    return _elementwise("equal", x, y)
+
+
+def not_equal(x: TensorLike, y: TensorLike) -> Tensor:
+    return _elementwise("not_equal", x, y)
+
+
+def less(x: TensorLike, y: TensorLike) -> Tensor:
+    return _elementwise("less", x, y)
+
+
+def less_equal(x: TensorLike, y: TensorLike) -> Tensor:
+    return _elementwise("less_equal", x, y)
+
+
+def greater(x: TensorLike, y: TensorLike) -> Tensor:
+    return _elementwise("greater", x, y)
+
+
+def greater_equal(x: TensorLike, y: TensorLike) -> Tensor:
+    return _elementwise("greater_equal", x, y)
+
+
+def logical_and(x: TensorLike, y: TensorLike) -> Tensor:
+    return _elementwise("logical_and", x, y)
+
+
+def logical_or(x: TensorLike, y: TensorLike) -> Tensor:
+    return _elementwise("logical_or", x, y)
+
+
+def logical_xor(x: TensorLike, y: TensorLike) -> Tensor:
+    return _elementwise("logical_xor", x, y)
