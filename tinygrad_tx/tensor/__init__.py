@@ -1,0 +1,11 @@
+"""The Tensor and the functions on it, named as in the Python array API standard."""
+
+# ruff: noqa: F403  # the lists of names stand in each file's __all__
+from tinygrad_tx.tensor.tensor import *  # isort: skip
+from tinygrad_tx.tensor.creation import *
+from tinygrad_tx.tensor.elementwise import *
+from tinygrad_tx.tensor.linalg import *
+from tinygrad_tx.tensor.neural import *
+from tinygrad_tx.tensor.reductions import *
+from tinygrad_tx.tensor.selection import *
+from tinygrad_tx.tensor.shape import *

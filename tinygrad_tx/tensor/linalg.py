@@ -1,0 +1,55 @@
+"""Products of matrices."""
+
+from __future__ import annotations
+
+from tinygrad_tx.errors import ShapeError, explain
+from tinygrad_tx.graph.builder import Builder
+from tinygrad_tx.graph.node import Node
+from tinygrad_tx.graph.place import current_scope, user_place
+from tinygrad_tx.shapes import broadcast_shapes, size_of
+from tinygrad_tx.tensor.tensor import Tensor, TensorLike, promoted, wrap
+
+__all__ = ["matmul"]
+
+
+def matmul(x: TensorLike, y: TensorLike) -> Tensor:
+    """Matrix product over the last two axes; leading axes broadcast, 1-d operands are vectors.
+
+    Shapes: (..., m, k) @ (..., k, n) -> (..., m, n). Errors: ShapeError.
+    """
+    left, right = promoted(x, y)
+    wants = any(isinstance(o, Tensor) and o.requires_grad for o in (x, y))
+    b = Builder(current_scope(), user_place())
+    if not left.shape or not right.shape:
+        raise ShapeError(
+            explain("matmul", f"needs at least one axis: {left.shape} @ {right.shape}",
+                    remedy="use multiply for numbers")
+        )
+    left_vector, right_vector = len(left.shape) == 1, len(right.shape) == 1
+    left = b.reshape(left, shape=(1, *left.shape)) if left_vector else left
+    right = b.reshape(right, shape=(*right.shape, 1)) if right_vector else right
+    result = _product(b, left, right)
+    shape = result.shape
+    if right_vector:
+        shape = shape[:-1]
+    if left_vector:
+        shape = (*shape[:-2], shape[-1]) if not right_vector else shape[:-1]
+    if shape != result.shape:
+        result = b.reshape(result, shape=shape)
+    tensor: Tensor = wrap(result, wants)
+    return tensor
+
+
+def _product(b: Builder, left: Node, right: Node) -> Node:
+    if len(right.shape) == 2 and len(left.shape) > 2 and left.shape[-1] == right.shape[0]:
+        # One large product instead of many small ones: a batch of rows through one weight.
+        rows = b.reshape(left, shape=(size_of(left.shape[:-1]), left.shape[-1]))
+        flat = b.matmul(rows, right)
+        result: Node = b.reshape(flat, shape=(*left.shape[:-1], right.shape[-1]))
+        return result
+    leading = broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    if leading is not None and left.shape[-1] == right.shape[-2]:
+        left = b.broadcast_to(left, (*leading, *left.shape[-2:]))
+        right = b.broadcast_to(right, (*leading, *right.shape[-2:]))
+    product: Node = b.matmul(left, right)
+    return product
