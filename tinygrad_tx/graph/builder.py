@@ -22,18 +22,18 @@ Scalar = bool | int | float
 
 
 class Builder:
-    """Makes nodes that carry `scope` (module path) and `where` (the user's file and line).
+    """Makes nodes that carry `scope` (module path) and `place` (the user's file and line).
 
     Every operator is a method: `b.exp(x)`, `b.sum(x, axes=(0,), keepdims=False)`. Elementwise
     operators take Python scalars (weak: they take the tensor's dtype) and broadcast their inputs.
     An operator with several results returns a tuple.
     """
 
-    __slots__ = ("scope", "where")
+    __slots__ = ("place", "scope")
 
-    def __init__(self, scope: str = "", where: str = "") -> None:
+    def __init__(self, scope: str = "", place: str = "") -> None:
         self.scope = scope
-        self.where = where
+        self.place = place
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         return partial(self.apply, find(name))
@@ -76,8 +76,8 @@ class Builder:
     def _make(
         self, op: Operator, inputs: tuple[Node, ...], attrs: dict[str, Any], name: str = ""
     ) -> Node:
-        outputs = _infer(op, inputs, attrs, self.where)
-        return make_node(op, inputs, attrs, outputs, self.scope, name, self.where)
+        outputs = _infer(op, inputs, attrs, self.place)
+        return make_node(op, inputs, attrs, outputs, self.scope, name, self.place)
 
     def _broadcast(self, op: Operator, inputs: tuple[Node | Scalar, ...]) -> tuple[Node, ...]:
         tensors = [i for i in inputs if isinstance(i, Node)]
