@@ -32,9 +32,9 @@ class Lazy(Protocol):
     def realize(self) -> Any: ...
 
 
-pending: weakref.WeakSet[Any] = weakref.WeakSet()
+pending: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 """Tensors that wait to be computed, outside of any capture: a step that is about to change memory
-that they read computes them first."""
+that they read computes them first. By id: tensors compare element by element."""
 
 _tags = itertools.count(-1, -1)
 _current: ContextVar[Capture | None] = ContextVar("capture", default=None)
@@ -49,8 +49,8 @@ class Capture:
         self.values: dict[Buffer, Node] = {}
         self.owners: dict[Node, Any] = {}
         """The tensor with gradients whose value a node became by assignment."""
-        self.gradients: dict[Any, Any] = {}
-        """What `.grad` held before the function changed it, by tensor."""
+        self.gradients: dict[int, tuple[Any, Any]] = {}
+        """(tensor, what its `.grad` held before the function changed it), by id."""
         self._lifted: dict[Node, Buffer] = {}
 
     def leaf(self, buffer: Buffer) -> Node:
@@ -79,7 +79,7 @@ class Capture:
 
     def note_grad(self, tensor: Any, before: Any) -> None:
         """`.grad` of `tensor` is about to change."""
-        self.gradients.setdefault(tensor, before)
+        self.gradients.setdefault(id(tensor), (tensor, before))
 
     def updates(self) -> list[tuple[Node, Node]]:
         """Pairs of a leaf and the value that replaces it."""

@@ -61,7 +61,7 @@ class Tensor:
         if isinstance(value, Node):
             self.requires_grad = requires_grad and is_float(value.dtype)
             if self._capture is None:
-                capture.pending.add(self)
+                capture.pending[id(self)] = self
         elif requires_grad:
             self.requires_grad_()
 
@@ -132,7 +132,7 @@ class Tensor:
     def _array(self) -> Array:
         (array,) = evaluate([self.node])
         if isinstance(self._value, Node):
-            capture.pending.discard(self)
+            capture.pending.pop(id(self), None)
             if not self.requires_grad:
                 # What needs no gradient needs no history either: graphs do not grow for ever.
                 self._value = Buffer(array)
