@@ -1,0 +1,187 @@
+"""jit: a function recorded once for each signature, planned once, then replayed.
+
+Whatever memory the function reads from outside is state; assignments to it become part of the
+Program, and take effect only if the whole step succeeded.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_tx import capture
+from tinygrad_tx.capture import Capture, capturing
+from tinygrad_tx.compiler.pipeline import compile_graph
+from tinygrad_tx.compiler.program import Program
+from tinygrad_tx.errors import CaptureError, explain
+from tinygrad_tx.graph.node import Node
+from tinygrad_tx.graph.walk import collect, substitute
+from tinygrad_tx.runtime.buffer import Buffer, aligned
+from tinygrad_tx.runtime.evaluate import evaluate, slot_leaf
+from tinygrad_tx.runtime.execute import Executable
+from tinygrad_tx.tensor.tensor import Tensor, as_tensor
+from tinygrad_tx.tree import Tree, flatten, unflatten
+
+__all__ = ["Jitted", "Plan", "jit"]
+
+MANY_SIGNATURES = 16
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a captured function will do."""
+
+    program: Program
+
+    @property
+    def peak_bytes(self) -> int:
+        """Memory beside arguments, state and results."""
+        return self.program.arena_bytes
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of one call, as far as operators state them."""
+        return self.program.flops
+
+    @property
+    def kernels(self) -> tuple[str, ...]:
+        return self.program.kernels
+
+    def text(self) -> str:
+        return self.program.text()
+
+
+@dataclass
+class _Recording:
+    """One signature: its graph, the memory it is bound to, and how to rebuild the result."""
+
+    outputs: tuple[Node, ...]
+    updates: tuple[tuple[Node, Node], ...]
+    buffers: list[Buffer]
+    inputs: list[Buffer]
+    tree: Tree
+    program: Program
+    executable: Executable | None = None
+
+
+class Jitted:
+    """A function under `jit`."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._recordings: dict[Any, _Recording] = {}
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if capture.current() is not None:
+            return self._function(*args, **kwargs)
+        recording, tensors = self._recorded(args, kwargs)
+        if recording.executable is None:
+            recording.executable = Executable(recording.program)
+        inputs = dict(zip(map(id, recording.inputs), tensors, strict=True))
+        arrays = [
+            evaluate([inputs[id(b)].node])[0] if id(b) in inputs else b.array
+            for b in recording.buffers
+        ]
+        written = [recording.buffers[slot] for slot in recording.program.written]
+        _settle_readers(written)
+        results = recording.executable.run(arrays)
+        for buffer in written:
+            buffer.touch()
+        return unflatten(recording.tree, [Tensor(Buffer(r)) for r in results])
+
+    def plan(self, *args: Any, **kwargs: Any) -> Plan:
+        """The Plan for these arguments, without running anything."""
+        return Plan(self._recorded(args, kwargs)[0].program)
+
+    def graph(self, *args: Any, **kwargs: Any) -> tuple[Node, ...]:
+        """The recorded outputs, then the new values of the state."""
+        recording, _ = self._recorded(args, kwargs)
+        return (*recording.outputs, *(value for _, value in recording.updates))
+
+    def _recorded(self, args: Any, kwargs: Any) -> tuple[_Recording, list[Tensor]]:
+        found, tree = flatten((args, kwargs), _is_array)
+        tensors = [as_tensor(t) for t in found]
+        key = (_hashable(tree), tuple((t.shape, t.dtype) for t in tensors))
+        try:
+            recording = self._recordings.get(key)
+        except TypeError as error:
+            remedy = "pass tensors, numbers, strings, or nested tuples, lists and dicts of them"
+            raise CaptureError(explain("jit", f"an argument is not hashable: {error}", remedy=remedy)) from None
+        if recording is None:
+            recording = self._recordings[key] = _record(self._function, tree, tensors)
+            if len(self._recordings) == MANY_SIGNATURES:
+                name = getattr(self._function, "__name__", "function")
+                warnings.warn(
+                    f"jit: {name} was recorded for {MANY_SIGNATURES} different signatures; pass what "
+                    "changes as a tensor, and keep shapes equal",
+                    stacklevel=3,
+                )
+        return recording, tensors
+
+
+def jit(function: Callable[..., Any]) -> Jitted:
+    """`function` recorded at its first call for each signature and replayed from then on.
+
+    A signature is the shapes and dtypes of tensor arguments and the values of all others.
+    Errors: CaptureError where the function reads a value while it is recorded.
+    """
+    return Jitted(function)
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, (Tensor, np.ndarray))
+
+
+def _hashable(tree: Tree) -> Any:
+    """The nest as a key; 1, 1.0 and True are different."""
+    return (tree.kind, tree.keys, tuple(map(_hashable, tree.children)), type(tree.value), tree.value)
+
+
+def _record(function: Callable[..., Any], tree: Tree, tensors: list[Tensor]) -> _Recording:
+    with capturing() as recording:
+        inputs = [Buffer(aligned(t.shape, t.dtype)) for t in tensors]
+        args, kwargs = unflatten(tree, [Tensor(b) for b in inputs])
+        try:
+            result = function(*args, **kwargs)
+            found, out_tree = flatten(result, lambda v: isinstance(v, Tensor))
+            outputs = tuple(t.node for t in found)
+        finally:
+            _restore_gradients(recording)
+        updates = tuple(recording.updates())
+    nodes = collect([*outputs, *(v for _, v in updates), *(leaf for leaf, _ in updates)])
+    leaves = [n for n in nodes if n.op.name == "buffer"]
+    buffers = [n.attrs["buffer"] for n in leaves]
+    slots = [slot_leaf(n.aval, i) for i, n in enumerate(leaves)]
+    replaced = substitute(
+        [*outputs, *(v for _, v in updates)], dict(zip(leaves, slots, strict=True))
+    )
+    place = dict(zip(leaves, slots, strict=True))
+    pairs = [(place[leaf], v) for (leaf, _), v in zip(updates, replaced[len(outputs) :], strict=True)]
+    program = compile_graph(replaced[: len(outputs)], pairs, slots, generate=True)
+    return _Recording(outputs, updates, buffers, inputs, out_tree, program)
+
+
+def _restore_gradients(recording: Capture) -> None:
+    """`.grad` as before; a gradient that existed is state, and takes the recorded value."""
+    for tensor, before in recording.gradients.values():
+        after = tensor._grad
+        tensor._grad = before
+        if before is not None and after is not None and after is not before:
+            recording.assign(before.buffer, after.node)
+
+
+def _settle_readers(written: list[Buffer]) -> None:
+    """Computes the tensors that still read memory which is about to change."""
+    if not written or not capture.pending:
+        return
+    changing = set(map(id, written))
+    for tensor in list(capture.pending.values()):
+        leaves = collect([tensor.node])
+        if any(n.op.name == "buffer" and id(n.attrs["buffer"]) in changing for n in leaves):
+            tensor.realize()
