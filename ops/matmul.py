@@ -8,13 +8,29 @@ view: the kernel packs from any strides. Cost: 2 m n k FLOPs a matrix. Errors: S
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
+from tinygrad_tx.dtypes import float32
 from tinygrad_tx.errors import DTypeError, Rejected, ShapeError
 from tinygrad_tx.graph.builder import Builder
+from tinygrad_tx.graph.lowering import Lowering, View
 from tinygrad_tx.graph.node import Aval, Cost, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
+from tinygrad_tx.ops.kernels.gemm import (
+    BLOCK_ROWS,
+    DEPTH,
+    TILE_COLUMNS,
+    TILE_ROWS,
+    multiply_block,
+    pack_columns,
+)
+from tinygrad_tx.ops.kernels.kernel import inline, kernel, share
+from tinygrad_tx.shapes import size_of
+
+MOST_SHARES = 16
+WORK_OF_A_SHARE = 400_000  # FLOPs: a few µs
 
 def infer(x: Aval, y: Aval) -> Aval:
     if len(x.shape) < 2 or len(y.shape) < 2:
@@ -43,6 +59,103 @@ def gradient(b: Builder, node: Node, cotangent: Node) -> tuple[Node, Node]:
     )
 
 
+# Operands of both kernels: (batches, m, n, k), then for each matrix its address and its strides in
+# bytes for three leading axes, rows and columns, then sizes of those axes; packed B and scratch.
+
+
+@inline
+def _leading(index: int, operands: Any, at: int) -> int:
+    """Byte offset of matrix `index` for the view whose strides begin at operand `at`."""
+    i2 = index % operands[6]
+    i1 = index // operands[6] % operands[5]
+    i0 = index // operands[6] // operands[5]
+    return i0 * operands[at] + i1 * operands[at + 1] + i2 * operands[at + 2]
+
+
+@kernel("matmul.pack")
+def pack(ith: int, nth: int, operands: Any, arena: int) -> None:
+    """Packs B, strip by strip: operands[7:13] are its view, [13] the packed memory."""
+    n, k = operands[2], operands[3]
+    strips = (n + TILE_COLUMNS - 1) // TILE_COLUMNS
+    panels = (k + DEPTH - 1) // DEPTH
+    low, high = share(operands[0] * panels * strips, ith, nth)
+    for task in range(low, high):
+        matrix, rest = task // (panels * strips), task % (panels * strips)
+        k0, s = rest // strips * DEPTH, rest % strips
+        depth = min(DEPTH, k - k0)
+        source = operands[7] + _leading(matrix, operands, 8)
+        source += k0 * operands[11] + s * TILE_COLUMNS * operands[12]
+        target = operands[13] + 4 * matrix * k * strips * TILE_COLUMNS
+        target += 4 * (k0 * strips * TILE_COLUMNS + s * TILE_COLUMNS * depth)
+        columns = min(TILE_COLUMNS, n - s * TILE_COLUMNS)
+        pack_columns(source, operands[11], operands[12], depth, columns, target)
+
+
+@kernel("matmul.multiply")
+def multiply(ith: int, nth: int, operands: Any, arena: int) -> None:
+    """Blocks of rows times groups of strips. operands[7:13] view A, [13] packed B, [14:20] view C,
+    [20] scratch of all shares, [21] row blocks, [22] rows of a block, [23] strip groups."""
+    m, n, k = operands[1], operands[2], operands[3]
+    strips = (n + TILE_COLUMNS - 1) // TILE_COLUMNS
+    blocks, block, groups = operands[21], operands[22], operands[23]
+    scratch = operands[20] + 4 * ith * (BLOCK_ROWS * DEPTH + TILE_ROWS * TILE_COLUMNS)
+    low, high = share(operands[0] * blocks * groups, ith, nth)
+    for task in range(low, high):
+        matrix, rest = task // (blocks * groups), task % (blocks * groups)
+        first, group = rest // groups * block, rest % groups
+        a = operands[7] + _leading(matrix, operands, 8) + first * operands[11]
+        c = operands[14] + _leading(matrix, operands, 15) + first * operands[18]
+        packed = operands[13] + 4 * matrix * k * strips * TILE_COLUMNS
+        begin, end = share(strips, group, groups)
+        rows = min(block, m - first)
+        multiply_block(
+            a, operands[11], operands[12], packed, begin, end, n, c, operands[18], rows, k, scratch
+        )
+
+
+def fits(node: Node) -> bool:
+    """The kernel is for float32 and up to three leading axes."""
+    return node.dtype == float32 and len(node.shape) <= 5
+
+
+def lower(lowering: Lowering, node: Node) -> None:
+    (x, y), (z,) = lowering.reads, lowering.writes
+    (m, k), n = x.shape[-2:], y.shape[-1]
+    if z.size == 0:
+        return
+    if k == 0:
+        lowering.fill(z, 0.0)
+        return
+    leading = (1, 1, 1, *z.shape[:-2])[-3:]
+    batches = size_of(leading)
+    sizes = (batches, m, n, k, *leading)
+    strips = -(-n // TILE_COLUMNS)
+    packed = lowering.workspace(batches * strips * TILE_COLUMNS * k)
+    panels = batches * strips * -(-k // DEPTH)
+    shares = min(MOST_SHARES, panels, max(1, batches * n * k // 32768))
+    lowering.call(pack, *sizes, *_strided(y), packed, shares=shares)
+    # A block has BLOCK_ROWS rows at most; few rows are spread over groups of strips as well.
+    wanted = min(MOST_SHARES, max(1, 2 * batches * m * n * k // WORK_OF_A_SHARE))
+    blocks = -(-m // BLOCK_ROWS)
+    while batches * blocks < wanted and m // (blocks + 1) >= 2 * TILE_ROWS:
+        blocks += 1
+    block = -(-m // blocks)
+    block += -block % TILE_ROWS
+    blocks = -(-m // block)
+    groups = min(strips, -(-wanted // (batches * blocks)))
+    shares = min(wanted, batches * blocks * groups)
+    scratch = lowering.workspace(shares * (BLOCK_ROWS * DEPTH + TILE_ROWS * TILE_COLUMNS))
+    split = (blocks, block, groups)
+    operands = (*sizes, *_strided(x), packed, *_strided(z), scratch, *split)
+    lowering.call(multiply, *operands, shares=shares)
+
+
+def _strided(view: View) -> tuple[View | int, ...]:
+    """A view's address, then its strides in bytes: three leading axes, rows, columns."""
+    strides = (0, 0, 0, *view.strides)[-5:]
+    return (view, *(4 * s for s in strides))
+
+
 def cost(node: Node) -> Cost:
     x, y = node.inputs
     return Cost(2 * node.aval.size * x.shape[-1], x.aval.nbytes + y.aval.nbytes + node.aval.nbytes)
@@ -60,6 +173,10 @@ register(
         linear_in=(0, 1),
         gradient=gradient,
         reference=np.matmul,
+        lower=lower,
+        fits=fits,
+        reads="any",
+        writes="matrix",
         cost=cost,
         row=TestRow(samples),
         formula="Σₖ xᵢₖ yₖⱼ",

@@ -79,6 +79,8 @@ class Executable:
     def _array(self, view: View) -> Array:
         base = self._bases[view.buffer]
         assert base is not None
+        if view.size == 0:
+            return np.empty(view.shape, view.dtype)
         size = view.dtype.itemsize
         flat = base.reshape(-1).view(np.uint8)
         strides = tuple(s * size for s in view.strides)

@@ -1,0 +1,245 @@
+"""Matrix product on float32 from any strides: packed panels and a register tile.
+
+    B  packed once: panels DEPTH deep, in strips TILE_COLUMNS wide, zero beyond the edge
+    A  packed by each share, TILE_ROWS high strips, BLOCK_ROWS x DEPTH at a time (stays in L2)
+    C  TILE_ROWS x TILE_COLUMNS tiles in registers, written once for each panel
+
+    for block of rows:  for panel of k:  pack A  |  for strip of B:  for strip of A:  tile
+
+Each element of C is summed in the order of k whatever the blocks, so shares change no bit.
+Blocking after Goto and van de Geijn 2008. Addresses and strides are in bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from tinygrad_tx.ops.kernels.kernel import floats, inline
+from tinygrad_tx.ops.kernels.simd import LANES, ZERO, Emitter, copy_lanes
+
+__all__ = [
+    "BLOCK_ROWS",
+    "DEPTH",
+    "TILE_COLUMNS",
+    "TILE_ROWS",
+    "multiply_block",
+    "pack_columns",
+    "tile",
+]
+
+TILE_VECTORS = 2
+TILE_ROWS = {16: 8, 8: 6, 4: 4}[LANES]  # accumulators and operands fill the register file
+TILE_COLUMNS = TILE_VECTORS * LANES
+DEPTH = 384
+BLOCK_ROWS = 96  # a multiple of every TILE_ROWS
+UNROLL = 2
+
+_copy_rows, _copy_columns = copy_lanes(TILE_ROWS), copy_lanes(TILE_COLUMNS)
+
+
+class _Tile(Emitter):
+    """The register tile: C[rows, TILE_COLUMNS] (+)= A[rows, k] B[k, TILE_COLUMNS].
+
+    Rows beyond `rows` repeat the last one and are not stored: short tiles need no second kernel.
+    """
+
+    def write(self, args: Any) -> None:
+        b = self.builder
+        k, a, a_row, self.a_step, self.b, self.b_step, c, c_row, rows, accumulate = args
+        self.rows = [a]
+        for i in range(1, TILE_ROWS):
+            live = b.icmp_signed("<", self.long(i), rows)
+            self.rows.append(b.select(live, b.add(self.rows[-1], a_row), self.rows[-1]))
+        self.prefetch(c, c_row)
+        sums = [ZERO] * (TILE_ROWS * TILE_VECTORS)
+        zero = self.long(0)
+        shift = self.long(UNROLL.bit_length() - 1)
+        at, sums = self.loop(b.ashr(k, shift), (zero, zero), sums, UNROLL)
+        _, sums = self.loop(b.and_(k, self.long(UNROLL - 1)), at, sums, 1)
+        adds = b.icmp_signed("!=", accumulate, zero)
+        for i in range(TILE_ROWS):
+            with b.if_then(b.icmp_signed("<", self.long(i), rows)):
+                for j in range(TILE_VECTORS):
+                    value = sums[i * TILE_VECTORS + j]
+                    with b.if_else(adds) as (yes, no):
+                        with yes:
+                            self.store(b.fadd(value, self.load(c, j * LANES)), c, j * LANES)
+                        with no:
+                            self.store(value, c, j * LANES)
+            c = b.add(c, c_row)
+
+    def prefetch(self, c: Any, c_row: Any) -> None:
+        """C is wanted only k steps from now."""
+        b = self.builder
+        byte = ir.IntType(8).as_pointer()
+        flags = [ir.Constant(ir.IntType(32), n) for n in (1, 3, 1)]  # to write, keep, data
+        kind = ir.FunctionType(ir.VoidType(), [byte] + [f.type for f in flags])
+        function = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0")
+        for _ in range(TILE_ROWS):
+            b.call(function, [b.inttoptr(c, byte), *flags])
+            c = b.add(c, c_row)
+
+    def step(self, at: Any, sums: list[Any]) -> list[Any]:
+        b = self.builder
+        columns = [self.load(b.add(self.b, at[1]), j * LANES) for j in range(TILE_VECTORS)]
+        found = []
+        for i in range(TILE_ROWS):
+            row = self.splat(b.add(self.rows[i], at[0]))
+            for j in range(TILE_VECTORS):
+                found.append(self.multiply_add(row, columns[j], sums[i * TILE_VECTORS + j]))
+        return found
+
+    def loop(self, count: Any, at: Any, sums: list[Any], unroll: int) -> tuple[Any, list[Any]]:
+        """`count` rounds of `unroll` steps with every sum in a register."""
+        b = self.builder
+        head = b.block
+        body, done = b.append_basic_block("k.body"), b.append_basic_block("k.done")
+        b.cbranch(b.icmp_signed(">", count, self.long(0)), body, done)
+        b.position_at_end(body)
+        before = [self.long(0), *at, *sums]
+        phis = [b.phi(value.type) for value in before]
+        place, current = (phis[1], phis[2]), phis[3:]
+        for _ in range(unroll):
+            current = self.step(place, current)
+            place = (b.add(place[0], self.a_step), b.add(place[1], self.b_step))
+        after = [b.add(phis[0], self.long(1)), *place, *current]
+        b.cbranch(b.icmp_signed("<", after[0], count), body, done)
+        for phi, first, again in zip(phis, before, after, strict=True):
+            phi.add_incoming(first, head)
+            phi.add_incoming(again, body)
+        b.position_at_end(done)
+        results = []
+        for first, last in zip(before[1:], after[1:], strict=True):
+            phi = b.phi(first.type)
+            phi.add_incoming(first, head)
+            phi.add_incoming(last, body)
+            results.append(phi)
+        return (results[0], results[1]), results[2:]
+
+
+@intrinsic  # type: ignore[misc]  # numba is untyped
+def _tile(
+    typingctx: Any, k: Any, a: Any, a_row: Any, a_step: Any, b: Any, b_step: Any, c: Any,
+    c_row: Any, rows: Any, accumulate: Any,
+) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _Tile(builder).write(args)
+        return context.get_dummy_value()
+
+    return types.void(*([types.int64] * 10)), codegen
+
+
+@inline
+def tile(
+    k: int, a: int, a_row: int, a_step: int, b: int, b_step: int, c: int, c_row: int, rows: int,
+    accumulate: int,
+) -> None:
+    """One register tile; a function of its own, so that it is compiled once for each kernel."""
+    _tile(k, a, a_row, a_step, b, b_step, c, c_row, rows, accumulate)
+
+
+@inline
+def pack_columns(
+    source: int, k_step: int, n_step: int, k: int, columns: int, target: int
+) -> None:
+    """Up to TILE_COLUMNS columns of B to rows of TILE_COLUMNS floats, zero beyond `columns`."""
+    if columns == TILE_COLUMNS and n_step == 4:
+        for _ in range(k):
+            _copy_columns(target, source)
+            target += 4 * TILE_COLUMNS
+            source += k_step
+        return
+    out = floats(target, k * TILE_COLUMNS)
+    if columns < TILE_COLUMNS:
+        for i in range(k * TILE_COLUMNS):
+            out[i] = 0.0
+    for j in range(columns):
+        at = source + j * n_step
+        for i in range(k):
+            out[i * TILE_COLUMNS + j] = floats(at, 1)[0]
+            at += k_step
+
+
+@inline
+def pack_rows(source: int, m_step: int, k_step: int, rows: int, k: int, target: int) -> None:
+    """Rows of A to strips of TILE_ROWS rows, k by k. Beyond the last row nothing is written."""
+    for first in range(0, rows, TILE_ROWS):
+        high = min(TILE_ROWS, rows - first)
+        begin = source + first * m_step
+        if high == TILE_ROWS and m_step == 4:
+            out = target
+            for _ in range(k):
+                _copy_rows(out, begin)
+                out += 4 * TILE_ROWS
+                begin += k_step
+        else:
+            strip = floats(target, k * TILE_ROWS)
+            for i in range(high):
+                at = begin + i * m_step
+                for step in range(k):
+                    strip[step * TILE_ROWS + i] = floats(at, 1)[0]
+                    at += k_step
+        target += 4 * TILE_ROWS * k
+
+
+@inline
+def multiply_block(
+    a: int, m_step: int, k_step: int, packed: int, first_strip: int, last_strip: int, n: int,
+    c: int, c_row: int, rows: int, k: int, scratch: int,
+) -> None:
+    """C[rows, strips] = A[rows, k] B for the strips [first, last) of a packed B.
+
+    `c` is the address of column 0. `scratch` holds BLOCK_ROWS * DEPTH + TILE_ROWS * TILE_COLUMNS
+    floats.
+    """
+    strips = (n + TILE_COLUMNS - 1) // TILE_COLUMNS
+    spare = scratch + 4 * BLOCK_ROWS * DEPTH
+    for k0 in range(0, k, DEPTH):
+        depth = min(DEPTH, k - k0)
+        accumulate = 1 if k0 > 0 else 0
+        if k_step == 4:  # rows are read where they are
+            base, a_row, a_step, a_strip = a + 4 * k0, m_step, 4, m_step * TILE_ROWS
+        else:
+            pack_rows(a + k0 * k_step, m_step, k_step, rows, depth, scratch)
+            base, a_row, a_step, a_strip = scratch, 4, 4 * TILE_ROWS, 4 * TILE_ROWS * depth
+        panel = packed + 4 * k0 * strips * TILE_COLUMNS
+        for s in range(first_strip, last_strip):
+            strip = panel + 4 * s * TILE_COLUMNS * depth
+            wide = min(TILE_COLUMNS, n - s * TILE_COLUMNS)
+            at, out = base, c + 4 * s * TILE_COLUMNS
+            for first in range(0, rows, TILE_ROWS):
+                high = min(TILE_ROWS, rows - first)
+                if wide == TILE_COLUMNS:
+                    tile(
+                        depth, at, a_row, a_step, strip, 4 * TILE_COLUMNS, out, c_row, high,
+                        accumulate,
+                    )
+                else:
+                    tile(
+                        depth, at, a_row, a_step, strip, 4 * TILE_COLUMNS, spare,
+                        4 * TILE_COLUMNS, high, 0,
+                    )
+                    _store_edge(spare, out, c_row, high, wide, accumulate)
+                at += a_strip
+                out += c_row * TILE_ROWS
+
+
+@inline
+def _store_edge(spare: int, c: int, c_row: int, rows: int, wide: int, accumulate: int) -> None:
+    """The part of a tile that lies inside C."""
+    for i in range(rows):
+        source = floats(spare + 4 * i * TILE_COLUMNS, wide)
+        target = floats(c + i * c_row, wide)
+        if accumulate:
+            for j in range(wide):
+                target[j] += source[j]
+        else:
+            for j in range(wide):
+                target[j] = source[j]
+
+
