@@ -8,12 +8,17 @@ Errors: ShapeError, DTypeError.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from tinygrad_tx.graph.builder import Builder
+from tinygrad_tx.graph.lowering import Lowering
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
+from tinygrad_tx.dtypes import float32
+from tinygrad_tx.ops.kernels.kernel import as_float, floats, kernel, share
+from tinygrad_tx.ops.kernels.rowwise import row_sum
 from tinygrad_tx.ops.infer import float_rows, norm_weights
 
 def infer(x: Aval, weight: Aval, bias: Aval, epsilon: float) -> Aval:
@@ -39,6 +44,37 @@ def gradient(b: Builder, node: Node, cotangent: Node) -> tuple[Node, Node, Node]
     return dx, dweight, dbias
 
 
+@kernel("layer_norm")
+def run(ith: int, nth: int, operands: Any, arena: int) -> None:
+    """Operands: rows, width, x, weight, bias, y (contiguous), epsilon."""
+    width = operands[1]
+    weight, bias = floats(operands[3], width), floats(operands[4], width)
+    epsilon, inverse = np.float32(as_float(operands[6])), np.float32(1 / width)
+    low, high = share(operands[0], ith, nth)
+    for row in range(low, high):
+        x, y = floats(operands[2] + 4 * row * width, width), floats(operands[5] + 4 * row * width, width)
+        mean = row_sum(operands[2] + 4 * row * width, width) * inverse
+        square = np.float32(0)
+        for j in range(width):
+            d = x[j] - mean
+            square += d * d
+        scale = np.float32(1) / np.sqrt(square * inverse + epsilon)
+        for j in range(width):
+            y[j] = (x[j] - mean) * scale * weight[j] + bias[j]
+
+
+def fits(node: Node) -> bool:
+    return node.dtype == float32 and node.aval.size > 0
+
+
+def lower(lowering: Lowering, node: Node) -> None:
+    width = node.shape[-1]
+    rows = node.aval.size // width
+    shares = max(1, min(16, rows, node.aval.size // 8192))
+    operands = (*lowering.reads, *lowering.writes, float(node.attrs["epsilon"]))
+    lowering.call(run, rows, width, *operands, shares=shares)
+
+
 def samples(rng: np.random.Generator) -> Iterator[Sample]:
     for shape in ((3,), (2, 5), (2, 3, 4), (0, 4)):
         width = shape[-1]
@@ -52,6 +88,10 @@ register(
         infer=infer,
         gradient=gradient,
         expand=expand,
+        lower=lower,
+        fits=fits,
+        reads="contiguous",
+        writes="contiguous",
         row=TestRow(samples, tolerance=5e-6),
         formula="(x - μ) / √(σ² + ε) · w + b",
     )

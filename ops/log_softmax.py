@@ -8,12 +8,18 @@ Errors: ShapeError for 0-d or an empty last axis, DTypeError for integers.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from tinygrad_tx.graph.builder import Builder
+from tinygrad_tx.graph.lowering import Lowering
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
+from tinygrad_tx.dtypes import float32
+from tinygrad_tx.ops.kernels.kernel import floats, kernel, share
+from tinygrad_tx.ops.kernels.rowwise import row_max
+from tinygrad_tx.ops.kernels.vecmath import exp32, log32
 from tinygrad_tx.ops.infer import float_rows
 
 def expand(b: Builder, node: Node) -> Node:
@@ -29,6 +35,33 @@ def gradient(b: Builder, node: Node, cotangent: Node) -> tuple[Node]:
     return (b.log_softmax_gradient(node, cotangent),)
 
 
+@kernel("log_softmax")
+def run(ith: int, nth: int, operands: Any, arena: int) -> None:
+    """Operands: rows, width, x, y (contiguous)."""
+    width = operands[1]
+    low, high = share(operands[0], ith, nth)
+    for row in range(low, high):
+        x, y = floats(operands[2] + 4 * row * width, width), floats(operands[3] + 4 * row * width, width)
+        top = row_max(operands[2] + 4 * row * width, width)
+        total = np.float32(0)
+        for j in range(width):
+            total += exp32(x[j] - top)
+        shift = top + log32(total)
+        for j in range(width):
+            y[j] = x[j] - shift
+
+
+def fits(node: Node) -> bool:
+    return node.dtype == float32 and node.aval.size > 0
+
+
+def lower(lowering: Lowering, node: Node) -> None:
+    width = node.shape[-1]
+    rows = node.aval.size // width
+    shares = max(1, min(16, rows, node.aval.size // 4096))
+    lowering.call(run, rows, width, *lowering.reads, *lowering.writes, shares=shares)
+
+
 def samples(rng: np.random.Generator) -> Iterator[Sample]:
     for shape in ((3,), (2, 5), (2, 3, 4), (0, 4), (2, 1)):
         yield Sample((rng.normal(size=shape),))
@@ -41,6 +74,10 @@ register(
         gradient=gradient,
         expand=expand,
         inplace=(0,),
+        lower=lower,
+        fits=fits,
+        reads="contiguous",
+        writes="contiguous",
         row=TestRow(samples),
         formula="xᵢ - log Σ eˣʲ",
     )

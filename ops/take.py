@@ -11,10 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_tx.dtypes import float32, int64
 from tinygrad_tx.graph.builder import Builder
+from tinygrad_tx.graph.lowering import Lowering
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import check_indices, check_range
+from tinygrad_tx.ops.kernels.kernel import BAD_INDEX, floats, int64s, kernel, report, share
+from tinygrad_tx.shapes import size_of
 
 Array = np.ndarray[Any, Any]
 
@@ -35,6 +39,38 @@ def reference(x: Array, indices: Array, axis: int) -> Array:
     return np.take(x, indices, axis)
 
 
+@kernel("take")
+def run(ith: int, nth: int, operands: Any, arena: int) -> None:
+    """Operands: count, width, size, x, indices, z, tag."""
+    count, width, size = operands[0], operands[1], operands[2]
+    indices = int64s(operands[4], count)
+    low, high = share(count, ith, nth)
+    for i in range(low, high):
+        index = indices[i]
+        if index < -size or index >= size:
+            report(arena, BAD_INDEX, operands[6], index)
+            index = 0
+        index = index + size if index < 0 else index
+        source, target = floats(operands[3] + 4 * index * width, width), floats(operands[5] + 4 * i * width, width)
+        for j in range(width):
+            target[j] = source[j]
+
+
+def fits(node: Node) -> bool:
+    """Rows of a table: the first axis of float32, int64 indices."""
+    x, indices = node.inputs
+    return (node.dtype, indices.dtype, node.attrs["axis"]) == (float32, int64, 0) and x.shape[0] > 0
+
+
+def lower(lowering: Lowering, node: Node) -> None:
+    (x, indices), (z,) = lowering.reads, lowering.writes
+    size = x.shape[0]
+    width = size_of(x.shape[1:])
+    if z.size:
+        shares = max(1, min(16, indices.size, z.size // 16384))
+        lowering.call(run, indices.size, width, size, x, indices, z, lowering.tag, shares=shares)
+
+
 def samples(rng: np.random.Generator) -> Iterator[Sample]:
     for shape, chosen, axis in (((5,), (3,), 0), ((4, 3), (2, 2), 0), ((2, 3), (), 1)):
         indices = rng.integers(-shape[axis], shape[axis], size=chosen)
@@ -48,6 +84,8 @@ register(
         linear_in=(0,),
         gradient=gradient,
         reference=reference,
+        lower=lower,
+        fits=fits,
         row=TestRow(samples),
         formula="x[i]",
     )
