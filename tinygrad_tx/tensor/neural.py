@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from tinygrad_tx.dtypes import int64
+from tinygrad_tx.errors import ShapeError, explain
 from tinygrad_tx.shapes import axis_of, size_of
+from tinygrad_tx.tensor.elementwise import where
 from tinygrad_tx.tensor.reductions import sum as total_of
-from tinygrad_tx.tensor.shape import moveaxis, reshape
+from tinygrad_tx.tensor.linalg import matmul
+from tinygrad_tx.tensor.shape import broadcast_to, moveaxis, reshape, swapaxes, tril
+from tinygrad_tx.tensor.creation import ones
 from tinygrad_tx.tensor.tensor import Tensor, TensorLike, as_tensor, build
 
-__all__ = ["cross_entropy", "layer_norm", "log_softmax", "rms_norm", "softmax"]
+__all__ = ["attention", "cross_entropy", "layer_norm", "log_softmax", "rms_norm", "softmax"]
 
 
 def _along(name: str, x: TensorLike, axis: int) -> Tensor:
@@ -72,3 +76,57 @@ def cross_entropy(
         raise ValueError(f"cross_entropy: reduction {reduction!r} is not mean, sum or none.")
     kept = total_of((labels != ignore_index).astype(int64)).astype(scores.dtype)
     return total / kept
+
+
+def attention(
+    q: TensorLike,
+    k: TensorLike,
+    v: TensorLike,
+    *,
+    mask: TensorLike = None,
+    causal: bool = False,
+    bias: TensorLike = None,
+    scale: float | None = None,
+) -> Tensor:
+    """softmax(q k^T scale + bias) v for each head. Vaswani et al. 2017, equation 1.
+
+    Shapes: q (..., heads, queries, width), k and v (..., kv_heads, keys, width) where kv_heads
+    divides heads; mask (bool, true: may attend) and bias broadcast to (..., heads, queries, keys).
+    Causal queries are aligned to the end of the keys. scale: 1/sqrt(width) if not given.
+    Errors: ShapeError, DTypeError.
+    """
+    q, k, v = as_tensor(q), as_tensor(k), as_tensor(v)
+    if q.ndim < 3 or k.ndim != q.ndim or v.ndim != q.ndim or q.shape[-3] % k.shape[-3]:
+        raise ShapeError(
+            explain(
+                "attention",
+                f"q {q.shape}, k {k.shape}, v {v.shape} are no (..., heads, time, width)",
+                made=[("q", q.node.where), ("k", k.node.where)],
+                remedy="the heads of k and v must divide those of q",
+            )
+        )
+    factor = q.shape[-1] ** -0.5 if scale is None else float(scale)
+    k, v = _repeated(k, q.shape[-3]), _repeated(v, q.shape[-3])
+    if mask is None and bias is None:
+        out: Tensor = build("attention", q, k, v, causal=causal, scale=factor)[0]
+        return out
+    scores = matmul(q, swapaxes(k, -1, -2)) * factor
+    scores = scores if bias is None else scores + bias
+    if causal:
+        queries, keys = scores.shape[-2:]
+        seen = tril(ones((queries, keys), "int64"), keys - queries) > 0
+        scores = where(seen, scores, float("-inf"))
+    scores = scores if mask is None else where(mask, scores, float("-inf"))
+    pattern = build("point", softmax(build("point", scores, name="scores")), name="pattern")
+    return matmul(pattern, v)
+
+
+def _repeated(x: Tensor, heads: int) -> Tensor:
+    """Each key-value head once for every query head that shares it."""
+    *leading, own, time, width = x.shape
+    if own == heads:
+        return x
+    wide = broadcast_to(
+        reshape(x, (*leading, own, 1, time, width)), (*leading, own, heads // own, time, width)
+    )
+    return reshape(wide, (*leading, heads, time, width))

@@ -1,0 +1,138 @@
+"""Derivatives of functions: each transform runs the function once and derives its graph."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_tx.autodiff import forward, reverse
+from tinygrad_tx.errors import GraphError, ShapeError, explain
+from tinygrad_tx.graph.builder import Builder
+from tinygrad_tx.graph.node import Node
+from tinygrad_tx.graph.place import current_scope, user_place
+from tinygrad_tx.tensor import reshape, stack
+from tinygrad_tx.tensor.tensor import Tensor, as_tensor
+from tinygrad_tx.tree import Tree, flatten, unflatten
+
+__all__ = ["grad", "hessian", "jacobian", "jvp", "value_and_grad", "vjp"]
+
+_fresh = itertools.count()
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, (Tensor, np.ndarray))
+
+
+def _primals(values: Any) -> tuple[list[Tensor], Tree]:
+    """Each tensor as a node of its own, so that nested transforms never mix up their inputs."""
+    found, tree = flatten(values, _is_tensor)
+    b = Builder(current_scope(), user_place())
+    nodes = [b.alias(as_tensor(t).node, tag=next(_fresh)) for t in found]
+    return [Tensor(n, requires_grad=True) for n in nodes], tree
+
+
+def _outputs(value: Any) -> tuple[list[Tensor], Tree]:
+    return flatten(value, lambda v: isinstance(v, Tensor))
+
+
+def _zeros_where_none(found: Sequence[Node | None], like: Sequence[Node]) -> list[Tensor]:
+    b = Builder(current_scope(), user_place())
+    pairs = zip(found, like, strict=True)
+    # A derivative may be differentiated again: it asks for gradients like any result.
+    return [Tensor(b.full(n.shape, 0, n.dtype) if g is None else g, True) for g, n in pairs]
+
+
+def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """The result of `function`, and the map from its cotangents to those of the primals."""
+    tensors, tree = _primals(primals)
+    out = function(*unflatten(tree, list(tensors)))
+    results, out_tree = _outputs(out)
+
+    def pull(cotangents: Any) -> Any:
+        given, _ = flatten(cotangents, _is_tensor)
+        if len(given) != len(results):
+            what = f"needs {len(results)} cotangents, got {len(given)}"
+            raise GraphError(explain("vjp", what, remedy="pass one for each result"))
+        nodes = [t.node for t in tensors]
+        found = reverse([r.node for r in results], [as_tensor(g).node for g in given], nodes)
+        return unflatten(tree, list(_zeros_where_none(found, nodes)))
+
+    return unflatten(out_tree, list(results)), pull
+
+
+def jvp(function: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
+    """The result of `function` at `primals`, and how it moves along `tangents`."""
+    tensors, tree = _primals(tuple(primals))
+    moves, _ = flatten(tuple(tangents), _is_tensor)
+    out = function(*unflatten(tree, list(tensors)))
+    results, out_tree = _outputs(out)
+    nodes = [r.node for r in results]
+    found = forward(nodes, [t.node for t in tensors], [as_tensor(m).node for m in moves])
+    moved = _zeros_where_none(found, nodes)
+    return unflatten(out_tree, list(results)), unflatten(out_tree, list(moved))
+
+
+def value_and_grad(
+    function: Callable[..., Any], argnums: int | tuple[int, ...] = 0
+) -> Callable[..., Any]:
+    """A function that gives (value, gradients with respect to the arguments `argnums`).
+
+    `function` returns one number, or a tuple of it and anything else. Errors: ShapeError.
+    """
+
+    def derived(*args: Any, **kwargs: Any) -> Any:
+        chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        tensors, tree = _primals(tuple(args[i] for i in chosen))
+        values = list(args)
+        for i, value in zip(chosen, unflatten(tree, list(tensors)), strict=True):
+            values[i] = value
+        out = function(*values, **kwargs)
+        loss = out[0] if isinstance(out, tuple) else out
+        if not isinstance(loss, Tensor) or loss.size != 1:
+            shape = loss.shape if isinstance(loss, Tensor) else type(loss).__name__
+            remedy = "reduce it to one number, or use vjp or jacobian"
+            raise ShapeError(explain("grad", f"the function returned {shape}", remedy=remedy))
+        b = Builder(current_scope(), user_place())
+        nodes = [t.node for t in tensors]
+        found = reverse([loss.node], [b.full(loss.shape, 1, loss.dtype)], nodes)
+        grads = unflatten(tree, list(_zeros_where_none(found, nodes)))
+        return out, grads[0] if isinstance(argnums, int) else grads
+
+    return derived
+
+
+def grad(function: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """The gradient of a function that returns one number; nests to any order."""
+    both = value_and_grad(function, argnums)
+    return lambda *args, **kwargs: both(*args, **kwargs)[1]
+
+
+def jacobian(function: Callable[[Any], Tensor]) -> Callable[[Any], Tensor]:
+    """The derivative of every element of the result by every element of the argument.
+
+    Shapes: result.shape + argument.shape. One reverse pass for each element of the result.
+    """
+
+    def derived(x: Any) -> Tensor:
+        (primal,), _ = _primals(x)
+        result = function(primal)
+        b = Builder(current_scope(), user_place())
+        rows = []
+        for i in range(result.size):
+            place = b.iota(shape=(result.size,), axis=0, dtype=np.dtype(np.int64))
+            chosen = b.astype(b.equal(place, i), dtype=result.dtype)
+            seed = b.reshape(chosen, shape=result.shape)
+            found = reverse([result.node], [seed], [primal.node])
+            rows += _zeros_where_none(found, [primal.node])
+        shape = (*result.shape, *primal.shape)
+        return reshape(stack(rows), shape) if rows else Tensor(b.full(shape, 0, result.dtype))
+
+    return derived
+
+
+def hessian(function: Callable[[Any], Tensor]) -> Callable[[Any], Tensor]:
+    """The second derivatives of a function that returns one number."""
+    return jacobian(grad(function))
