@@ -1,0 +1,79 @@
+"""GPT: a decoder-only transformer that predicts the next token.
+
+Radford et al. 2019 (GPT-2): pre-normalisation, learned positions, GELU, tied embeddings.
+
+    h0 = E[tokens] + P                                     (batch, time, width)
+    a  = h + attention(norm(h));  h = a + feed_forward(norm(a))      layers times
+    logits = norm(h) E^T                                   (batch, time, vocab)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinygrad_tx.errors import ShapeError, explain
+from tinygrad_tx.nn import Embedding, FeedForward, LayerNorm, Module, ModuleList, MultiHeadAttention
+from tinygrad_tx.tensor import Tensor, cross_entropy
+from tinygrad_tx.tensor.tensor import TensorLike, as_tensor
+
+__all__ = ["GPT", "GPTConfig"]
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """Sizes of a GPT."""
+
+    vocab_size: int
+    context: int = 64
+    layers: int = 4
+    heads: int = 4
+    width: int = 128
+
+
+class Block(Module):
+    """Attention, then a feed-forward network, each on the normalised residual stream."""
+
+    def __init__(self, config: GPTConfig, rng: np.random.Generator) -> None:
+        super().__init__()
+        width = config.width
+        # GPT-2 scales what is added to the residual stream by 1/sqrt(number of additions).
+        deviation = 0.02 / (2 * config.layers) ** 0.5
+        self.attention_norm = LayerNorm(width)
+        self.attention = MultiHeadAttention(
+            width, config.heads, rng, causal=True, deviation=deviation
+        )
+        self.feed_forward_norm = LayerNorm(width)
+        self.feed_forward = FeedForward(width, 4 * width, rng, deviation)
+
+    def forward(self, residual: Tensor) -> Tensor:
+        residual = residual + self.attention(self.attention_norm(residual))
+        return residual + self.feed_forward(self.feed_forward_norm(residual))
+
+
+class GPT(Module):
+    """`model(tokens)` gives logits (batch, time, vocab); `model.loss` the mean cross-entropy."""
+
+    def __init__(self, config: GPTConfig, seed: int = 0) -> None:
+        super().__init__()
+        rng = np.random.default_rng(seed)
+        self.config = config
+        self.embedding = Embedding(config.vocab_size, config.width, rng)
+        self.position = Embedding(config.context, config.width, rng)
+        self.blocks = ModuleList([Block(config, rng) for _ in range(config.layers)])
+        self.norm = LayerNorm(config.width)
+
+    def forward(self, tokens: TensorLike) -> Tensor:
+        tokens = as_tensor(tokens)
+        if tokens.ndim != 2 or tokens.shape[1] > self.config.context:
+            what = f"tokens are {tokens.shape}, not (batch, time <= {self.config.context})"
+            raise ShapeError(explain("GPT", what, remedy="cut the text, or raise context"))
+        residual = self.embedding(tokens) + self.position(np.arange(tokens.shape[1]))
+        for block in self.blocks:
+            residual = block(residual)
+        return self.norm(residual) @ self.embedding.weight.T
+
+    def loss(self, tokens: TensorLike, targets: TensorLike) -> Tensor:
+        """Mean cross-entropy in nats of the next tokens."""
+        return cross_entropy(self(tokens), targets)

@@ -1,0 +1,111 @@
+"""The layers of a transformer. Weights start as in GPT-2: normal with deviation 0.02."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygrad_tx.nn.module import Module
+from tinygrad_tx.tensor import Tensor, attention, gelu, layer_norm, ones, take, tensor, zeros
+from tinygrad_tx.tensor.tensor import TensorLike
+
+__all__ = ["Embedding", "FeedForward", "LayerNorm", "Linear", "MultiHeadAttention", "normal"]
+
+
+def normal(
+    rng: np.random.Generator, shape: tuple[int, ...], deviation: float = 0.02
+) -> Tensor:
+    """A parameter drawn from N(0, deviation²)."""
+    return tensor(rng.normal(0, deviation, shape).astype(np.float32), requires_grad=True)
+
+
+class Linear(Module):
+    """x W + b. Shapes: (..., inputs) -> (..., outputs); W (inputs, outputs)."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        rng: np.random.Generator,
+        bias: bool = True,
+        deviation: float = 0.02,
+    ) -> None:
+        super().__init__()
+        self.weight = normal(rng, (inputs, outputs), deviation)
+        self.bias = zeros((outputs,), requires_grad=True) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x @ self.weight
+        return y if self.bias is None else y + self.bias
+
+
+class Embedding(Module):
+    """A row of a table for each index. Shapes: (...) -> (..., width)."""
+
+    def __init__(self, count: int, width: int, rng: np.random.Generator) -> None:
+        super().__init__()
+        self.weight = normal(rng, (count, width))
+
+    def forward(self, indices: TensorLike) -> Tensor:
+        return take(self.weight, indices, 0)
+
+
+class LayerNorm(Module):
+    """Layer normalisation over the last axis (Ba et al. 2016)."""
+
+    def __init__(self, width: int, epsilon: float = 1e-5) -> None:
+        super().__init__()
+        self.weight = ones((width,)).requires_grad_()
+        self.bias = zeros((width,), requires_grad=True)
+        self.epsilon = epsilon
+
+    def forward(self, x: Tensor) -> Tensor:
+        return layer_norm(x, self.weight, self.bias, self.epsilon)
+
+
+class MultiHeadAttention(Module):
+    """Multi-head self-attention (Vaswani et al. 2017, section 3.2.2).
+
+    Shapes: (batch, time, width) -> the same. Query, key and value projections stand side by side
+    in one matrix.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        rng: np.random.Generator,
+        causal: bool = False,
+        deviation: float = 0.02,
+    ) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"attention: width {width} is not a multiple of {heads} heads.")
+        self.heads = heads
+        self.causal = causal
+        self.qkv = Linear(width, 3 * width, rng)
+        self.projection = Linear(width, width, rng, deviation=deviation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, time, width = x.shape
+        shape = (batch, time, 3, self.heads, width // self.heads)
+        # (batch, time, 3 width) -> (3, batch, heads, time, head width)
+        qkv = self.qkv(x).reshape(shape).permute_dims((2, 0, 3, 1, 4))
+        context = attention(qkv[0], qkv[1], qkv[2], causal=self.causal)
+        joined = context.permute_dims((0, 2, 1, 3)).reshape((batch, time, width))
+        result: Tensor = self.projection(joined)
+        return result
+
+
+class FeedForward(Module):
+    """Two linear maps with GELU between. Shapes: (..., width) -> the same."""
+
+    def __init__(
+        self, width: int, inner: int, rng: np.random.Generator, deviation: float = 0.02
+    ) -> None:
+        super().__init__()
+        self.up = Linear(width, inner, rng)
+        self.down = Linear(inner, width, rng, deviation=deviation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.down(gelu(self.up(x)))
+        return result

@@ -1,0 +1,25 @@
+"""Clipping of gradients by their joint norm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tinygrad_tx.tensor import Tensor, clip, no_grad, sqrt, square
+
+__all__ = ["clip_grad_norm"]
+
+
+def clip_grad_norm(parameters: Iterable[Tensor], largest: float) -> Tensor:
+    """Scales all gradients so that their joint norm is at most `largest`; returns the norm.
+
+    Source: Pascanu et al. 2013, algorithm 1. A norm that is not finite makes the gradients NaN.
+    """
+    chosen = [p for p in parameters if p.grad is not None]
+    with no_grad():
+        terms = [square(p.grad).sum() for p in chosen]
+        norm = sqrt(sum(terms[1:], terms[0]))
+        factor = clip(largest / (norm + 1e-6), high=1.0)
+        for parameter in chosen:
+            assert parameter.grad is not None
+            parameter.grad = parameter.grad * factor
+    return norm
