@@ -24,7 +24,11 @@ f32 = np.float32
 def _exact(function: Callable[..., Any]) -> Any:
     """`njit` without reassociation: split constants and error-free steps stay as written."""
     return njit(
-        error_model="numpy", fastmath=EXACT, no_cpython_wrapper=True, no_cfunc_wrapper=True
+        error_model="numpy",
+        fastmath=EXACT,
+        no_cpython_wrapper=True,
+        no_cfunc_wrapper=True,
+        forceinline=True,  # a call inside a loop keeps LLVM from vectorising it
     )(function)
 
 
