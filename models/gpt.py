@@ -9,11 +9,14 @@ Radford et al. 2019 (GPT-2): pre-normalisation, learned positions, GELU, tied em
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from tinygrad_tx.errors import ShapeError, explain
+from tinygrad_tx.models.generation import stream
 from tinygrad_tx.nn import Embedding, FeedForward, LayerNorm, Module, ModuleList, MultiHeadAttention
 from tinygrad_tx.tensor import Tensor, cross_entropy
 from tinygrad_tx.tensor.tensor import TensorLike, as_tensor
@@ -30,6 +33,14 @@ class GPTConfig:
     layers: int = 4
     heads: int = 4
     width: int = 128
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value < 1:
+                raise ShapeError(explain("GPTConfig", f"{name} is {value}, not at least 1"))
+        if self.width % self.heads:
+            what = f"width {self.width} is not a multiple of heads {self.heads}"
+            raise ShapeError(explain("GPTConfig", what))
 
 
 class Block(Module):
@@ -77,3 +88,9 @@ class GPT(Module):
     def loss(self, tokens: TensorLike, targets: TensorLike) -> Tensor:
         """Mean cross-entropy in nats of the next tokens."""
         return cross_entropy(self(tokens), targets)
+
+    def generate(
+        self, tokens: Sequence[int], max_new_tokens: int, **options: Any
+    ) -> Iterator[int]:
+        """New tokens after `tokens`, one by one; `options` as in `models.generation.stream`."""
+        return stream(self, self.config.context, tokens, max_new_tokens, **options)

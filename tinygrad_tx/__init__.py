@@ -1,7 +1,7 @@
 """tinygrad_tx: one graph that is trained, drawn, checked and looked into."""
 
 import tinygrad_tx.ops  # noqa: F401  # registers the operators
-from tinygrad_tx import models, nn, optim
+from tinygrad_tx import data, models, nn, optim, train
 from tinygrad_tx.config import config
 from tinygrad_tx.dtypes import bool_, float32, float64, int32, int64
 from tinygrad_tx.functional import grad, hessian, jacobian, jvp, value_and_grad, vjp

@@ -14,6 +14,7 @@ __all__ = [
     "CompileError",
     "DTypeError",
     "DataError",
+    "DrawError",
     "GraphError",
     "IndexRangeError",
     "NonFiniteError",
@@ -62,6 +63,10 @@ class CheckpointError(TinygradTxError, ValueError):
 
 class DataError(TinygradTxError, ValueError):
     """Text or tokens that cannot be used."""
+
+
+class DrawError(TinygradTxError, RuntimeError):
+    """A picture that cannot be rendered or written."""
 
 
 class Rejected(Exception):

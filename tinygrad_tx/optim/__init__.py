@@ -2,5 +2,6 @@
 
 from tinygrad_tx.optim.adamw import SGD, AdamW
 from tinygrad_tx.optim.clip import clip_grad_norm
+from tinygrad_tx.optim.schedules import Schedule, constant, cosine, linear
 
-__all__ = ["SGD", "AdamW", "clip_grad_norm"]
+__all__ = ["SGD", "AdamW", "Schedule", "clip_grad_norm", "constant", "cosine", "linear"]

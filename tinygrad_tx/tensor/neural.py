@@ -12,7 +12,15 @@ from tinygrad_tx.tensor.shape import broadcast_to, moveaxis, reshape, swapaxes, 
 from tinygrad_tx.tensor.creation import ones
 from tinygrad_tx.tensor.tensor import Tensor, TensorLike, as_tensor, build
 
-__all__ = ["attention", "cross_entropy", "layer_norm", "log_softmax", "rms_norm", "softmax"]
+__all__ = [
+    "attention",
+    "cross_entropy",
+    "layer_norm",
+    "log_softmax",
+    "require_finite",
+    "rms_norm",
+    "softmax",
+]
 
 
 def _along(name: str, x: TensorLike, axis: int) -> Tensor:
@@ -130,3 +138,12 @@ def _repeated(x: Tensor, heads: int) -> Tensor:
         reshape(x, (*leading, own, 1, time, width)), (*leading, own, heads // own, time, width)
     )
     return reshape(wide, (*leading, heads, time, width))
+
+
+def require_finite(x: TensorLike, what: str = "value") -> Tensor:
+    """`x`, and NonFiniteError for `what` once it turns out to hold a NaN or an infinity.
+
+    In a captured step the error leaves all state as it was before the step.
+    """
+    result: Tensor = build("require_finite", as_tensor(x), what=what)
+    return result

@@ -1,0 +1,43 @@
+"""A model and its tokenizer out of a run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tinygrad_tx.data import Tokenizer, load_tokenizer
+from tinygrad_tx.errors import CheckpointError, explain
+from tinygrad_tx.models import GPT, GPTConfig
+from tinygrad_tx.train.run import RunFolder
+
+__all__ = ["load_run", "model_of", "tokenizer_of"]
+
+
+def model_of(settings: dict[str, Any], run: RunFolder) -> GPT:
+    """The untrained model that `config.json` describes. Errors: CheckpointError."""
+    try:
+        return GPT(GPTConfig(**settings["model"]))
+    except (KeyError, TypeError, ValueError) as error:
+        what = f"does not describe a model: {error}"
+        raise CheckpointError(explain(str(run.config), what)) from None
+
+
+def tokenizer_of(run: RunFolder) -> Tokenizer:
+    """Errors: CheckpointError, DataError."""
+    try:
+        return load_tokenizer(run.tokenizer.read_text(encoding="utf-8"))
+    except OSError as error:
+        what = f"cannot be read: {error.strerror}"
+        raise CheckpointError(explain(str(run.tokenizer), what)) from None
+
+
+def load_run(path: Path) -> tuple[GPT, Tokenizer]:
+    """The trained model and its tokenizer. Errors: CheckpointError, DataError."""
+    run = RunFolder(path)
+    model = model_of(run.read_config(), run)
+    state, _ = run.load_checkpoint()
+    prefix = "model."
+    model.load_state_dict(
+        {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    )
+    return model, tokenizer_of(run)

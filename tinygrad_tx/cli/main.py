@@ -1,0 +1,73 @@
+"""The entry point: bad input ends with one line and exit code 2."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import llvmlite
+import numba
+import numpy
+import typer
+
+from tinygrad_tx.cli.generate import generate
+from tinygrad_tx.cli.train import train
+from tinygrad_tx.config import config
+from tinygrad_tx.errors import TinygradTxError
+from tinygrad_tx.ops.kernels.simd import LANES
+
+__all__ = ["main"]
+
+app = typer.Typer(
+    help="Train, draw and look into small transformers on a CPU.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(train)
+app.command()(generate)
+
+
+@app.command()
+def info(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
+    """What a bug report needs: versions, machine, threads, cache. Example: tinygrad-tx info"""
+    found = {
+        "tinygrad-tx": version("tinygrad-tx"),
+        "python": platform.python_version(),
+        "numpy": numpy.__version__,
+        "numba": numba.__version__,
+        "llvmlite": llvmlite.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+        "floats in a vector": LANES,
+        "threads": config.threads,
+        "kernel cache": str(config.cache),
+    }
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    for name, value in found.items():
+        typer.echo(f"{name:>18}  {value}")
+
+
+def main() -> None:
+    """Runs the command line; exit code 2 for bad input, 130 after Ctrl-C."""
+    try:
+        app()
+    except (TinygradTxError, ValueError) as error:
+        _end(str(error), 2)
+    except OSError as error:
+        _end(f"{error.filename or 'file'}: {error.strerror or error}", 2)
+    except KeyboardInterrupt:
+        _end("interrupted", 130)
+
+
+def _end(message: str, code: int) -> None:
+    if os.environ.get("TINYGRAD_TX_TRACEBACK"):
+        raise  # noqa: PLE0704  # called from an except block, for those who debug
+    print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)
+    sys.exit(code)

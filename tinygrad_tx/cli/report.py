@@ -1,0 +1,188 @@
+"""What `train` says while it works and leaves behind when it is done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from tinygrad_tx.config import config as process
+from tinygrad_tx.data import Tokenizer, Windows
+from tinygrad_tx.errors import DrawError
+from tinygrad_tx.models import GPT
+from tinygrad_tx.train import Result, RunFolder, TrainConfig
+from tinygrad_tx.train import Progress as Step
+from tinygrad_tx.train.plot import loss_curve
+from tinygrad_tx.viz import draw
+
+__all__ = ["Screen", "write_report"]
+
+MEASURED_STEPS = 10
+
+
+class Screen:
+    """The terminal: a bar where there is one, else a line now and then."""
+
+    def __init__(self) -> None:
+        self.console = Console(highlight=False, soft_wrap=True)
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        self._steps = 0
+        self._first = 0
+        self._started = 0.0
+        self._compiled = 0
+
+    def say(self, text: str) -> None:
+        self.console.print(text, markup=False)
+
+    def announce(
+        self,
+        model: GPT,
+        config: TrainConfig,
+        units: Tokenizer,
+        source: str,
+        learnt: int,
+        held: int,
+        baseline: float,
+    ) -> None:
+        """What is going to happen."""
+        shape = model.config
+        numbers = model.num_parameters()
+        self.say(
+            f"GPT: {shape.layers} layers, {shape.heads} heads, width {shape.width}, context "
+            f"{shape.context}, {numbers:,} parameters"
+        )
+        self.say(
+            f"Text: {source}; {units.kind} tokens, vocabulary {units.vocab_size}; {learnt:,} to "
+            f"learn from, {held:,} held out"
+        )
+        tokens = config.batch * shape.context
+        memory = numbers * 16 / 1e6
+        self.say(
+            f"Training: {config.steps} steps of {tokens:,} tokens, {process.threads} threads, "
+            f"{memory:.0f} MB of weights and optimiser state"
+        )
+        self.say(f"To beat: bigram counts, {baseline:.3f} nats for each held-out token")
+
+    @contextmanager
+    def training(self, steps: int) -> Iterator[None]:
+        """Shows progress until the end of the block."""
+        self._steps = steps
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total}"),
+            TimeRemainingColumn(),
+        )
+        self._bar = Progress(*columns, console=self.console, disable=not self.console.is_terminal)
+        process.on_compile = self._on_compile
+        try:
+            with self._bar:
+                self._task = self._bar.add_task("planning", total=steps)
+                yield
+        finally:
+            process.on_compile = None
+
+    def _on_compile(self, name: str) -> None:
+        assert self._bar is not None
+        if not self._compiled:
+            self.say("First run on this machine: kernels are compiled once and kept.")
+        self._compiled += 1
+        self._bar.update(self._task, description=f"compiling kernel {self._compiled}: {name[:40]}")
+
+    def on_step(self, step: Step) -> None:
+        """After each training step."""
+        assert self._bar is not None
+        if not self._first:
+            self._first, self._started = step.step, time.perf_counter()
+        done = step.step - self._first
+        if done == MEASURED_STEPS:
+            each = (time.perf_counter() - self._started) / done
+            minutes = each * (self._steps - step.step) / 60
+            self.say(f"A step takes {each * 1e3:.0f} ms: about {minutes:.1f} minutes to go")
+        self._bar.update(
+            self._task,
+            completed=step.step,
+            description=f"loss {step.loss:.3f}  {step.tokens_per_second:,.0f} tokens/s",
+        )
+        if step.validation is not None:
+            self.say(
+                f"step {step.step:5d}  training {step.loss:.3f}  held out {step.validation:.3f}  "
+                f"{step.tokens_per_second:,.0f} tokens/s"
+            )
+
+
+def write_report(
+    screen: Screen,
+    run: RunFolder,
+    model: GPT,
+    units: Tokenizer,
+    result: Result,
+    baseline: float,
+    held_out: Windows,
+) -> None:
+    """Loss curve, diagram, samples and the one-page summary."""
+    baselines = {"bigram counts": baseline}
+    for suffix in ("svg", "png"):
+        run.write(run.path / f"loss.{suffix}", loss_curve(result.metrics, baselines, suffix))
+    tokens, _ = next(held_out.in_order())
+    diagram = "![The model](model.svg)"
+    try:
+        draw(model, run.path / "model.svg", inputs=(tokens,), overlay="shapes")
+    except DrawError as error:
+        screen.say(f"The diagram was not rendered: {error}")
+        diagram = "The diagram is in model.dot; no renderer drew it."
+    samples = _samples(model, units, tokens[0, :16].tolist())
+    screen.say("")
+    for sample in samples:
+        screen.say(sample)
+        screen.say("-" * 40)
+    verdict = _verdict(result, baseline)
+    screen.say(verdict)
+    run.write(run.summary, _summary(run, model, result, verdict, diagram, samples))
+    screen.say(
+        f"Left in {run.path}: summary.md, loss.svg, model.svg, model.dot, checkpoint.safetensors"
+    )
+    screen.say(f'Write with it: tinygrad-tx generate {run.path} --prompt "The "')
+
+
+def _verdict(result: Result, baseline: float) -> str:
+    if result.validation != result.validation:
+        return "Not validated yet."
+    word = "beats" if result.validation < baseline else "does not beat"
+    return (
+        f"Held-out loss {result.validation:.3f} nats for each token after {result.step} steps and "
+        f"{result.seconds / 60:.1f} minutes; it {word} bigram counts, {baseline:.3f}."
+    )
+
+
+def _samples(model: GPT, units: Tokenizer, start: list[int]) -> list[str]:
+    return [
+        units.decode([*start, *model.generate(start, 240, temperature=0.8, seed=seed)])
+        for seed in range(3)
+    ]
+
+
+def _summary(
+    run: RunFolder, model: GPT, result: Result, verdict: str, diagram: str, samples: list[str]
+) -> str:
+    shape = model.config
+    quoted = "\n\n".join("    " + s.replace("\n", "\n    ") for s in samples)
+    return f"""# {run.path.name}
+
+{verdict}
+
+GPT with {shape.layers} layers, {shape.heads} heads, width {shape.width}, context {shape.context},
+vocabulary {shape.vocab_size}: {model.num_parameters():,} parameters.
+
+![Loss](loss.svg)
+
+{diagram}
+
+## Samples, at temperature 0.8
+
+{quoted}
+"""

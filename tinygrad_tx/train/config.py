@@ -1,0 +1,35 @@
+"""What a training run is asked to do."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+from tinygrad_tx.errors import DataError, explain
+
+__all__ = ["TrainConfig"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of a run. Rates are per step; `clip` bounds the joint norm of the gradients."""
+
+    steps: int = 2000
+    batch: int = 16
+    learning_rate: float = 1e-3
+    warmup: int = 100
+    weight_decay: float = 0.1
+    clip: float = 1.0
+    validate_every: int = 250
+    validation_batches: int = 64
+    """At most so many; a shorter held-out part is read whole."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        least = {"steps": 1, "batch": 1, "warmup": 0, "validate_every": 1, "validation_batches": 1}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            low = least.get(field.name, 0)
+            if not math.isfinite(value) or value < low:
+                what = f"{field.name} is {value}; it must be a number of at least {low}"
+                raise DataError(explain("TrainConfig", what))
