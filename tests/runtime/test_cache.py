@@ -1,0 +1,71 @@
+"""A second process compiles nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+STEP = """
+import numpy as np
+import tinygrad_tx as tx
+from tinygrad_tx.runtime.kernels import compilations
+
+model = tx.models.GPT(tx.models.GPTConfig(17, 8, 1, 1, 32))
+optimizer = tx.optim.AdamW(model.parameters(), 1e-3)
+
+@tx.jit
+def step(x, y):
+    optimizer.zero_grad()
+    loss = model.loss(x, y)
+    loss.backward()
+    tx.optim.clip_grad_norm(model.parameters(), 1.0)
+    optimizer.step()
+    return loss
+
+tokens = np.arange(18).reshape(2, 9) % 17
+loss = step(tokens[:, :-1].copy(), tokens[:, 1:].copy())
+print("compiled", compilations(), "loss", loss.item())
+"""
+
+
+def compiled(cache: Path, **environment: str) -> tuple[int, float]:
+    process = subprocess.run(
+        [sys.executable, "-c", STEP],
+        env={**os.environ, "TINYGRAD_TX_CACHE": str(cache), **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=600,
+    )
+    words = process.stdout.split()
+    return int(words[1]), float(words[3])
+
+
+@pytest.mark.slow
+def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
+    first, loss = compiled(tmp_path)
+    assert first > 20, "the first process must have compiled its kernels"
+    assert compiled(tmp_path) == (0, loss)
+
+
+@pytest.mark.slow
+def test_damaged_cache_entries_are_compiled_again(tmp_path: Path) -> None:
+    _, loss = compiled(tmp_path)
+    for index in list(tmp_path.rglob("*.nbi"))[::3]:
+        index.write_bytes(b"damaged")
+    again, same = compiled(tmp_path)
+    assert again > 0
+    assert same == loss
+
+
+@pytest.mark.slow
+def test_other_cpus_get_a_correct_path(tmp_path: Path) -> None:
+    """The portable code of a CPU without AVX gives the same loss to rounding."""
+    _, loss = compiled(tmp_path)
+    count, generic = compiled(tmp_path, NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="")
+    assert count > 20, "another CPU must have kernels of its own"
+    assert generic == pytest.approx(loss, rel=1e-5)

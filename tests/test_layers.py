@@ -1,0 +1,68 @@
+"""Imports go down only: see the layers in docs/architecture.md."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent / "tinygrad_tx"
+
+# From the bottom up; the parts of one row may use each other.
+LAYERS = (
+    ("errors", "config", "dtypes", "shapes", "tree"),
+    ("graph",),
+    ("ops",),
+    ("autodiff",),
+    ("compiler",),
+    ("runtime",),
+    ("viz", "capture"),
+    ("tensor", "functional", "jit"),
+    ("nn", "optim", "data"),
+    ("models",),
+    ("train", "testing"),
+    ("reasoning",),
+    ("cli",),
+)
+LEVEL = {part: i for i, row in enumerate(LAYERS) for part in row}
+
+# ops/kernels needs the Kernel type only; runtime/evaluate is what a tensor's value comes from.
+FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.parent != PACKAGE or p.name != "__init__.py")
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> list[tuple[str, tuple[str, ...]]]:
+    found: list[tuple[str, tuple[str, ...]]] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(a.name, ()) for a in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.append((node.module, tuple(a.name for a in node.names)))
+    return [(m, names) for m, names in found if m.split(".")[0] == "tinygrad_tx"]
+
+
+def test_every_part_has_a_layer() -> None:
+    assert {part_of(p) for p in FILES} <= LEVEL.keys()
+
+
+def test_imports_go_down() -> None:
+    wrong = []
+    for path in FILES:
+        part = part_of(path)
+        for module, names in imports_of(path):
+            inner = module.split(".")[1:2] or [n for n in names if n in LEVEL]
+            wrong += [f"{path.name}: {module}" for m in inner if LEVEL[m] > LEVEL[part]]
+    assert wrong == []
+
+
+def test_nobody_imports_private_names_of_another_part() -> None:
+    wrong = [
+        f"{path}: {module}.{name}"
+        for path in FILES
+        for module, names in imports_of(path)
+        for name in names
+        if name.startswith("_") and module.split(".")[1:2] != [part_of(path)]
+    ]
+    assert wrong == []

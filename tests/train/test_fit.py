@@ -1,0 +1,117 @@
+"""Training: learns, resumes to the same bits, stops at a NaN, keeps what was good."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinygrad_tx as tx
+from tinygrad_tx.data import Windows
+from tinygrad_tx.errors import CheckpointError, NonFiniteError
+from tinygrad_tx.train import Progress, Result, RunFolder, TrainConfig, fit
+
+TOKENS = np.tile(np.arange(11), 60)
+CONFIG = TrainConfig(steps=12, batch=2, warmup=2, validate_every=6, learning_rate=3e-3)
+
+
+def model_of(seed: int = 0) -> tx.models.GPT:
+    return tx.models.GPT(tx.models.GPTConfig(11, 8, 1, 1, 32), seed)
+
+
+def run(
+    model: tx.models.GPT, folder: Path, config: TrainConfig = CONFIG, **options: object
+) -> Result:
+    train, held_out = Windows(TOKENS, 2, 8, seed=1), Windows(TOKENS[:99], 2, 8)
+    return fit(model, train, held_out, config, RunFolder(folder), **options)  # type: ignore[arg-type]
+
+
+def test_training_learns_and_notes_every_step(tmp_path: Path) -> None:
+    config = TrainConfig(steps=80, batch=2, warmup=4, validate_every=40, learning_rate=1e-2)
+    result = run(model_of(), tmp_path, config)
+    assert result.validation < 0.5 < np.log(11)  # from chance to a text that repeats
+    rows = RunFolder(tmp_path).read_metrics()
+    assert [r["step"] for r in rows] == list(range(1, 81))
+    assert [r["step"] for r in rows if "validation" in r] == [40, 80]
+
+
+def test_a_resumed_run_ends_with_the_bits_of_one_that_never_stopped(tmp_path: Path) -> None:
+    whole = model_of()
+    run(whole, tmp_path / "whole")
+
+    def interrupt(progress: Progress) -> None:
+        if progress.step == 7:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    stopped = run(model_of(), tmp_path / "parts", on_step=interrupt)
+    assert (stopped.interrupted, stopped.step) == (True, 7)
+    other = model_of(seed=5)
+    resumed = run(other, tmp_path / "parts", resume=True)
+    assert resumed.step == 12
+    for name, value in whole.state_dict().items():
+        assert value.tobytes() == other.state_dict()[name].tobytes(), name
+    assert [r["step"] for r in resumed.metrics] == list(range(1, 13))
+
+
+def test_a_nan_stops_and_names_its_node_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
+    model = model_of()
+
+    def poison(progress: Progress) -> None:
+        if progress.step == 7:
+            weight = model.blocks[0].feed_forward.up.weight  # type: ignore[attr-defined]
+            weight.assign_(np.full(weight.shape, np.inf, np.float32))
+
+    with pytest.raises(NonFiniteError, match=r"step 8: .*first in buffer .*checkpoint"):
+        run(model, tmp_path, on_step=poison)
+    _, notes = RunFolder(tmp_path).load_checkpoint()
+    assert notes["step"] == "6"
+
+
+def test_a_step_that_fails_changes_no_state(tmp_path: Path) -> None:
+    model = model_of()
+    model.norm.weight.assign_(np.full(32, np.nan, np.float32))
+    before = model.state_dict()
+    with pytest.raises(NonFiniteError, match="nothing had been saved yet"):
+        run(model, tmp_path)
+    assert all(v.tobytes() == before[k].tobytes() for k, v in model.state_dict().items())
+
+
+def test_a_value_that_overflows_is_named_where_it_did(tmp_path: Path) -> None:
+    model = model_of()
+    model.embedding.weight.assign_(np.full((11, 32), 1e38, np.float32))
+    with pytest.raises(NonFiniteError, match=r"first in \w+ .*made at .*gpt|first in \w+"):
+        run(model, tmp_path)
+
+
+def test_folders_that_cannot_be_written_are_refused_before_training(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        run(model_of(), tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x00" * 9, b"\xff" * 100])
+def test_damaged_checkpoints_are_refused(tmp_path: Path, damage: bytes) -> None:
+    run(model_of(), tmp_path)
+    RunFolder(tmp_path).checkpoint.write_bytes(damage)
+    with pytest.raises(CheckpointError, match="is damaged"):
+        run(model_of(), tmp_path, resume=True)
+
+
+def test_a_full_disk_leaves_the_old_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(model_of(), tmp_path)
+    folder = RunFolder(tmp_path)
+    before = folder.checkpoint.read_bytes()
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(CheckpointError, match="No space left"):
+        folder.save_checkpoint({"a": np.zeros(3)}, {})
+    assert folder.checkpoint.read_bytes() == before
+    assert not list(tmp_path.glob(".checkpoint*"))
