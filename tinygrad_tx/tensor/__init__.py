@@ -6,6 +6,7 @@ from tinygrad_tx.tensor.creation import *
 from tinygrad_tx.tensor.elementwise import *
 from tinygrad_tx.tensor.linalg import *
 from tinygrad_tx.tensor.neural import *
+from tinygrad_tx.tensor.random import *
 from tinygrad_tx.tensor.reductions import *
 from tinygrad_tx.tensor.selection import *
 from tinygrad_tx.tensor.shape import *

@@ -7,14 +7,23 @@ from typing import Any
 import numpy as np
 
 from tinygrad_tx.dtypes import bool_, int64, is_integer
-from tinygrad_tx.errors import DTypeError, IndexRangeError, explain
+from tinygrad_tx.errors import DTypeError, IndexRangeError, ShapeError, explain
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.place import current_scope, user_place
 from tinygrad_tx.shapes import axis_of
 from tinygrad_tx.tensor.shape import reshape
 from tinygrad_tx.tensor.tensor import Tensor, TensorLike, as_tensor, build, wrap
 
-__all__ = ["getitem", "one_hot", "scatter_add", "take", "take_along_axis"]
+__all__ = [
+    "argsort",
+    "getitem",
+    "one_hot",
+    "scatter_add",
+    "sort",
+    "take",
+    "take_along_axis",
+    "topk",
+]
 
 
 def take(x: TensorLike, indices: TensorLike, axis: int = 0) -> Tensor:
@@ -39,6 +48,36 @@ def scatter_add(updates: TensorLike, indices: TensorLike, size: int, axis: int =
     at = axis_of(axis, x.ndim, "scatter_add")
     result: Tensor = build("scatter_add", x, as_tensor(indices), axis=at, size=int(size))
     return result
+
+
+def argsort(x: TensorLike, axis: int = -1, descending: bool = False) -> Tensor:
+    """The places (int64) that put `axis` in order; equal elements keep theirs, NaN is largest."""
+    x = as_tensor(x)
+    at = axis_of(axis, x.ndim, "argsort")
+    result: Tensor = build("argsort", x, axis=at, descending=bool(descending))
+    return result
+
+
+def sort(x: TensorLike, axis: int = -1, descending: bool = False) -> Tensor:
+    """The elements along `axis` in rising order, or falling; NaN counts as the largest."""
+    x = as_tensor(x)
+    return take_along_axis(x, argsort(x, axis_of(axis, x.ndim, "sort"), descending), axis)
+
+
+def topk(x: TensorLike, k: int, axis: int = -1) -> tuple[Tensor, Tensor]:
+    """The `k` largest elements along `axis`, largest first, and their places (int64).
+
+    Of equal elements the first comes first. Errors: ShapeError where the axis is shorter than k.
+    """
+    x = as_tensor(x)
+    at = axis_of(axis, x.ndim, "topk")
+    if not 0 <= k <= x.shape[at]:
+        what = f"cannot take {k} of axis {axis} of {x.shape}"
+        remedy = f"use k from 0 to {x.shape[at]}"
+        raise ShapeError(explain("topk", what, made=[("it", x.node.where)], remedy=remedy))
+    first = (*[slice(None)] * at, slice(k))
+    places = argsort(x, at, descending=True)[first]
+    return take_along_axis(x, places, at), places
 
 
 def one_hot(indices: TensorLike, classes: int, dtype: Any = np.float32) -> Tensor:
