@@ -7,5 +7,6 @@ from tinygrad_tx.dtypes import bool_, float32, float64, int32, int64
 from tinygrad_tx.functional import grad, hessian, jacobian, jvp, value_and_grad, vjp
 from tinygrad_tx.jit import jit
 from tinygrad_tx.tensor import *  # noqa: F403  # the names stand in each file's __all__
+from tinygrad_tx.viz import Drawing, draw
 
 __version__ = "0.1.0"

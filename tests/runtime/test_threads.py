@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tinygrad_tx as tx
+from tinygrad_tx.compiler.program import KernelStep
 
 
 @pytest.fixture
@@ -47,8 +48,8 @@ def trained(threads: int, steps: int) -> bytes:
         for _ in range(steps):
             tokens = rng.integers(0, 65, (12, 65))
             step(tokens[:, :-1].copy(), tokens[:, 1:].copy())
-        steps = step.plan(tokens[:, :-1], tokens[:, 1:]).program.steps
-    shares = [s.shares for s in steps if isinstance(s, KernelStep)]
+        plan = step.plan(tokens[:, :-1], tokens[:, 1:])
+        shares = [s.shares for s in plan.program.steps if isinstance(s, KernelStep)]
         assert max(shares) > 1, "nothing ran in parallel: the test says nothing"
         return b"".join(v.tobytes() for v in model.state_dict().values())
     finally:

@@ -1,0 +1,6 @@
+"""Pictures of the graph: block diagrams as in papers, and every operation."""
+
+from tinygrad_tx.viz.draw import draw
+from tinygrad_tx.viz.render import Drawing
+
+__all__ = ["Drawing", "draw"]

@@ -1,0 +1,153 @@
+"""The block diagram of a graph: modules as boxes, the operations between them, and what flows.
+
+A module is open, and drawn as a frame around its parts, down to a depth; below it is one box.
+Operations that only show memory in another shape are not drawn; nor is what depends on no input and
+no parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tinygrad_tx.graph.node import Aval, Node
+from tinygrad_tx.graph.walk import collect
+from tinygrad_tx.viz.names import Names, components
+
+__all__ = ["Diagram", "Edge", "Unit", "blocks_of"]
+
+# Shown as an arrow that passes through: the same numbers, seen differently.
+_PASSES = frozenset(("part", "barrier", "alias", "stop_gradient", "astype", "require_finite"))
+
+
+@dataclass
+class Unit:
+    """One thing in the picture. path: of the module for a box, else of the frame it stands in."""
+
+    key: str
+    kind: Literal["box", "op", "input", "parameter", "output"]
+    path: str
+    nodes: list[Node] = field(default_factory=list)
+
+    @property
+    def frame(self) -> tuple[str, ...]:
+        """The open modules around it."""
+        parts = components(self.path)
+        return parts[:-1] if self.kind == "box" else parts
+
+
+@dataclass(frozen=True)
+class Edge:
+    """What flows from one unit to another. tied: a weight that belongs to another module."""
+
+    source: str
+    target: str
+    aval: Aval
+    tied: bool = False
+
+
+@dataclass
+class Diagram:
+    """Units by key, in order of computation. repeats: how often a folded frame or box stands."""
+
+    units: dict[str, Unit]
+    edges: list[Edge]
+    repeats: dict[str, int] = field(default_factory=dict)
+
+
+def blocks_of(outputs: Sequence[Node], names: Names, depth: int) -> Diagram:
+    """The diagram, before repeated blocks are folded."""
+    nodes = collect(outputs)
+    return _Grouping(nodes, names, depth).diagram(outputs)
+
+
+class _Grouping:
+    def __init__(self, nodes: list[Node], names: Names, depth: int) -> None:
+        self.nodes, self.names, self.depth = nodes, names, depth
+        self.units: dict[str, Unit] = {}
+        self.edges: dict[Edge, None] = {}
+        # Where the value of a node comes from in the picture, with its shape there.
+        self.sources: dict[Node, dict[str, Aval]] = {}
+        self.weights: dict[Node, Node] = {}
+        self.inner = {p[:i] for p in self._paths() for i in range(len(p))}
+
+    def _paths(self) -> set[tuple[str, ...]]:
+        return {components(n.scope) for n in self.nodes}
+
+    def diagram(self, outputs: Sequence[Node]) -> Diagram:
+        for node in self.nodes:
+            if node.op.name == "buffer":
+                self._add_leaf(node)
+            elif node.op.view is not None or node.op.name in _PASSES:
+                self._pass_through(node)
+            else:
+                self._add(node)
+        for number, node in enumerate(outputs):
+            key = f"output {number}"
+            self.units[key] = Unit(key, "output", "", [node])
+            for source, aval in self.sources.get(node, {}).items():
+                self.edges[Edge(source, key, aval)] = None
+        return Diagram(self.units, list(self.edges))
+
+    def _add_leaf(self, node: Node) -> None:
+        if self.names.is_parameter(node):
+            self.weights[node] = node
+        elif node in self.names.inputs or not self.names.inputs:
+            key = f"input {node.serial}"
+            self.units[key] = Unit(key, "input", "", [node])
+            self.sources[node] = {key: node.aval}
+
+    def _pass_through(self, node: Node) -> None:
+        found: dict[str, Aval] = {}
+        for source in node.inputs:
+            if source in self.weights:
+                self.weights[node] = self.weights[source]
+            found |= self.sources.get(source, {})
+        if found:
+            own = node.op.name != "part"
+            self.sources[node] = {k: node.aval if own else a for k, a in found.items()}
+
+    def _add(self, node: Node) -> None:
+        weights = [self.weights[i] for i in node.inputs if i in self.weights]
+        if not weights and not any(i in self.sources for i in node.inputs):
+            return
+        unit = self._unit_of(node)
+        unit.nodes.append(node)
+        for source in node.inputs:
+            for key, aval in self.sources.get(source, {}).items():
+                if key != unit.key:
+                    self.edges[Edge(key, unit.key, aval)] = None
+        for weight in weights:
+            self._add_weight(weight, unit)
+        self.sources[node] = {unit.key: node.aval}
+
+    def _unit_of(self, node: Node) -> Unit:
+        """The outermost closed module around the node, or the node itself."""
+        parts = components(node.scope)
+        for level in range(1, len(parts) + 1):
+            inner = parts[:level] in self.inner
+            if level > self.depth or not inner:
+                path = ".".join(parts[:level])
+                return self.units.setdefault(f"box {path}", Unit(f"box {path}", "box", path))
+        key = f"op {node.serial}"
+        return self.units.setdefault(key, Unit(key, "op", node.scope))
+
+    def _add_weight(self, weight: Node, unit: Unit) -> None:
+        """A box holds its own weights; a weight of another box is tied, any other is drawn."""
+        path = self.names.parameters.get(weight, "")
+        owner = path.rpartition(".")[0]
+        for other in self.units.values():
+            if other.kind == "box" and owner and _within(owner, other.path):
+                if other is not unit:
+                    self.edges[Edge(other.key, unit.key, weight.aval, tied=True)] = None
+                return
+        if unit.kind == "box":
+            return
+        key = f"parameter {weight.serial}"
+        self.units.setdefault(key, Unit(key, "parameter", unit.path, [weight]))
+        self.edges[Edge(key, unit.key, weight.aval)] = None
+
+
+def _within(path: str, module: str) -> bool:
+    return path == module or path.startswith(f"{module}.")

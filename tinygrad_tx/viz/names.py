@@ -1,0 +1,53 @@
+"""Names: what a picture calls the leaves and modules of a graph."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tinygrad_tx.graph.node import Node
+
+__all__ = ["Names", "components", "spaced"]
+
+
+@dataclass(frozen=True)
+class Names:
+    """Known names; a graph without them is drawn by its scopes alone.
+
+    parameters: leaf -> path. modules: path -> class. inputs: leaf -> argument.
+    """
+
+    title: str = ""
+    parameters: Mapping[Node, str] = field(default_factory=dict)
+    modules: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[Node, str] = field(default_factory=dict)
+
+    def is_parameter(self, leaf: Node) -> bool:
+        """Whether a leaf is trained."""
+        if leaf in self.parameters:
+            return True
+        owner = getattr(leaf.attrs["buffer"], "owner", None)
+        return owner is not None and owner() is not None
+
+    def title_of(self, path: str) -> str:
+        """What the box of a module says: its class, else the last part of its path."""
+        last = components(path)[-1]
+        return spaced(self.modules.get(path, last.split(".")[0]))
+
+
+def components(path: str) -> tuple[str, ...]:
+    """The modules of a scope; a number belongs to its list: `blocks.3`, `attention`."""
+    parts: list[str] = []
+    for word in path.split(".") if path else ():
+        if word.isdigit() and parts:
+            parts[-1] += f".{word}"
+        else:
+            parts.append(word)
+    return tuple(parts)
+
+
+def spaced(name: str) -> str:
+    """`MultiHeadAttention` and `multi_head_attention` as `Multi Head Attention`."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name).replace("_", " ")
+    return " ".join(w if w[:1].isupper() else w.capitalize() for w in words.split())
