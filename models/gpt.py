@@ -17,7 +17,15 @@ import numpy as np
 
 from tinygrad_tx.errors import ShapeError, explain
 from tinygrad_tx.models.generation import stream
-from tinygrad_tx.nn import Embedding, FeedForward, LayerNorm, Module, ModuleList, MultiHeadAttention
+from tinygrad_tx.nn import (
+    Dropout,
+    Embedding,
+    FeedForward,
+    LayerNorm,
+    Module,
+    ModuleList,
+    MultiHeadAttention,
+)
 from tinygrad_tx.tensor import Tensor, cross_entropy
 from tinygrad_tx.tensor.tensor import TensorLike, as_tensor
 
@@ -33,11 +41,16 @@ class GPTConfig:
     layers: int = 4
     heads: int = 4
     width: int = 128
+    dropout: float = 0.0
+    """Probability, while training: of embeddings, attention weights and what blocks add."""
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if value < 1:
-                raise ShapeError(explain("GPTConfig", f"{name} is {value}, not at least 1"))
+        for name in ("vocab_size", "context", "layers", "heads", "width"):
+            if getattr(self, name) < 1:
+                what = f"{name} is {getattr(self, name)}, not at least 1"
+                raise ShapeError(explain("GPTConfig", what))
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"GPTConfig: dropout is {self.dropout}, not at least 0 and below 1.")
         if self.width % self.heads:
             what = f"width {self.width} is not a multiple of heads {self.heads}"
             raise ShapeError(explain("GPTConfig", what))
@@ -53,14 +66,15 @@ class Block(Module):
         deviation = 0.02 / (2 * config.layers) ** 0.5
         self.attention_norm = LayerNorm(width)
         self.attention = MultiHeadAttention(
-            width, config.heads, rng, causal=True, deviation=deviation
+            width, config.heads, rng, causal=True, deviation=deviation, dropout=config.dropout
         )
         self.feed_forward_norm = LayerNorm(width)
         self.feed_forward = FeedForward(width, 4 * width, rng, deviation)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, residual: Tensor) -> Tensor:
-        residual = residual + self.attention(self.attention_norm(residual))
-        return residual + self.feed_forward(self.feed_forward_norm(residual))
+        residual = residual + self.dropout(self.attention(self.attention_norm(residual)))
+        return residual + self.dropout(self.feed_forward(self.feed_forward_norm(residual)))
 
 
 class GPT(Module):
@@ -74,6 +88,7 @@ class GPT(Module):
         self.position = Embedding(config.context, config.width, rng)
         self.blocks = ModuleList([Block(config, rng) for _ in range(config.layers)])
         self.norm = LayerNorm(config.width)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, tokens: TensorLike) -> Tensor:
         tokens = as_tensor(tokens)
@@ -81,6 +96,7 @@ class GPT(Module):
             what = f"tokens are {tokens.shape}, not (batch, time <= {self.config.context})"
             raise ShapeError(explain("GPT", what, remedy="cut the text, or raise context"))
         residual = self.embedding(tokens) + self.position(np.arange(tokens.shape[1]))
+        residual = self.dropout(residual)
         for block in self.blocks:
             residual = block(residual)
         return self.norm(residual) @ self.embedding.weight.T

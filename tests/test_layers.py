@@ -16,7 +16,7 @@ LAYERS = (
     ("compiler",),
     ("runtime",),
     ("capture",),
-    ("tensor", "functional", "jit"),
+    ("tensor", "functional", "custom", "jit"),
     ("nn", "optim", "data"),
     ("viz",),
     ("models",),
@@ -27,7 +27,7 @@ LAYERS = (
 LEVEL = {part: i for i, row in enumerate(LAYERS) for part in row}
 
 # ops/kernels needs the Kernel type only; runtime/evaluate is what a tensor's value comes from.
-FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.parent != PACKAGE or p.name != "__init__.py")
+FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.parent != PACKAGE or not p.name.startswith("__"))
 
 
 def part_of(path: Path) -> str:

@@ -40,4 +40,5 @@ def load_run(path: Path) -> tuple[GPT, Tokenizer]:
     model.load_state_dict(
         {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     )
+    model.eval()
     return model, tokenizer_of(run)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
@@ -21,6 +23,7 @@ from tinygrad_tx.viz import draw
 __all__ = ["Screen", "write_report"]
 
 MEASURED_STEPS = 10
+SAMPLES, PROMPT_TOKENS = 3, 24
 
 
 class Screen:
@@ -135,7 +138,7 @@ def write_report(
     except DrawError as error:
         screen.say(f"The diagram was not rendered: {error}")
         diagram = "The diagram is in model.dot; no renderer drew it."
-    samples = _samples(model, units, tokens[0, :16].tolist())
+    samples = _samples(model, units, tokens)
     screen.say("")
     for sample in samples:
         screen.say(sample)
@@ -159,10 +162,13 @@ def _verdict(result: Result, baseline: float) -> str:
     )
 
 
-def _samples(model: GPT, units: Tokenizer, start: list[int]) -> list[str]:
+def _samples(model: GPT, units: Tokenizer, held_out: Any) -> list[str]:
+    """The model going on from three places of the held-out text."""
+    rows = np.linspace(0, len(held_out) - 1, SAMPLES).astype(int)
+    starts = [held_out[row, :PROMPT_TOKENS].tolist() for row in rows]
     return [
         units.decode([*start, *model.generate(start, 240, temperature=0.8, seed=seed)])
-        for seed in range(3)
+        for seed, start in enumerate(starts)
     ]
 
 

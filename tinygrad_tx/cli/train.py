@@ -26,7 +26,7 @@ from tinygrad_tx.train import RunFolder, TrainConfig, fit
 
 __all__ = ["train"]
 
-QUICK = {"layers": 2, "heads": 2, "width": 64, "context": 64, "batch": 8, "steps": 300}
+QUICK = {"layers": 2, "heads": 2, "width": 64, "context": 64, "batch": 8, "steps": 600}
 
 
 def train(
@@ -34,12 +34,13 @@ def train(
     out: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/gpt"),
     tokenizer: Annotated[str, typer.Option(help="char, byte or bpe.")] = "char",
     vocab_size: Annotated[int, typer.Option(min=256, help="Units of bpe.")] = 512,
-    steps: Annotated[int | None, typer.Option(min=1, help="Training steps.  [2500]")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Training steps.  [1800]")] = None,
     layers: Annotated[int | None, typer.Option(min=1, help="Blocks.  [4]")] = None,
     heads: Annotated[int | None, typer.Option(min=1, help="Attention heads.  [4]")] = None,
     width: Annotated[int | None, typer.Option(min=1, help="Residual stream.  [128]")] = None,
     context: Annotated[int | None, typer.Option(min=1, help="Tokens seen.  [128]")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Windows a step.  [16]")] = None,
+    dropout: Annotated[float, typer.Option(min=0.0, max=0.99, help="For small texts.")] = 0.0,
     learning_rate: Annotated[float, typer.Option(min=0.0, help="At its peak.")] = 2e-3,
     seed: Annotated[int, typer.Option(help="Weights, batches and samples.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="A small model, some seconds.")] = False,
@@ -64,14 +65,19 @@ def train(
         units = make_tokenizer(tokenizer, corpus, vocab_size)
         given = {"layers": layers, "heads": heads, "width": width, "context": context}
         given |= {"batch": batch, "steps": steps}
-        sizes = {"layers": 4, "heads": 4, "width": 128, "context": 128, "batch": 16, "steps": 2500}
+        sizes = {"layers": 4, "heads": 4, "width": 128, "context": 128, "batch": 16, "steps": 1800}
         sizes |= (QUICK if quick else {}) | {k: v for k, v in given.items() if v is not None}
-        settings = _settings(sizes, units, text, learning_rate, seed)
+        settings = _settings(sizes, units, text, learning_rate, dropout, seed)
     _work(run, settings, units, corpus, resume)
 
 
 def _settings(
-    sizes: dict[str, int], units: Tokenizer, text: Path | None, learning_rate: float, seed: int
+    sizes: dict[str, int],
+    units: Tokenizer,
+    text: Path | None,
+    learning_rate: float,
+    dropout: float,
+    seed: int,
 ) -> dict[str, Any]:
     model = {k: sizes[k] for k in ("context", "layers", "heads", "width")}
     warmup = min(100, sizes["steps"] // 10)
@@ -86,7 +92,7 @@ def _settings(
     )
     return {
         "text": str(text.resolve()) if text else None,
-        "model": dataclasses.asdict(GPTConfig(units.vocab_size, **model)),
+        "model": dataclasses.asdict(GPTConfig(units.vocab_size, **model, dropout=dropout)),
         "training": dataclasses.asdict(training),
     }
 

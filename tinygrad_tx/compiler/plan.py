@@ -217,7 +217,8 @@ class _NodeLowering:
         self.position = position
         self.label = f"{node.op.name} {node.path}".strip()
         self.tag = len(planner.places)
-        planner.places.append(f"{self.label} at {node.where}" if node.where else self.label)
+        named = node.attrs.get("what", self.label)
+        planner.places.append(f"{named} at {node.where}" if node.where else named)
         self.reads: tuple[View, ...] = ()
         self.writes: tuple[View, ...] = ()
 

@@ -1,9 +1,18 @@
 """Modules: what models are built from."""
 
-from tinygrad_tx.nn.layers import Embedding, FeedForward, LayerNorm, Linear, MultiHeadAttention
+from tinygrad_tx.nn.layers import (
+    Dropout,
+    Embedding,
+    FeedForward,
+    LayerNorm,
+    Linear,
+    MultiHeadAttention,
+    RMSNorm,
+)
 from tinygrad_tx.nn.module import Module, ModuleList
 
 __all__ = [
+    "Dropout",
     "Embedding",
     "FeedForward",
     "LayerNorm",
@@ -11,4 +20,5 @@ __all__ = [
     "Module",
     "ModuleList",
     "MultiHeadAttention",
+    "RMSNorm",
 ]

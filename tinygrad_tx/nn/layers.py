@@ -5,10 +5,30 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_tx.nn.module import Module
-from tinygrad_tx.tensor import Tensor, attention, gelu, layer_norm, ones, take, tensor, zeros
+from tinygrad_tx.tensor import (
+    Tensor,
+    attention,
+    dropout,
+    gelu,
+    layer_norm,
+    ones,
+    rms_norm,
+    take,
+    tensor,
+    zeros,
+)
 from tinygrad_tx.tensor.tensor import TensorLike
 
-__all__ = ["Embedding", "FeedForward", "LayerNorm", "Linear", "MultiHeadAttention", "normal"]
+__all__ = [
+    "Dropout",
+    "Embedding",
+    "FeedForward",
+    "LayerNorm",
+    "Linear",
+    "MultiHeadAttention",
+    "RMSNorm",
+    "normal",
+]
 
 
 def normal(
@@ -62,11 +82,36 @@ class LayerNorm(Module):
         return layer_norm(x, self.weight, self.bias, self.epsilon)
 
 
+class RMSNorm(Module):
+    """Root-mean-square normalisation over the last axis (Zhang and Sennrich 2019)."""
+
+    def __init__(self, width: int, epsilon: float = 1e-5) -> None:
+        super().__init__()
+        self.weight = ones((width,)).requires_grad_()
+        self.epsilon = epsilon
+
+    def forward(self, x: Tensor) -> Tensor:
+        return rms_norm(x, self.weight, self.epsilon)
+
+
+class Dropout(Module):
+    """Zeros with probability `p` while training, nothing otherwise (Srivastava et al. 2014)."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        if not 0 <= p < 1:
+            raise ValueError(f"Dropout: p is {p}, not at least 0 and below 1.")
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        return dropout(x, self.p) if self.training else x
+
+
 class MultiHeadAttention(Module):
     """Multi-head self-attention (Vaswani et al. 2017, section 3.2.2).
 
     Shapes: (batch, time, width) -> the same. Query, key and value projections stand side by side
-    in one matrix.
+    in one matrix. dropout: of the weights of the pattern, while training.
     """
 
     def __init__(
@@ -76,12 +121,14 @@ class MultiHeadAttention(Module):
         rng: np.random.Generator,
         causal: bool = False,
         deviation: float = 0.02,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if width % heads:
             raise ValueError(f"attention: width {width} is not a multiple of {heads} heads.")
         self.heads = heads
         self.causal = causal
+        self.dropout = dropout
         self.qkv = Linear(width, 3 * width, rng)
         self.projection = Linear(width, width, rng, deviation=deviation)
 
@@ -90,7 +137,8 @@ class MultiHeadAttention(Module):
         shape = (batch, time, 3, self.heads, width // self.heads)
         # (batch, time, 3 width) -> (3, batch, heads, time, head width)
         qkv = self.qkv(x).reshape(shape).permute_dims((2, 0, 3, 1, 4))
-        context = attention(qkv[0], qkv[1], qkv[2], causal=self.causal)
+        dropped = self.dropout if self.training else 0.0
+        context = attention(qkv[0], qkv[1], qkv[2], causal=self.causal, dropout=dropped)
         joined = context.permute_dims((0, 2, 1, 3)).reshape((batch, time, width))
         result: Tensor = self.projection(joined)
         return result

@@ -14,6 +14,7 @@ import platform
 import sys
 import tempfile
 import threading
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -30,7 +31,14 @@ from tinygrad_tx.config import config
 from tinygrad_tx.errors import CompileError, explain
 from tinygrad_tx.graph.lowering import Kernel
 
-__all__ = ["address_of", "clear_cache", "compilations", "load_generated"]
+__all__ = [
+    "CacheInfo",
+    "address_of",
+    "cache_info",
+    "clear_cache",
+    "compilations",
+    "load_generated",
+]
 
 _ENTRY = """
 
@@ -170,6 +178,29 @@ def environment() -> str:
         os.environ.get("NUMBA_CPU_FEATURES") or binding.get_host_cpu_features().flatten(),
     )
     return "\n".join(parts)
+
+
+@dataclass(frozen=True)
+class CacheInfo:
+    """The kernels on disk, and what this process did with them."""
+
+    folder: Path
+    kernels: int
+    bytes: int
+    loaded: int
+    compiled: int
+
+
+def cache_info() -> CacheInfo:
+    """How many kernels the cache folder holds, their size, and how many this process used."""
+    files = [f for f in _folder().rglob("*") if f.is_file()]
+    return CacheInfo(
+        folder=_folder(),
+        kernels=sum(f.suffix == ".py" for f in files),
+        bytes=sum(f.stat().st_size for f in files),
+        loaded=len(_loaded),
+        compiled=compilations(),
+    )
 
 
 def clear_cache() -> int:

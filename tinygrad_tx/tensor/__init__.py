@@ -3,7 +3,9 @@
 # ruff: noqa: F403  # the lists of names stand in each file's __all__
 from tinygrad_tx.tensor.tensor import *  # isort: skip
 from tinygrad_tx.tensor.creation import *
+from tinygrad_tx.tensor.einsum import *
 from tinygrad_tx.tensor.elementwise import *
+from tinygrad_tx.tensor.indexing import *
 from tinygrad_tx.tensor.linalg import *
 from tinygrad_tx.tensor.neural import *
 from tinygrad_tx.tensor.random import *

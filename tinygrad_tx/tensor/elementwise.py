@@ -43,6 +43,7 @@ __all__ = [
     "multiply",
     "negative",
     "not_equal",
+    "pow",
     "power",
     "reciprocal",
     "relu",
@@ -232,6 +233,9 @@ def divide(x: TensorLike, y: TensorLike) -> Tensor:
 
 def power(x: TensorLike, y: TensorLike) -> Tensor:
     return _elementwise("power", x, y, floats=True)
+
+
+pow = power  # the name in the array API standard
 
 
 def remainder(x: TensorLike, y: TensorLike) -> Tensor:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tinygrad_tx.errors import ShapeError, explain
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.place import current_scope, user_place
-from tinygrad_tx.shapes import broadcast_shapes, size_of
-from tinygrad_tx.tensor.tensor import Tensor, TensorLike, promoted, wrap
+from tinygrad_tx.shapes import axis_of, broadcast_shapes, size_of
+from tinygrad_tx.tensor.shape import permute_dims, reshape
+from tinygrad_tx.tensor.tensor import Tensor, TensorLike, as_tensor, promoted, wrap
 
-__all__ = ["matmul"]
+__all__ = ["matmul", "tensordot"]
 
 
 def matmul(x: TensorLike, y: TensorLike) -> Tensor:
@@ -53,3 +56,29 @@ def _product(b: Builder, left: Node, right: Node) -> Node:
         right = b.broadcast_to(right, (*leading, *right.shape[-2:]))
     product: Node = b.matmul(left, right)
     return product
+
+
+def tensordot(
+    x: TensorLike, y: TensorLike, axes: int | tuple[Sequence[int], Sequence[int]] = 2
+) -> Tensor:
+    """The sum of products over pairs of axes: the last `axes` of x with the first of y, or as listed.
+
+    Shapes: what is left of x, then what is left of y. Errors: ShapeError.
+    """
+    x, y = as_tensor(x), as_tensor(y)
+    if isinstance(axes, int):
+        axes = (range(x.ndim - axes, x.ndim), range(axes))
+    first = [axis_of(a, x.ndim, "tensordot") for a in axes[0]]
+    second = [axis_of(a, y.ndim, "tensordot") for a in axes[1]]
+    summed = tuple(x.shape[a] for a in first)
+    if summed != tuple(y.shape[a] for a in second):
+        what = f"axes {first} of {x.shape} and {second} of {y.shape} differ in size"
+        made = [("left", x.node.where), ("right", y.node.where)]
+        raise ShapeError(explain("tensordot", what, made=made))
+    rows = [a for a in range(x.ndim) if a not in first]
+    columns = [a for a in range(y.ndim) if a not in second]
+    left, right = permute_dims(x, rows + first), permute_dims(y, second + columns)
+    shape = tuple(x.shape[a] for a in rows), tuple(y.shape[a] for a in columns)
+    k = size_of(summed)
+    product = matmul(reshape(left, (size_of(shape[0]), k)), reshape(right, (k, size_of(shape[1]))))
+    return reshape(product, shape[0] + shape[1])

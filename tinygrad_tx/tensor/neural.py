@@ -8,6 +8,7 @@ from tinygrad_tx.shapes import axis_of, size_of
 from tinygrad_tx.tensor.elementwise import where
 from tinygrad_tx.tensor.reductions import sum as total_of
 from tinygrad_tx.tensor.linalg import matmul
+from tinygrad_tx.tensor.random import dropout as drop
 from tinygrad_tx.tensor.shape import broadcast_to, moveaxis, reshape, swapaxes, tril
 from tinygrad_tx.tensor.creation import ones
 from tinygrad_tx.tensor.tensor import Tensor, TensorLike, as_tensor, build
@@ -20,6 +21,7 @@ __all__ = [
     "require_finite",
     "rms_norm",
     "softmax",
+    "stop_gradient",
 ]
 
 
@@ -95,13 +97,14 @@ def attention(
     causal: bool = False,
     bias: TensorLike = None,
     scale: float | None = None,
+    dropout: float = 0.0,
 ) -> Tensor:
     """softmax(q k^T scale + bias) v for each head. Vaswani et al. 2017, equation 1.
 
     Shapes: q (..., heads, queries, width), k and v (..., kv_heads, keys, width) where kv_heads
     divides heads; mask (bool, true: may attend) and bias broadcast to (..., heads, queries, keys).
     Causal queries are aligned to the end of the keys. scale: 1/sqrt(width) if not given.
-    Errors: ShapeError, DTypeError.
+    dropout: probability with which each weight of the pattern is dropped. Errors: ShapeError, DTypeError.
     """
     q, k, v = as_tensor(q), as_tensor(k), as_tensor(v)
     if q.ndim < 3 or k.ndim != q.ndim or v.ndim != q.ndim or q.shape[-3] % k.shape[-3]:
@@ -115,7 +118,7 @@ def attention(
         )
     factor = q.shape[-1] ** -0.5 if scale is None else float(scale)
     k, v = _repeated(k, q.shape[-3]), _repeated(v, q.shape[-3])
-    if mask is None and bias is None:
+    if mask is None and bias is None and dropout == 0:
         out: Tensor = build("attention", q, k, v, causal=causal, scale=factor)[0]
         return out
     scores = matmul(q, swapaxes(k, -1, -2)) * factor
@@ -126,7 +129,7 @@ def attention(
         scores = where(seen, scores, float("-inf"))
     scores = scores if mask is None else where(mask, scores, float("-inf"))
     pattern = build("point", softmax(build("point", scores, name="scores")), name="pattern")
-    return matmul(pattern, v)
+    return matmul(drop(pattern, dropout), v)
 
 
 def _repeated(x: Tensor, heads: int) -> Tensor:
@@ -138,6 +141,12 @@ def _repeated(x: Tensor, heads: int) -> Tensor:
         reshape(x, (*leading, own, 1, time, width)), (*leading, own, heads // own, time, width)
     )
     return reshape(wide, (*leading, heads, time, width))
+
+
+def stop_gradient(x: TensorLike) -> Tensor:
+    """The same values, constant for differentiation of any kind."""
+    result: Tensor = build("stop_gradient", as_tensor(x), keep=False)
+    return result
 
 
 def require_finite(x: TensorLike, what: str = "value") -> Tensor:

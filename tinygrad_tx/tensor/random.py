@@ -22,13 +22,14 @@ from tinygrad_tx.graph.place import current_scope, user_place
 from tinygrad_tx.runtime.buffer import Array, Buffer
 from tinygrad_tx.shapes import Shape, size_of
 from tinygrad_tx.tensor.creation import arange
-from tinygrad_tx.tensor.elementwise import astype, cos, floor, log, sin, sqrt
+from tinygrad_tx.tensor.elementwise import astype, cos, floor, log, sin, sqrt, where
 from tinygrad_tx.tensor.selection import argsort
 from tinygrad_tx.tensor.shape import concat, reshape
-from tinygrad_tx.tensor.tensor import Tensor
+from tinygrad_tx.tensor.tensor import Tensor, TensorLike, as_tensor
 
 __all__ = [
     "Generator",
+    "dropout",
     "get_state",
     "manual_seed",
     "rand",
@@ -154,6 +155,20 @@ def randint(low: int, high: int, shape: int | Sequence[int] = (), dtype: Any = i
         raise ValueError(explain("randint", what, remedy="use low < high, at most 2^53 apart"))
     places = floor(_default.uniform(_sizes("randint", (shape,)), float64) * float(high - low))
     return astype(astype(places, int64) + low, dtype)
+
+
+def dropout(x: TensorLike, p: float) -> Tensor:
+    """Each element zero with probability `p`, else divided by 1 - p. Srivastava et al. 2014.
+
+    Errors: ValueError for p outside [0, 1).
+    """
+    x = as_tensor(x)
+    if not 0 <= p < 1:
+        raise ValueError(f"dropout: p is {p}, not at least 0 and below 1.")
+    if p == 0:
+        return x
+    kept = _default.uniform(x.shape, _floating("dropout", x.dtype)) >= p
+    return where(kept, x * (1 / (1 - p)), 0.0)
 
 
 def randperm(count: int) -> Tensor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from tinygrad_tx.dtypes import float64, is_float
 from tinygrad_tx.shapes import axes_of, axis_of
 from tinygrad_tx.tensor.elementwise import astype, exp, log, sqrt, square, where
-from tinygrad_tx.tensor.tensor import Axis, Tensor, TensorLike, as_tensor, build
+from tinygrad_tx.tensor.methods import Axis
+from tinygrad_tx.tensor.tensor import Tensor, TensorLike, as_tensor, build
 
 __all__ = [
     "all",

@@ -20,6 +20,7 @@ __all__ = [
     "pad",
     "permute_dims",
     "reshape",
+    "roll",
     "split",
     "squeeze",
     "stack",
@@ -144,6 +145,20 @@ def flip(x: TensorLike, axis: int | tuple[int, ...] | None = None) -> Tensor:
         step=tuple(-1 if i in axes else 1 for i in range(len(shape))),
     )
     return result
+
+
+def roll(x: TensorLike, shift: int, axis: int | None = None) -> Tensor:
+    """Elements moved along `axis` by `shift`, round the end; without an axis, in C order."""
+    x = as_tensor(x)
+    if axis is None:
+        return reshape(roll(reshape(x, (x.size,)), shift, 0), x.shape)
+    at = axis_of(axis, x.ndim, "roll")
+    size = x.shape[at]
+    moved = shift % size if size else 0
+    if not moved:
+        return x
+    before = (slice(None),) * at
+    return concat([x[(*before, slice(size - moved, None))], x[(*before, slice(size - moved))]], at)
 
 
 def _triangle(x: TensorLike, k: int, keep_lower: bool) -> Tensor:

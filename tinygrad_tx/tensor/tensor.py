@@ -23,12 +23,11 @@ from tinygrad_tx.graph.walk import collect
 from tinygrad_tx.runtime.buffer import Array, Buffer
 from tinygrad_tx.runtime.evaluate import evaluate
 from tinygrad_tx.shapes import Shape
+from tinygrad_tx.tensor.methods import Methods
 
 __all__ = ["Tensor", "TensorLike", "as_tensor", "build", "no_grad", "promoted", "wrap"]
 
 TensorLike = Any  # a Tensor, a NumPy array, a number, or a nested list of numbers
-
-Axis = int | tuple[int, ...] | None
 
 _gradients_on: ContextVar[bool] = ContextVar("gradients_on", default=True)
 
@@ -43,7 +42,7 @@ def no_grad() -> Iterator[None]:
         _gradients_on.reset(token)
 
 
-class Tensor:
+class Tensor(Methods):
     """An array of numbers, known or still to be computed.
 
     Concrete tensors stand on a Buffer, all others on a Node. `requires_grad` on a concrete tensor
@@ -194,98 +193,7 @@ class Tensor:
         values = np.array2string(self._array(), separator=", ", prefix="Tensor(")
         return f"Tensor({values}, {self.dtype})"
 
-    # Operators and methods: the functions of tinygrad_tx.tensor
-
-    def __add__(self, other: TensorLike) -> Tensor:
-        return functions.add(self, other)
-
-    def __radd__(self, other: TensorLike) -> Tensor:
-        return functions.add(other, self)
-
-    def __sub__(self, other: TensorLike) -> Tensor:
-        return functions.subtract(self, other)
-
-    def __rsub__(self, other: TensorLike) -> Tensor:
-        return functions.subtract(other, self)
-
-    def __mul__(self, other: TensorLike) -> Tensor:
-        return functions.multiply(self, other)
-
-    def __rmul__(self, other: TensorLike) -> Tensor:
-        return functions.multiply(other, self)
-
-    def __truediv__(self, other: TensorLike) -> Tensor:
-        return functions.divide(self, other)
-
-    def __rtruediv__(self, other: TensorLike) -> Tensor:
-        return functions.divide(other, self)
-
-    def __floordiv__(self, other: TensorLike) -> Tensor:
-        return functions.floor_divide(self, other)
-
-    def __rfloordiv__(self, other: TensorLike) -> Tensor:
-        return functions.floor_divide(other, self)
-
-    def __mod__(self, other: TensorLike) -> Tensor:
-        return functions.remainder(self, other)
-
-    def __rmod__(self, other: TensorLike) -> Tensor:
-        return functions.remainder(other, self)
-
-    def __pow__(self, other: TensorLike) -> Tensor:
-        return functions.power(self, other)
-
-    def __rpow__(self, other: TensorLike) -> Tensor:
-        return functions.power(other, self)
-
-    def __matmul__(self, other: TensorLike) -> Tensor:
-        return functions.matmul(self, other)
-
-    def __rmatmul__(self, other: TensorLike) -> Tensor:
-        return functions.matmul(other, self)
-
-    def __lt__(self, other: TensorLike) -> Tensor:
-        return functions.less(self, other)
-
-    def __le__(self, other: TensorLike) -> Tensor:
-        return functions.less_equal(self, other)
-
-    def __gt__(self, other: TensorLike) -> Tensor:
-        return functions.greater(self, other)
-
-    def __ge__(self, other: TensorLike) -> Tensor:
-        return functions.greater_equal(self, other)
-
-    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]  # elementwise, as in NumPy
-        return functions.equal(self, other)
-
-    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]  # elementwise, as in NumPy
-        return functions.not_equal(self, other)
-
-    __hash__ = object.__hash__
-
-    def __neg__(self) -> Tensor:
-        return functions.negative(self)
-
-    def __abs__(self) -> Tensor:
-        return functions.abs(self)
-
-    def __invert__(self) -> Tensor:
-        return functions.logical_not(self)
-
-    def __and__(self, other: TensorLike) -> Tensor:
-        return functions.logical_and(self, other)
-
-    def __or__(self, other: TensorLike) -> Tensor:
-        return functions.logical_or(self, other)
-
-    def __getitem__(self, key: Any) -> Tensor:
-        return functions.getitem(self, key)
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        raise GraphError(
-            explain("setitem", "tensors are immutable", remedy="use tx.where or scatter_add")
-        )
+    # As a container
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
@@ -298,53 +206,10 @@ class Tensor:
     def mT(self) -> Tensor:
         return functions.swapaxes(self, -1, -2)
 
-    def astype(self, dtype: Any) -> Tensor:
-        return functions.astype(self, dtype)
-
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return functions.sum(self, axis, keepdims)
-
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return functions.mean(self, axis, keepdims)
-
-    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return functions.max(self, axis, keepdims)
-
-    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return functions.min(self, axis, keepdims)
-
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        return functions.argmax(self, axis, keepdims)
-
-    def reshape(self, *shape: Any) -> Tensor:
-        return functions.reshape(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
-
-    def permute_dims(self, axes: tuple[int, ...]) -> Tensor:
-        return functions.permute_dims(self, axes)
-
-    def swapaxes(self, first: int, second: int) -> Tensor:
-        return functions.swapaxes(self, first, second)
-
-    def exp(self) -> Tensor:
-        return functions.exp(self)
-
-    def log(self) -> Tensor:
-        return functions.log(self)
-
-    def sqrt(self) -> Tensor:
-        return functions.sqrt(self)
-
-    def tanh(self) -> Tensor:
-        return functions.tanh(self)
-
-    def sigmoid(self) -> Tensor:
-        return functions.sigmoid(self)
-
-    def relu(self) -> Tensor:
-        return functions.relu(self)
-
-    def abs(self) -> Tensor:
-        return functions.abs(self)
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise GraphError(
+            explain("setitem", "tensors are immutable", remedy="use tx.where or scatter_add")
+        )
 
     # Gradients
 

@@ -15,7 +15,7 @@ from tinygrad_tx.data import Windows
 from tinygrad_tx.errors import CheckpointError, NonFiniteError
 from tinygrad_tx.jit import jit
 from tinygrad_tx.optim import AdamW, clip_grad_norm, cosine
-from tinygrad_tx.tensor import Tensor, no_grad, require_finite
+from tinygrad_tx.tensor import Tensor, get_state, manual_seed, no_grad, require_finite, set_state
 from tinygrad_tx.train.config import TrainConfig
 from tinygrad_tx.train.diagnose import first_not_finite
 from tinygrad_tx.train.run import RunFolder
@@ -62,6 +62,7 @@ def fit(
     checkpoint stands in both cases.
     """
     run.create()
+    manual_seed(config.seed)
     trainer = _Trainer(model, train, held_out, config, run)
     if resume:
         trainer.restore()
@@ -88,6 +89,7 @@ class _Trainer:
         self.measure = jit(self._measure)
 
     def _step(self, tokens: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        self.model.train()
         self.optimizer.zero_grad()
         loss = self.model.loss(tokens, targets)
         loss.backward()
@@ -96,6 +98,7 @@ class _Trainer:
         return require_finite(loss, "loss"), require_finite(norm, "gradient norm")
 
     def _measure(self, tokens: Tensor, targets: Tensor) -> Tensor:
+        self.model.eval()
         with no_grad():
             return self.model.loss(tokens, targets)  # type: ignore[no-any-return]
 
@@ -119,6 +122,7 @@ class _Trainer:
             if due:
                 self.save()
             on_step(progress)
+        self.model.eval()
         result.interrupted = interrupted.is_set() and result.step < config.steps
         if result.interrupted:
             self.save()
@@ -178,6 +182,7 @@ class _Trainer:
             "seconds": str(self.result.seconds),
             "validation": str(self.result.validation),
             "batches": self.batches.state(),
+            "random": json.dumps(get_state().tolist()),
         }
         self.run.save_checkpoint(state, notes)
 
@@ -189,6 +194,7 @@ class _Trainer:
             self.result.seconds = float(notes["seconds"])
             self.result.validation = float(notes["validation"])
             self.batches.restore(notes["batches"])
+            set_state(json.loads(notes["random"]))
         except (KeyError, ValueError) as error:
             message = f"checkpoint {self.run.checkpoint}: its notes are damaged: {error}."
             raise CheckpointError(message) from None

@@ -70,6 +70,7 @@ class _Grouping:
         # Where the value of a node comes from in the picture, with its shape there.
         self.sources: dict[Node, dict[str, Aval]] = {}
         self.weights: dict[Node, Node] = {}
+        self.number = {node: i for i, node in enumerate(nodes)}
         self.inner = {p[:i] for p in self._paths() for i in range(len(p))}
 
     def _paths(self) -> set[tuple[str, ...]]:
@@ -94,7 +95,7 @@ class _Grouping:
         if self.names.is_parameter(node):
             self.weights[node] = node
         elif node in self.names.inputs or not self.names.inputs:
-            key = f"input {node.serial}"
+            key = f"input {self.number[node]}"
             self.units[key] = Unit(key, "input", "", [node])
             self.sources[node] = {key: node.aval}
 
@@ -103,10 +104,11 @@ class _Grouping:
         for source in node.inputs:
             if source in self.weights:
                 self.weights[node] = self.weights[source]
-            found |= self.sources.get(source, {})
+            for key, aval in self.sources.get(source, {}).items():
+                # A module's own reshape belongs to what it gives out; its reader's does not.
+                found[key] = node.aval if source.scope == node.scope else aval
         if found:
-            own = node.op.name != "part"
-            self.sources[node] = {k: node.aval if own else a for k, a in found.items()}
+            self.sources[node] = found
 
     def _add(self, node: Node) -> None:
         weights = [self.weights[i] for i in node.inputs if i in self.weights]
@@ -130,7 +132,7 @@ class _Grouping:
             if level > self.depth or not inner:
                 path = ".".join(parts[:level])
                 return self.units.setdefault(f"box {path}", Unit(f"box {path}", "box", path))
-        key = f"op {node.serial}"
+        key = f"op {self.number[node]}"
         return self.units.setdefault(key, Unit(key, "op", node.scope))
 
     def _add_weight(self, weight: Node, unit: Unit) -> None:
@@ -144,7 +146,7 @@ class _Grouping:
                 return
         if unit.kind == "box":
             return
-        key = f"parameter {weight.serial}"
+        key = f"parameter {self.number[weight]}"
         self.units.setdefault(key, Unit(key, "parameter", unit.path, [weight]))
         self.edges[Edge(key, unit.key, weight.aval)] = None
 

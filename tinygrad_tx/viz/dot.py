@@ -19,7 +19,8 @@ __all__ = ["dot_of_blocks", "dot_of_ops"]
 ATTENTION, NORM, EMBEDDING, PRODUCT, OTHER = "#ffe2bb", "#f2f4c1", "#fce0e2", "#c2e8f7", "#ededed"
 FRAME, FRAME_LINE = "#f7f7f7", "#9a9a9a"
 _NORMS = {"layer_norm", "rms_norm"}
-_SIGNS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "÷", "matmul": "@"}  # noqa: RUF001
+_SIGNS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "÷"}  # noqa: RUF001
+_TITLES = {"gelu": "GELU", "relu": "ReLU", "silu": "SiLU", "matmul": "MatMul"}
 
 
 def _start(title: str) -> Digraph:
@@ -69,7 +70,7 @@ def _write_frame(
         with dot.subgraph(name=f"cluster {path}") as part:
             label = names.title_of(path) + _times(diagram, path)
             part.attr(label=label, style="rounded,filled", fillcolor=FRAME, color=FRAME_LINE)
-            part.attr(labeljust="r", labelloc="t", fontsize="13", margin="14")
+            part.attr(labeljust="r", labelloc="b", fontsize="13", margin="14")
             _write_frame(part, child, inside, diagram, names)
 
 
@@ -84,7 +85,7 @@ def _write_unit(dot: Digraph, unit: Unit, diagram: Diagram, names: Names) -> Non
     elif unit.kind == "op" and node.op.name in _SIGNS:
         dot.node(key, _SIGNS[node.op.name], shape="circle", margin="0.02", width="0.3", fixedsize="true")
     elif unit.kind == "op":
-        title = spaced(node.op.name)
+        title = _TITLES.get(node.op.name, spaced(node.op.name))
         dot.node(key, title, shape="box", style="rounded,filled", fillcolor=_colour(unit))
     elif unit.kind == "parameter":
         label = f"{names.parameters.get(node, 'weight')}\n{_shape(node.aval)}"
@@ -116,16 +117,16 @@ def dot_of_ops(outputs: Sequence[Node], names: Names, shapes: bool) -> str:
     """Every operation, in the frames of its modules; constants stand in the label of their reader."""
     dot = _start(names.title)
     nodes = [n for n in collect(outputs) if n.op.name != "constant"]
+    number = {node: i for i, node in enumerate(nodes)}
     inside: dict[tuple[str, ...], list[Node]] = defaultdict(list)
     for node in nodes:
         inside[components(node.scope)].append(node)
-    _write_ops(dot, (), inside, names, set(outputs))
-    drawn = set(nodes)
+    _write_ops(dot, (), inside, names, set(outputs), number)
     for node in nodes:
         for source in node.inputs:
-            if source in drawn:
-                label = {"label": f" {source.dtype}{_shape(source.aval)}"} if shapes else {}
-                dot.edge(f"n{source.serial}", f"n{node.serial}", **label)
+            if source in number:
+                label = {"label": f" {source.dtype} {_shape(source.aval)}"} if shapes else {}
+                dot.edge(f"n{number[source]}", f"n{number[node]}", **label)
     return str(dot.source)
 
 
@@ -135,6 +136,7 @@ def _write_ops(
     inside: dict[tuple[str, ...], list[Node]],
     names: Names,
     outputs: set[Node],
+    number: dict[Node, int],
 ) -> None:
     for node in inside.get(frame, ()):
         style: dict[str, Any] = {"shape": "box", "style": "rounded,filled", "fillcolor": "#eef3fa"}
@@ -148,12 +150,12 @@ def _write_ops(
             label = f"{node.name}: {label}" if node.name else label
         if node in outputs:
             style["penwidth"] = "2"
-        dot.node(f"n{node.serial}", label, **style)
+        dot.node(f"n{number[node]}", label, **style)
     deeper = {f[: len(frame) + 1] for f in inside if len(f) > len(frame) and f[: len(frame)] == frame}
     for child in sorted(deeper):
         with dot.subgraph(name=f"cluster {'.'.join(child)}") as part:
             part.attr(label=child[-1], style="rounded", color=FRAME_LINE, fontsize="11")
-            _write_ops(part, child, inside, names, outputs)
+            _write_ops(part, child, inside, names, outputs, number)
 
 
 def _shape(aval: Aval) -> str:

@@ -90,7 +90,7 @@ def _inside(units: dict[str, Unit], edges: list[Edge], path: str) -> Any:
         (
             units[k].kind,
             units[k].path.removeprefix(path),
-            [(n.op.name, n.aval, sorted(map(str, n.attrs))) for n in units[k].nodes],
+            [(n.op.name, n.aval, [i.aval for i in n.inputs]) for n in units[k].nodes],
         )
         for k in members
     ]
