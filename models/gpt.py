@@ -73,8 +73,10 @@ class Block(Module):
         self.dropout = Dropout(config.dropout)
 
     def forward(self, residual: Tensor) -> Tensor:
-        residual = residual + self.dropout(self.attention(self.attention_norm(residual)))
-        return residual + self.dropout(self.feed_forward(self.feed_forward_norm(residual)))
+        attended: Tensor = self.dropout(self.attention(self.attention_norm(residual)))
+        residual = residual + attended
+        computed: Tensor = self.dropout(self.feed_forward(self.feed_forward_norm(residual)))
+        return residual + computed
 
 
 class GPT(Module):
@@ -99,14 +101,13 @@ class GPT(Module):
         residual = self.dropout(residual)
         for block in self.blocks:
             residual = block(residual)
-        return self.norm(residual) @ self.embedding.weight.T
+        normed: Tensor = self.norm(residual)
+        return normed @ self.embedding.weight.T
 
     def loss(self, tokens: TensorLike, targets: TensorLike) -> Tensor:
         """Mean cross-entropy in nats of the next tokens."""
         return cross_entropy(self(tokens), targets)
 
-    def generate(
-        self, tokens: Sequence[int], max_new_tokens: int, **options: Any
-    ) -> Iterator[int]:
+    def generate(self, tokens: Sequence[int], max_new_tokens: int, **options: Any) -> Iterator[int]:
         """New tokens after `tokens`, one by one; `options` as in `models.generation.stream`."""
         return stream(self, self.config.context, tokens, max_new_tokens, **options)

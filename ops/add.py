@@ -1,6 +1,7 @@
 """add: elementwise sum.
 
-Maths: z = x + y; dz/dx = dz/dy = 1. Shapes: equal (the Builder broadcasts). Cost: elementwise, one pass over memory.
+Maths: z = x + y; dz/dx = dz/dy = 1. Shapes: equal (the Builder broadcasts). Cost: elementwise, one
+pass over memory.
 Errors: ShapeError and DTypeError where the operands differ.
 """
 

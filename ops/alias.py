@@ -1,5 +1,4 @@
-"""alias: the same value as a node of its own, so that a function can be differentiated at it.
-"""
+"""alias: the same value as a node of its own, so that a function can be differentiated at it."""
 
 from __future__ import annotations
 
@@ -12,6 +11,7 @@ from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.shapes import Shape
 
+
 def infer(x: Aval, tag: int) -> Aval:
     del tag
     return x
@@ -20,7 +20,6 @@ def infer(x: Aval, tag: int) -> Aval:
 def gradient(b: Builder, node: Node, cotangent: Node) -> tuple[Node]:
     del b, node
     return (cotangent,)
-
 
 
 def view(node: Node, strides: Shape, index: int) -> tuple[int, Shape]:

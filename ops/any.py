@@ -15,14 +15,24 @@ from tinygrad_tx.graph.node import Aval, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import logical, reduced
 
+
 def infer(x: Aval, axes: tuple[int, ...], keepdims: bool) -> Aval:
     return Aval(reduced(x, axes, keepdims), logical(x).dtype)
 
 
 def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape, axes in (((3,), (0,)), ((2, 3), (1,)), ((2, 3, 4), (0, 2)), ((), ()), ((0, 4), (0,))):
+    for shape, axes in (
+        ((3,), (0,)),
+        ((2, 3), (1,)),
+        ((2, 3, 4), (0, 2)),
+        ((), ()),
+        ((0, 4), (0,)),
+    ):
         for keepdims in (False, True):
-            yield Sample((rng.integers(0, 2, size=shape).astype(np.bool_),), {"axes": axes, "keepdims": keepdims})
+            yield Sample(
+                (rng.integers(0, 2, size=shape).astype(np.bool_),),
+                {"axes": axes, "keepdims": keepdims},
+            )
 
 
 def reference(x: np.ndarray[Any, Any], axes: tuple[int, ...], keepdims: bool) -> Any:

@@ -16,6 +16,7 @@ from tinygrad_tx.graph.node import Aval, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import numeric, reduced
 
+
 def infer(x: Aval, axis: int, keepdims: bool) -> Aval:
     if x.shape[axis] == 0:
         raise Rejected(ShapeError, f"axis {axis} of {x.shape} is empty")
@@ -33,7 +34,5 @@ def samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 register(
-    Operator(
-        "argmax", infer=infer, reference=reference, row=TestRow(samples), formula="arg max x"
-    )
+    Operator("argmax", infer=infer, reference=reference, row=TestRow(samples), formula="arg max x")
 )

@@ -14,7 +14,12 @@ from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 
-_CASTS = {"float32": "np.float32", "float64": "np.float64", "int32": "np.int32", "int64": "np.int64"}
+_CASTS = {
+    "float32": "np.float32",
+    "float64": "np.float64",
+    "int32": "np.int32",
+    "int64": "np.int64",
+}
 
 
 def infer(x: Aval, dtype: DType) -> Aval:

@@ -103,7 +103,9 @@ def run(ith: int, nth: int, operands: Any, arena: int) -> None:
         lse = floats(operands[23] + 4 * task * queries, queries)
         for n0 in range(0, keys, TILE_COLUMNS):
             columns = min(TILE_COLUMNS, keys - n0)
-            pack_columns(k + n0 * operands[14], 4, operands[14], width, columns, kt + 4 * n0 * width)
+            pack_columns(
+                k + n0 * operands[14], 4, operands[14], width, columns, kt + 4 * n0 * width
+            )
         for q0 in range(0, queries, QUERY_ROWS):
             q1 = min(queries, q0 + QUERY_ROWS)
             score_tiles(q, operands[10], kt, width, q0, q1, keys, offset, operands[5], s, wide)
@@ -127,8 +129,16 @@ def run(ith: int, nth: int, operands: Any, arena: int) -> None:
                 depth = visible(m + rows - 1, keys, offset, operands[5])
                 for n0 in range(0, width, TILE_COLUMNS):
                     tile(
-                        depth, s + 4 * (m - q0) * wide, 4 * wide, 4, v + 4 * n0, operands[18],
-                        out + m * operands[22] + 4 * n0, operands[22], rows, 0,
+                        depth,
+                        s + 4 * (m - q0) * wide,
+                        4 * wide,
+                        4,
+                        v + 4 * n0,
+                        operands[18],
+                        out + m * operands[22] + 4 * n0,
+                        operands[22],
+                        rows,
+                        0,
                     )
 
 
@@ -147,9 +157,7 @@ def lower(lowering: Lowering, node: Node) -> None:
     scratch = lowering.workspace(shares * scratch_size(keys, width))
     sizes = (tasks, heads, queries, keys, width, int(node.attrs["causal"]))
     views = [o for x in (q, k, v, out) for o in matrix_view(x)]
-    lowering.call(
-        run, *sizes, float(node.attrs["scale"]), *views, lse, scratch, shares=shares
-    )
+    lowering.call(run, *sizes, float(node.attrs["scale"]), *views, lse, scratch, shares=shares)
 
 
 def cost(node: Node) -> Cost:

@@ -121,8 +121,16 @@ def run(ith: int, nth: int, operands: Any, arena: int) -> None:
                 depth = visible(m + rows - 1, keys, offset, causal)
                 for n0 in range(0, width, TILE_COLUMNS):
                     tile(
-                        depth, d + 4 * (m - q0) * wide, 4 * wide, 4, k + 4 * n0, operands[14],
-                        dq + m * operands[30] + 4 * n0, operands[30], rows, 0,
+                        depth,
+                        d + 4 * (m - q0) * wide,
+                        4 * wide,
+                        4,
+                        k + 4 * n0,
+                        operands[14],
+                        dq + m * operands[30] + 4 * n0,
+                        operands[30],
+                        rows,
+                        0,
                     )
             # Keys by tiles: the first query that sees key m is m - offset; before it all is zero.
             for m in range(0, visible(q1 - 1, keys, offset, causal), TILE_ROWS):
@@ -132,12 +140,28 @@ def run(ith: int, nth: int, operands: Any, arena: int) -> None:
                 at = 4 * ((first - q0) * wide + m)
                 for n0 in range(0, width, TILE_COLUMNS):
                     tile(
-                        q1 - first, d + at, 4, 4 * wide, q + first * operands[10] + 4 * n0,
-                        operands[10], dk + m * operands[34] + 4 * n0, operands[34], rows, again,
+                        q1 - first,
+                        d + at,
+                        4,
+                        4 * wide,
+                        q + first * operands[10] + 4 * n0,
+                        operands[10],
+                        dk + m * operands[34] + 4 * n0,
+                        operands[34],
+                        rows,
+                        again,
                     )
                     tile(
-                        q1 - first, s + at, 4, 4 * wide, dout + first * operands[26] + 4 * n0,
-                        operands[26], dv + m * operands[38] + 4 * n0, operands[38], rows, again,
+                        q1 - first,
+                        s + at,
+                        4,
+                        4 * wide,
+                        dout + first * operands[26] + 4 * n0,
+                        operands[26],
+                        dv + m * operands[38] + 4 * n0,
+                        operands[38],
+                        rows,
+                        again,
                     )
 
 

@@ -11,6 +11,7 @@ from tinygrad_tx.graph.node import Aval, Node, Operator
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.shapes import Shape
 
+
 def infer(x: Aval, after: Aval) -> Aval:
     del after
     return x

@@ -6,7 +6,6 @@ Errors: ShapeError where the shapes do not broadcast. Its gradient is a sum.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.shapes import Shape, broadcast_shapes
+
 
 def infer(x: Aval, shape: Shape) -> Aval:
     if broadcast_shapes(x.shape, shape) != shape:

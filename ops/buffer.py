@@ -10,6 +10,7 @@ from typing import Any
 from tinygrad_tx.graph.node import Aval, Operator
 from tinygrad_tx.graph.registry import register
 
+
 def infer(buffer: Any, tag: int) -> Aval:
     del tag
     return Aval(buffer.shape, buffer.dtype)

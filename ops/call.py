@@ -1,6 +1,7 @@
 """call: a function of tensors as one node, with a gradient rule of its own.
 
-`tx.checkpoint` and `tx.custom_op` make these. The compiler puts the function's own nodes in its place.
+`tx.checkpoint` and `tx.custom_op` make these. The compiler puts the function's own nodes in its
+place.
 Shapes: those of the function's results.
 """
 
@@ -25,7 +26,7 @@ class Body:
     inputs: tuple[Node, ...]
     outputs: tuple[Node, ...]
     arguments: int
-    """The first so many inputs are what the function was given; the others it reads from outside."""
+    """So many inputs are what the function was given; it reads the others from outside."""
     gradient: Callable[..., Sequence[Node | None]]
     """gradient(b, node, *cotangents), as the gradient rule of an operator."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.lowering import Lowering
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
+
 
 def infer(*xs: Aval, axis: int) -> Aval:
     first = xs[0]

@@ -1,5 +1,4 @@
-"""constant: one number, 0-d. It is an operand of kernels, never baked into their code.
-"""
+"""constant: one number, 0-d. It is an operand of kernels, never baked into their code."""
 
 from __future__ import annotations
 
@@ -8,6 +7,7 @@ import numpy as np
 from tinygrad_tx.dtypes import DType
 from tinygrad_tx.graph.node import Aval, Operator
 from tinygrad_tx.graph.registry import register
+
 
 def infer(value: bool | int | float, dtype: DType) -> Aval:
     del value

@@ -12,15 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_tx.dtypes import float32, int64
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.lowering import Lowering
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
-from tinygrad_tx.dtypes import float32, int64
+from tinygrad_tx.ops.infer import class_rows
 from tinygrad_tx.ops.kernels.kernel import BAD_INDEX, floats, int64s, kernel, report, share
 from tinygrad_tx.ops.kernels.rowwise import row_max
 from tinygrad_tx.ops.kernels.vecmath import exp32, log32
-from tinygrad_tx.ops.infer import class_rows
+
 
 def infer(logits: Aval, targets: Aval, ignore_index: int) -> Aval:
     del ignore_index

@@ -14,6 +14,7 @@ from tinygrad_tx.graph.node import Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import numeric
 
+
 def gradient(b: Builder, node: Node, cotangent: Node) -> tuple[Node]:
     # The running sum from the other end.
     axis, shape = node.attrs["axis"], node.shape

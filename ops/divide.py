@@ -1,6 +1,7 @@
 """divide: elementwise quotient.
 
-Maths: z = x / y; dz/dx = 1/y, dz/dy = -z/y. Shapes: equal (the Builder broadcasts). Cost: elementwise, one pass over memory.
+Maths: z = x / y; dz/dx = 1/y, dz/dy = -z/y. Shapes: equal (the Builder broadcasts). Cost:
+elementwise, one pass over memory.
 Errors: ShapeError and DTypeError where the operands differ.
 """
 
@@ -23,7 +24,12 @@ def partials(b: Builder, node: Node) -> tuple[Node | None, Node | None]:
 
 def samples(rng: np.random.Generator) -> Iterator[Sample]:
     for shape in ((), (3,), (2, 3), (0, 4)):
-        yield Sample((rng.normal(size=shape), rng.choice([-1.0, 1.0], size=shape) * rng.uniform(0.2, 2.0, size=shape)))
+        yield Sample(
+            (
+                rng.normal(size=shape),
+                rng.choice([-1.0, 1.0], size=shape) * rng.uniform(0.2, 2.0, size=shape),
+            )
+        )
 
 
 register(

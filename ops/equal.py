@@ -1,6 +1,7 @@
 """equal: whether x == y.
 
-Maths: z = (x == y), false for NaN. Shapes: equal (the Builder broadcasts). The result is bool and has no gradient.
+Maths: z = (x == y), false for NaN. Shapes: equal (the Builder broadcasts). The result is bool and
+has no gradient.
 """
 
 from __future__ import annotations
@@ -16,7 +17,12 @@ from tinygrad_tx.ops.infer import comparison
 
 def samples(rng: np.random.Generator) -> Iterator[Sample]:
     for shape in ((), (3,), (2, 3), (0, 4)):
-        yield Sample((rng.integers(-2, 3, size=shape).astype(np.float64), rng.integers(-2, 3, size=shape).astype(np.float64),))
+        yield Sample(
+            (
+                rng.integers(-2, 3, size=shape).astype(np.float64),
+                rng.integers(-2, 3, size=shape).astype(np.float64),
+            )
+        )
 
 
 register(

@@ -1,6 +1,7 @@
 """erf: the error function.
 
-Maths: z = 2/sqrt(pi) int_0^x exp(-t²) dt; dz/dx = 2/sqrt(pi) exp(-x²). Shapes: any. Cost: elementwise, one pass over memory.
+Maths: z = 2/sqrt(pi) int_0^x exp(-t²) dt; dz/dx = 2/sqrt(pi) exp(-x²). Shapes: any. Cost:
+elementwise, one pass over memory.
 Errors: DTypeError for anything but floating-point numbers.
 """
 

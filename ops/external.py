@@ -1,7 +1,7 @@
 """external: a function of NumPy arrays, written by a user, as one node.
 
-`tx.custom_op` makes these. Shapes and dtypes: as its `result` rule said. Errors: ShapeError where the
-function returns something else.
+`tx.custom_op` makes these. Shapes and dtypes: as its `result` rule said. Errors: ShapeError where
+the function returns something else.
 """
 
 from __future__ import annotations
@@ -47,7 +47,5 @@ def gradient(b: Builder, node: Node, *cotangents: Node | None) -> Sequence[Node 
 
 
 register(
-    Operator(
-        "external", infer=infer, reference=reference, gradient=gradient, formula="f(x, ...)"
-    )
+    Operator("external", infer=infer, reference=reference, gradient=gradient, formula="f(x, ...)")
 )

@@ -1,6 +1,7 @@
 """floor_divide: the quotient rounded down.
 
-Maths: z = floor(x / y); dz/dx = dz/dy = 0. Shapes: equal (the Builder broadcasts). Cost: elementwise, one pass over memory.
+Maths: z = floor(x / y); dz/dx = dz/dy = 0. Shapes: equal (the Builder broadcasts). Cost:
+elementwise, one pass over memory.
 Errors: ShapeError and DTypeError where the operands differ.
 """
 

@@ -17,6 +17,7 @@ from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import floating
 
+
 def expand(b: Builder, node: Node) -> Node:
     (x,) = node.inputs
     if node.attrs["approximate"]:

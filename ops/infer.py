@@ -12,12 +12,20 @@ from tinygrad_tx.errors import DTypeError, IndexRangeError, Rejected, ShapeError
 from tinygrad_tx.graph.node import Aval
 
 __all__ = [
+    "alike",
     "check_indices",
     "check_range",
     "class_rows",
+    "comparison",
     "float_rows",
+    "floating",
+    "floating_test",
+    "keep",
+    "logical",
     "norm_weights",
-"alike", "comparison", "floating", "floating_test", "keep", "logical", "numeric", "reduced"]
+    "numeric",
+    "reduced",
+]
 
 Infer = Callable[..., Aval]
 
@@ -88,7 +96,9 @@ def keep(x: Aval, axes: tuple[int, ...]) -> tuple[int, ...]:
 def check_indices(indices: Aval) -> None:
     """Integers, or an error."""
     if not is_integer(indices.dtype):
-        raise Rejected(DTypeError, f"indices are {indices.dtype}, not integers", "use astype(int64)")
+        raise Rejected(
+            DTypeError, f"indices are {indices.dtype}, not integers", "use astype(int64)"
+        )
 
 
 def check_range(operation: str, indices: np.ndarray[Any, Any], size: int) -> None:

@@ -15,6 +15,7 @@ from tinygrad_tx.graph.node import Aval, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.shapes import Shape
 
+
 def infer(shape: Shape, axis: int, dtype: DType) -> Aval:
     del axis
     return Aval(shape, dtype)

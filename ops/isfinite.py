@@ -1,6 +1,7 @@
 """isfinite: whether x is neither NaN nor infinite.
 
-Maths: z = (|x| < inf). Shapes: equal (the Builder broadcasts). The result is bool and has no gradient.
+Maths: z = (|x| < inf). Shapes: equal (the Builder broadcasts). The result is bool and has no
+gradient.
 """
 
 from __future__ import annotations

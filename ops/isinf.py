@@ -1,6 +1,7 @@
 """isinf: whether x is infinite.
 
-Maths: z = (|x| = inf). Shapes: equal (the Builder broadcasts). The result is bool and has no gradient.
+Maths: z = (|x| = inf). Shapes: equal (the Builder broadcasts). The result is bool and has no
+gradient.
 """
 
 from __future__ import annotations

@@ -12,14 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_tx.dtypes import float32
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.lowering import Lowering
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
-from tinygrad_tx.dtypes import float32
+from tinygrad_tx.ops.infer import float_rows, norm_weights
 from tinygrad_tx.ops.kernels.kernel import as_float, floats, kernel, share
 from tinygrad_tx.ops.kernels.rowwise import row_sum
-from tinygrad_tx.ops.infer import float_rows, norm_weights
+
 
 def infer(x: Aval, weight: Aval, bias: Aval, epsilon: float) -> Aval:
     del epsilon
@@ -52,7 +53,10 @@ def run(ith: int, nth: int, operands: Any, arena: int) -> None:
     epsilon, inverse = np.float32(as_float(operands[6])), np.float32(1 / width)
     low, high = share(operands[0], ith, nth)
     for row in range(low, high):
-        x, y = floats(operands[2] + 4 * row * width, width), floats(operands[5] + 4 * row * width, width)
+        x, y = (
+            floats(operands[2] + 4 * row * width, width),
+            floats(operands[5] + 4 * row * width, width),
+        )
         mean = row_sum(operands[2] + 4 * row * width, width) * inverse
         square = np.float32(0)
         for j in range(width):

@@ -12,14 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_tx.dtypes import float32
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.lowering import Lowering
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
-from tinygrad_tx.dtypes import float32
+from tinygrad_tx.ops.infer import float_rows, norm_weights
 from tinygrad_tx.ops.kernels.kernel import as_float, floats, kernel, share
 from tinygrad_tx.ops.kernels.rowwise import row_sum
-from tinygrad_tx.ops.infer import float_rows, norm_weights
+
 
 def infer(x: Aval, weight: Aval, cotangent: Aval, epsilon: float) -> tuple[Aval, Aval, Aval]:
     del epsilon
@@ -65,7 +66,11 @@ def run(ith: int, nth: int, operands: Any, arena: int) -> None:
         low, high = share(rows, block, blocks)
         for row in range(low, high):
             at = 4 * row * width
-            x, dy, dx = floats(operands[2] + at, width), floats(operands[4] + at, width), floats(operands[5] + at, width)
+            x, dy, dx = (
+                floats(operands[2] + at, width),
+                floats(operands[4] + at, width),
+                floats(operands[5] + at, width),
+            )
             mean = row_sum(operands[2] + at, width) * inverse
             square = np.float32(0)
             for j in range(width):

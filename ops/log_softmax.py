@@ -12,15 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_tx.dtypes import float32
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.lowering import Lowering
-from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
-from tinygrad_tx.dtypes import float32
+from tinygrad_tx.ops.infer import float_rows
 from tinygrad_tx.ops.kernels.kernel import floats, kernel, share
 from tinygrad_tx.ops.kernels.rowwise import row_max
 from tinygrad_tx.ops.kernels.vecmath import exp32, log32
-from tinygrad_tx.ops.infer import float_rows
+
 
 def expand(b: Builder, node: Node) -> Node:
     (x,) = node.inputs
@@ -41,7 +42,10 @@ def run(ith: int, nth: int, operands: Any, arena: int) -> None:
     width = operands[1]
     low, high = share(operands[0], ith, nth)
     for row in range(low, high):
-        x, y = floats(operands[2] + 4 * row * width, width), floats(operands[3] + 4 * row * width, width)
+        x, y = (
+            floats(operands[2] + 4 * row * width, width),
+            floats(operands[3] + 4 * row * width, width),
+        )
         top = row_max(operands[2] + 4 * row * width, width)
         total = np.float32(0)
         for j in range(width):

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import float_rows
+
 
 def expand(b: Builder, node: Node) -> Node:
     y, cotangent = node.inputs

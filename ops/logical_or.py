@@ -16,7 +16,12 @@ from tinygrad_tx.ops.infer import logical
 
 def samples(rng: np.random.Generator) -> Iterator[Sample]:
     for shape in ((), (3,), (2, 3), (0, 4)):
-        yield Sample((rng.integers(0, 2, size=shape).astype(np.bool_), rng.integers(0, 2, size=shape).astype(np.bool_),))
+        yield Sample(
+            (
+                rng.integers(0, 2, size=shape).astype(np.bool_),
+                rng.integers(0, 2, size=shape).astype(np.bool_),
+            )
+        )
 
 
 register(

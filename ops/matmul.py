@@ -1,8 +1,10 @@
 """matmul: matrix product of the last two axes.
 
 Maths: z_ij = sum_k x_ik y_kj; dL/dx = dL/dz y^T, dL/dy = x^T dL/dz.
-Shapes: (..., m, k) and (..., k, n) with equal leading axes -> (..., m, n). A transposed operand is a
-view: the kernel packs from any strides. Cost: 2 m n k FLOPs a matrix. Errors: ShapeError, DTypeError.
+Shapes: (..., m, k) and (..., k, n) with equal leading axes -> (..., m, n). A transposed operand is
+a
+view: the kernel packs from any strides. Cost: 2 m n k FLOPs a matrix. Errors: ShapeError,
+DTypeError.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from tinygrad_tx.shapes import size_of
 
 MOST_SHARES = 16
 WORK_OF_A_SHARE = 400_000  # FLOPs: a few µs
+
 
 def infer(x: Aval, y: Aval) -> Aval:
     if len(x.shape) < 2 or len(y.shape) < 2:
@@ -64,7 +67,7 @@ def gradient(b: Builder, node: Node, cotangent: Node) -> tuple[Node, Node]:
 
 
 @inline
-def _leading(index: int, operands: Any, at: int) -> int:
+def _leading(index: int, operands: Any, at: int) -> Any:
     """Byte offset of matrix `index` for the view whose strides begin at operand `at`."""
     i2 = index % operands[6]
     i1 = index // operands[6] % operands[5]

@@ -1,6 +1,7 @@
 """max: the largest element over axes; NaN if one is there.
 
-Maths: z = max x; dz/dx is shared evenly by the elements equal to z. `axes` are sorted and not negative; none of them leaves x as it is.
+Maths: z = max x; dz/dx is shared evenly by the elements equal to z. `axes` are sorted and not
+negative; none of them leaves x as it is.
 Cost: one pass over x. Errors: see the message of each.
 """
 
@@ -16,6 +17,7 @@ from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import keep, numeric, reduced
+
 
 def infer(x: Aval, axes: tuple[int, ...], keepdims: bool) -> Aval:
     if 0 in (x.shape[a] for a in axes):

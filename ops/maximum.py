@@ -1,6 +1,7 @@
 """maximum: the larger of two; NaN if either is.
 
-Maths: z = max(x, y); the gradient goes to the chosen one. Shapes: equal (the Builder broadcasts). Cost: elementwise, one pass over memory.
+Maths: z = max(x, y); the gradient goes to the chosen one. Shapes: equal (the Builder broadcasts).
+Cost: elementwise, one pass over memory.
 Errors: ShapeError and DTypeError where the operands differ.
 """
 

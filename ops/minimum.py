@@ -1,6 +1,7 @@
 """minimum: the smaller of two; NaN if either is.
 
-Maths: z = min(x, y); the gradient goes to the chosen one. Shapes: equal (the Builder broadcasts). Cost: elementwise, one pass over memory.
+Maths: z = min(x, y); the gradient goes to the chosen one. Shapes: equal (the Builder broadcasts).
+Cost: elementwise, one pass over memory.
 Errors: ShapeError and DTypeError where the operands differ.
 """
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from tinygrad_tx.graph.node import Aval, Operator
 from tinygrad_tx.graph.registry import register
 
+
 def infer(results: tuple[Aval, ...], index: int) -> Aval:
     return results[index]
 

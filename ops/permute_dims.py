@@ -6,7 +6,6 @@ Errors: ShapeError for axes that are no permutation.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.shapes import Shape
+
 
 def infer(x: Aval, axes: tuple[int, ...]) -> Aval:
     if sorted(axes) != list(range(len(x.shape))):

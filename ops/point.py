@@ -1,5 +1,4 @@
-"""point: the same value under a name that someone may ask for, as `pattern`.
-"""
+"""point: the same value under a name that someone may ask for, as `pattern`."""
 
 from __future__ import annotations
 
@@ -12,6 +11,7 @@ from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.shapes import Shape
 
+
 def infer(x: Aval) -> Aval:
     return x
 
@@ -19,7 +19,6 @@ def infer(x: Aval) -> Aval:
 def gradient(b: Builder, node: Node, cotangent: Node) -> tuple[Node]:
     del b, node
     return (cotangent,)
-
 
 
 def view(node: Node, strides: Shape, index: int) -> tuple[int, Shape]:

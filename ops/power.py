@@ -1,6 +1,7 @@
 """power: x to the y.
 
-Maths: z = x^y; dz/dx = y x^(y-1), dz/dy = z ln x. Shapes: equal (the Builder broadcasts). Cost: elementwise, one pass over memory.
+Maths: z = x^y; dz/dx = y x^(y-1), dz/dy = z ln x. Shapes: equal (the Builder broadcasts). Cost:
+elementwise, one pass over memory.
 Errors: ShapeError and DTypeError where the operands differ.
 """
 

@@ -1,6 +1,7 @@
 """prod: the product over axes.
 
-Maths: z = prod x; dz/dx_i = the product of the others. `axes` are sorted and not negative; none of them leaves x as it is.
+Maths: z = prod x; dz/dx_i = the product of the others. `axes` are sorted and not negative; none of
+them leaves x as it is.
 Cost: one pass over x. Errors: see the message of each.
 """
 
@@ -16,6 +17,7 @@ from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import keep, reduced
+
 
 def infer(x: Aval, axes: tuple[int, ...], keepdims: bool) -> Aval:
     return Aval(reduced(x, axes, keepdims), x.dtype if is_float(x.dtype) else int64)
@@ -50,7 +52,13 @@ def tangent(b: Builder, node: Node, x: Node) -> Node:
 
 
 def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape, axes in (((3,), (0,)), ((2, 3), (1,)), ((2, 3, 4), (0, 2)), ((), ()), ((0, 4), (0,))):
+    for shape, axes in (
+        ((3,), (0,)),
+        ((2, 3), (1,)),
+        ((2, 3, 4), (0, 2)),
+        ((), ()),
+        ((0, 4), (0,)),
+    ):
         for keepdims in (False, True):
             yield Sample((rng.uniform(0.5, 1.5, size=shape),), {"axes": axes, "keepdims": keepdims})
 

@@ -1,6 +1,7 @@
 """relu: the positive part.
 
-Maths: z = max(x, 0); dz/dx = 1 where x > 0, else 0 (also at 0). Shapes: any. Cost: elementwise, one pass over memory.
+Maths: z = max(x, 0); dz/dx = 1 where x > 0, else 0 (also at 0). Shapes: any. Cost: elementwise, one
+pass over memory.
 Errors: DTypeError for anything but floating-point numbers.
 """
 
@@ -32,7 +33,9 @@ register(
         infer=floating,
         partials=partials,
         reference=lambda x: np.maximum(x, 0),
-        emit=lambda dtype, x: f"({x} if ({x} > 0 or {x} != {x}) else np.float{dtype.itemsize * 8}(0))",
+        emit=lambda dtype, x: (
+            f"({x} if ({x} > 0 or {x} != {x}) else np.float{dtype.itemsize * 8}(0))"
+        ),
         inplace=(0,),
         row=TestRow(samples, kinks=(0.0,)),
         formula="max(x, 0)",

@@ -1,6 +1,7 @@
 """remainder: what is left of x / y, with the sign of y.
 
-Maths: z = x - y floor(x/y); dz/dx = 1, dz/dy = -floor(x/y). Shapes: equal (the Builder broadcasts). Cost: elementwise, one pass over memory.
+Maths: z = x - y floor(x/y); dz/dx = 1, dz/dy = -floor(x/y). Shapes: equal (the Builder broadcasts).
+Cost: elementwise, one pass over memory.
 Errors: ShapeError and DTypeError where the operands differ.
 """
 

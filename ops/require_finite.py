@@ -43,7 +43,7 @@ def run(ith: int, nth: int, operands: Any, arena: int) -> None:
     x, z = floats(operands[1], operands[0]), floats(operands[2], operands[0])
     for i in range(operands[0]):
         # x - x is NaN, and so not 0, for a NaN and for an infinity.
-        if not (x[i] - x[i] == 0):
+        if x[i] - x[i] != 0:
             report(arena, NOT_FINITE, operands[3], i)
         z[i] = x[i]
 

@@ -6,7 +6,6 @@ Shapes: any of equal size. A view where strides allow. Errors: ShapeError when t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.shapes import Shape, reshape_strides, size_of
+
 
 def infer(x: Aval, shape: Shape) -> Aval:
     if size_of(shape) != x.size:

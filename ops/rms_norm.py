@@ -15,6 +15,7 @@ from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import float_rows, norm_weights
 
+
 def infer(x: Aval, weight: Aval, epsilon: float) -> Aval:
     del epsilon
     norm_weights(float_rows(x), weight)

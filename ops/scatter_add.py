@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_tx.errors import Rejected, ShapeError
 from tinygrad_tx.dtypes import float32, int64
+from tinygrad_tx.errors import Rejected, ShapeError
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.lowering import Lowering
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow

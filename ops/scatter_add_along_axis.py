@@ -35,7 +35,7 @@ def gradient(b: Builder, node: Node, cotangent: Node) -> tuple[Node, None]:
 def reference(updates: Array, indices: Array, axis: int, size: int) -> Array:
     check_range("scatter_add_along_axis", indices, size)
     result = np.zeros((*updates.shape[:axis], size, *updates.shape[axis + 1 :]), updates.dtype)
-    places = list(np.indices(indices.shape, sparse=True))
+    places: list[Array] = list(np.indices(indices.shape, sparse=True))
     places[axis] = indices
     np.add.at(result, tuple(places), updates)
     return result

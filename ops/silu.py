@@ -1,6 +1,7 @@
 """silu: x times its sigmoid (swish).
 
-Maths: z = x σ(x); dz/dx = σ(x)(1 + x(1 - σ(x))). Shapes: any. Cost: elementwise, one pass over memory.
+Maths: z = x σ(x); dz/dx = σ(x)(1 + x(1 - σ(x))). Shapes: any. Cost: elementwise, one pass over
+memory.
 Errors: DTypeError for anything but floating-point numbers.
 """
 

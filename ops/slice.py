@@ -1,7 +1,7 @@
 """slice: every step-th element from start to stop along each axis; always a view.
 
-`start`, `stop`, `step` are per axis, as `slice.indices` gives them (stop -1 with a negative step means
-before the first). Its gradient writes the cotangent into zeros.
+`start`, `stop`, `step` are per axis, as `slice.indices` gives them (stop -1 with a negative step
+means before the first). Its gradient writes the cotangent into zeros.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.shapes import Shape
+
 
 def _ranges(node_attrs: Any) -> list[range]:
     fields = ("start", "stop", "step")

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import float_rows
+
 
 def expand(b: Builder, node: Node) -> Node:
     y, cotangent = node.inputs
@@ -28,9 +29,7 @@ def gradient(b: Builder, node: Node, cotangent: Node) -> tuple[Node, Node]:
     # z = y (dy - s), s = sum(y dy): linear in dy, and its own transpose there.
     inner = b.sum(b.multiply(y, dy), axes=(last,), keepdims=True)
     along = b.sum(b.multiply(y, cotangent), axes=(last,), keepdims=True)
-    to_y = b.subtract(
-        b.multiply(cotangent, b.subtract(dy, inner)), b.multiply(dy, along)
-    )
+    to_y = b.subtract(b.multiply(cotangent, b.subtract(dy, inner)), b.multiply(dy, along))
     return to_y, b.multiply(y, b.subtract(cotangent, along))
 
 

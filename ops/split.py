@@ -16,6 +16,7 @@ from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.shapes import Shape
 
+
 def infer(x: Aval, sizes: tuple[int, ...], axis: int) -> tuple[Aval, ...]:
     if sum(sizes) != x.shape[axis]:
         raise Rejected(ShapeError, f"sizes {sizes} do not add up to {x.shape[axis]} (axis {axis})")

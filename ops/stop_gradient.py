@@ -1,5 +1,4 @@
-"""stop_gradient: the same value, taken as a constant by differentiation.
-"""
+"""stop_gradient: the same value, taken as a constant by differentiation."""
 
 from __future__ import annotations
 
@@ -12,6 +11,7 @@ from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.shapes import Shape
 
+
 def infer(x: Aval) -> Aval:
     return x
 
@@ -19,7 +19,6 @@ def infer(x: Aval) -> Aval:
 def partials(b: Builder, node: Node) -> tuple[None]:
     del b, node
     return (None,)
-
 
 
 def view(node: Node, strides: Shape, index: int) -> tuple[int, Shape]:

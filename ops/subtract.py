@@ -1,6 +1,7 @@
 """subtract: elementwise difference.
 
-Maths: z = x - y; dz/dx = 1, dz/dy = -1. Shapes: equal (the Builder broadcasts). Cost: elementwise, one pass over memory.
+Maths: z = x - y; dz/dx = 1, dz/dy = -1. Shapes: equal (the Builder broadcasts). Cost: elementwise,
+one pass over memory.
 Errors: ShapeError and DTypeError where the operands differ.
 """
 

@@ -24,6 +24,7 @@ from tinygrad_tx.shapes import size_of
 
 PIECE = 4096
 
+
 def infer(x: Aval, axes: tuple[int, ...], keepdims: bool) -> Aval:
     return Aval(reduced(x, axes, keepdims), x.dtype if is_float(x.dtype) else int64)
 
@@ -73,7 +74,11 @@ def _grouped(node: Node) -> tuple[int, int, int] | None:
     shape, axes = node.inputs[0].shape, node.attrs["axes"]
     if not axes or axes != tuple(range(axes[0], axes[-1] + 1)):
         return None
-    return size_of(shape[: axes[0]]), size_of(shape[axes[0] : axes[-1] + 1]), size_of(shape[axes[-1] + 1 :])
+    return (
+        size_of(shape[: axes[0]]),
+        size_of(shape[axes[0] : axes[-1] + 1]),
+        size_of(shape[axes[-1] + 1 :]),
+    )
 
 
 def fits(node: Node) -> bool:
@@ -110,7 +115,13 @@ def lower(lowering: Lowering, node: Node) -> None:
 
 
 def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape, axes in (((3,), (0,)), ((2, 3), (1,)), ((2, 3, 4), (0, 2)), ((), ()), ((0, 4), (0,))):
+    for shape, axes in (
+        ((3,), (0,)),
+        ((2, 3), (1,)),
+        ((2, 3, 4), (0, 2)),
+        ((), ()),
+        ((0, 4), (0,)),
+    ):
         for keepdims in (False, True):
             yield Sample((rng.normal(size=shape),), {"axes": axes, "keepdims": keepdims})
 

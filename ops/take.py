@@ -1,7 +1,8 @@
 """take: the elements of an axis at integer indices.
 
 Shapes: x (..., n, ...), indices of any shape -> the axis replaced by the shape of the indices.
-Negative indices count from the end. Its gradient is scatter_add. Errors: IndexRangeError, DTypeError.
+Negative indices count from the end. Its gradient is scatter_add. Errors: IndexRangeError,
+DTypeError.
 """
 
 from __future__ import annotations
@@ -51,7 +52,10 @@ def run(ith: int, nth: int, operands: Any, arena: int) -> None:
             report(arena, BAD_INDEX, operands[6], index)
             index = 0
         index = index + size if index < 0 else index
-        source, target = floats(operands[3] + 4 * index * width, width), floats(operands[5] + 4 * i * width, width)
+        source, target = (
+            floats(operands[3] + 4 * index * width, width),
+            floats(operands[5] + 4 * i * width, width),
+        )
         for j in range(width):
             target[j] = source[j]
 

@@ -18,6 +18,7 @@ from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.shapes import Shape
 
+
 def infer(x: Aval, shape: Shape, start: Shape, stop: Shape, step: Shape) -> Aval:
     cut = tuple(len(range(*r)) for r in zip(start, stop, step, strict=True))
     if cut != x.shape:

@@ -20,6 +20,7 @@ from tinygrad_tx.ops.infer import alike
 
 Array = np.ndarray[Any, Any]
 
+
 def infer(condition: Aval, x: Aval, y: Aval) -> Aval:
     if condition.dtype != bool_:
         raise Rejected(DTypeError, f"the condition is {condition.dtype}, not bool", "compare first")

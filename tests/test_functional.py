@@ -47,7 +47,7 @@ def test_jvp_and_vjp_are_transposes() -> None:
 
 def test_gradient_of_nested_arguments_keeps_the_nest() -> None:
     params = {"w": tx.ones((2, 2)), "b": [tx.ones(2)]}
-    grads = tx.grad(lambda p: (p["w"].sum() * 2.0 + p["b"][0].sum()))(params)
+    grads = tx.grad(lambda p: p["w"].sum() * 2.0 + p["b"][0].sum())(params)
     assert grads["w"].numpy().tolist() == [[2.0, 2.0], [2.0, 2.0]]
     assert grads["b"][0].numpy().tolist() == [1.0, 1.0]
 

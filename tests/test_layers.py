@@ -27,7 +27,9 @@ LAYERS = (
 LEVEL = {part: i for i, row in enumerate(LAYERS) for part in row}
 
 # ops/kernels needs the Kernel type only; runtime/evaluate is what a tensor's value comes from.
-FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.parent != PACKAGE or not p.name.startswith("__"))
+FILES = sorted(
+    p for p in PACKAGE.rglob("*.py") if p.parent != PACKAGE or not p.name.startswith("__")
+)
 
 
 def part_of(path: Path) -> str:

@@ -1,14 +1,34 @@
 """tinygrad_tx: one graph that is trained, drawn, checked and looked into."""
 
 import tinygrad_tx.ops  # noqa: F401  # registers the operators
-from tinygrad_tx import data, errors, models, nn, optim, train
-from tinygrad_tx.config import config
-from tinygrad_tx.custom import checkpoint, custom_op
-from tinygrad_tx.dtypes import bool_, float32, float64, int32, int64
-from tinygrad_tx.functional import grad, hessian, jacobian, jvp, value_and_grad, vjp
-from tinygrad_tx.jit import jit
-from tinygrad_tx.runtime.kernels import cache_info, clear_cache
+from tinygrad_tx import (
+    data as data,
+    errors as errors,
+    models as models,
+    nn as nn,
+    optim as optim,
+    train as train,
+)
+from tinygrad_tx.config import config as config
+from tinygrad_tx.custom import checkpoint as checkpoint, custom_op as custom_op
+from tinygrad_tx.dtypes import (
+    bool_ as bool_,
+    float32 as float32,
+    float64 as float64,
+    int32 as int32,
+    int64 as int64,
+)
+from tinygrad_tx.functional import (
+    grad as grad,
+    hessian as hessian,
+    jacobian as jacobian,
+    jvp as jvp,
+    value_and_grad as value_and_grad,
+    vjp as vjp,
+)
+from tinygrad_tx.jit import jit as jit
+from tinygrad_tx.runtime.kernels import cache_info as cache_info, clear_cache as clear_cache
 from tinygrad_tx.tensor import *  # noqa: F403  # the names stand in each file's __all__
-from tinygrad_tx.viz import Drawing, draw
+from tinygrad_tx.viz import Drawing as Drawing, draw as draw
 
 __version__ = "0.1.0"

@@ -88,7 +88,7 @@ class CustomOp:
             for shape, dtype in (found if several else [found])
         )
         b = Builder(current_scope(), user_place())
-        attrs = {"function": self._function, "results": avals, "rule": self._rule}
+        attrs: dict[str, Any] = {"function": self._function, "results": avals, "rule": self._rule}
         made = b.apply(find("external"), *(t.node for t in tensors), **attrs)
         return wrap(made, any(t.requires_grad for t in tensors))
 
@@ -140,10 +140,11 @@ def custom_op(
 ) -> Any:
     """An operator of your own from a function and its gradient rule; also a decorator.
 
-    function: of tensors and to tensors; with `result`, of NumPy arrays and to NumPy arrays, and then
-    result(*tensors) gives (shape, dtype) of what it returns, or a list of them for a tuple.
-    gradient(cotangent, output, *inputs): the cotangent of each input, by functions on tensors; tuples
-    of cotangents and outputs where there are several. Under `tx.jit` it is a step of the Program.
+    function: of tensors and to tensors; with `result`, of NumPy arrays and to NumPy arrays, and
+    then result(*tensors) gives (shape, dtype) of what it returns, or a list of them for a tuple.
+    gradient(cotangent, output, *inputs): the cotangent of each input, by functions on tensors;
+    tuples of cotangents and outputs where there are several. Under `tx.jit` it is a step of the
+    Program.
     Errors: GraphError where it is differentiated without a rule.
     """
     if function is None:
@@ -155,9 +156,7 @@ def _is_tensor(value: Any) -> bool:
     return isinstance(value, (Tensor, np.ndarray))
 
 
-def _called(
-    function: Callable[..., Any], args: Any, kwargs: Any, rule: Rule
-) -> Any:
+def _called(function: Callable[..., Any], args: Any, kwargs: Any, rule: Rule) -> Any:
     """The results of `function` as parts of one `call` node."""
     found, tree = flatten((args, kwargs), _is_tensor)
     tensors = [as_tensor(t) for t in found]

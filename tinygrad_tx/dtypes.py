@@ -47,12 +47,14 @@ STORAGE = (float16, int8, int16, uint8)  # weights on disk; convert with astype 
 def as_dtype(value: Any) -> DType:
     """`value` as one of the supported dtypes. Errors: DTypeError."""
     try:
-        dtype = np.dtype(value)
+        dtype: DType = np.dtype(value)
     except TypeError as error:
         raise DTypeError(explain("dtype", f"{value!r} is not an element type")) from error
     if dtype not in COMPUTE and dtype not in STORAGE:
         names = ", ".join(str(d) for d in (*COMPUTE, *STORAGE))
-        raise DTypeError(explain("dtype", f"{dtype} is not supported", remedy=f"use one of {names}"))
+        raise DTypeError(
+            explain("dtype", f"{dtype} is not supported", remedy=f"use one of {names}")
+        )
     return dtype
 
 

@@ -69,7 +69,7 @@ class DrawError(TinygradTxError, RuntimeError):
     """A picture that cannot be rendered or written."""
 
 
-class Rejected(Exception):
+class Rejected(Exception):  # noqa: N818  # never leaves the package
     """What an operator's `infer` raises; the Builder turns it into `kind` with names and places."""
 
     def __init__(self, kind: type[TinygradTxError], what: str, remedy: str = "") -> None:

@@ -112,14 +112,16 @@ class Jitted:
             recording = self._recordings.get(key)
         except TypeError as error:
             remedy = "pass tensors, numbers, strings, or nested tuples, lists and dicts of them"
-            raise CaptureError(explain("jit", f"an argument is not hashable: {error}", remedy=remedy)) from None
+            raise CaptureError(
+                explain("jit", f"an argument is not hashable: {error}", remedy=remedy)
+            ) from None
         if recording is None:
             recording = self._recordings[key] = _record(self._function, tree, tensors)
             if len(self._recordings) == MANY_SIGNATURES:
                 name = getattr(self._function, "__name__", "function")
                 warnings.warn(
-                    f"jit: {name} was recorded for {MANY_SIGNATURES} different signatures; pass what "
-                    "changes as a tensor, and keep shapes equal",
+                    f"jit: {name} was recorded for {MANY_SIGNATURES} different signatures; pass "
+                    "what changes as a tensor, and keep shapes equal",
                     stacklevel=3,
                 )
         return recording, tensors
@@ -140,7 +142,13 @@ def _is_array(value: Any) -> bool:
 
 def _hashable(tree: Tree) -> Any:
     """The nest as a key; 1, 1.0 and True are different."""
-    return (tree.kind, tree.keys, tuple(map(_hashable, tree.children)), type(tree.value), tree.value)
+    return (
+        tree.kind,
+        tree.keys,
+        tuple(map(_hashable, tree.children)),
+        type(tree.value),
+        tree.value,
+    )
 
 
 def _record(function: Callable[..., Any], tree: Tree, tensors: list[Tensor]) -> _Recording:
@@ -162,7 +170,9 @@ def _record(function: Callable[..., Any], tree: Tree, tensors: list[Tensor]) -> 
         [*outputs, *(v for _, v in updates)], dict(zip(leaves, slots, strict=True))
     )
     place = dict(zip(leaves, slots, strict=True))
-    pairs = [(place[leaf], v) for (leaf, _), v in zip(updates, replaced[len(outputs) :], strict=True)]
+    pairs = [
+        (place[leaf], v) for (leaf, _), v in zip(updates, replaced[len(outputs) :], strict=True)
+    ]
     program = compile_graph(replaced[: len(outputs)], pairs, slots, generate=True)
     return _Recording(outputs, updates, buffers, inputs, out_tree, program)
 

@@ -32,7 +32,9 @@ def axis_of(axis: int, ndim: int, operation: str) -> int:
             explain(
                 operation,
                 f"axis {axis} is out of range for {ndim} dimension{'s' * (ndim != 1)}",
-                remedy=f"use an axis from {-ndim} to {ndim - 1}" if ndim else "a 0-d tensor has no axis",
+                remedy=f"use an axis from {-ndim} to {ndim - 1}"
+                if ndim
+                else "a 0-d tensor has no axis",
             )
         )
     return axis % ndim

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tinygrad_tx.graph.lowering import View
 from tinygrad_tx.ops.kernels.gemm import TILE_COLUMNS, TILE_ROWS, tile
 from tinygrad_tx.ops.kernels.kernel import inline
@@ -29,7 +31,7 @@ def padded(keys: int) -> int:
 
 
 @inline
-def scratch_floats(keys: int, width: int) -> int:
+def scratch_floats(keys: int, width: int) -> Any:
     """Floats of scratch for each share: keys and values turned, scores and their gradient."""
     return 2 * (width + QUERY_ROWS) * padded(keys)
 
@@ -47,8 +49,17 @@ def visible(query: int, keys: int, offset: int, causal: int) -> int:
 
 @inline
 def score_tiles(
-    a: int, a_row: int, turned: int, width: int, q0: int, q1: int, keys: int, offset: int,
-    causal: int, target: int, wide: int,
+    a: int,
+    a_row: int,
+    turned: int,
+    width: int,
+    q0: int,
+    q1: int,
+    keys: int,
+    offset: int,
+    causal: int,
+    target: int,
+    wide: int,
 ) -> None:
     """Rows q0 to q1 of A times the turned keys, but for tiles that no query sees."""
     for n0 in range(0, visible(q1 - 1, keys, offset, causal), TILE_COLUMNS):
@@ -56,8 +67,16 @@ def score_tiles(
             rows = min(TILE_ROWS, q1 - m)
             if visible(m + rows - 1, keys, offset, causal) > n0:
                 tile(
-                    width, a + m * a_row, a_row, 4, turned + 4 * n0 * width, 4 * TILE_COLUMNS,
-                    target + 4 * ((m - q0) * wide + n0), 4 * wide, rows, 0,
+                    width,
+                    a + m * a_row,
+                    a_row,
+                    4,
+                    turned + 4 * n0 * width,
+                    4 * TILE_COLUMNS,
+                    target + 4 * ((m - q0) * wide + n0),
+                    4 * wide,
+                    rows,
+                    0,
                 )
 
 

@@ -90,8 +90,8 @@ class _Tile(Emitter):
         found = []
         for i in range(TILE_ROWS):
             row = self.splat(b.add(self.rows[i], at[0]))
-            for j in range(TILE_VECTORS):
-                found.append(self.multiply_add(row, columns[j], sums[i * TILE_VECTORS + j]))
+            part = sums[i * TILE_VECTORS : (i + 1) * TILE_VECTORS]
+            found += [self.multiply_add(row, c, s) for c, s in zip(columns, part, strict=True)]
         return found
 
     def loop(self, count: Any, at: Any, sums: list[Any], unroll: int) -> tuple[Any, list[Any]]:
@@ -122,10 +122,19 @@ class _Tile(Emitter):
         return (results[0], results[1]), results[2:]
 
 
-@intrinsic  # type: ignore[misc]  # numba is untyped
+@intrinsic
 def _tile(
-    typingctx: Any, k: Any, a: Any, a_row: Any, a_step: Any, b: Any, b_step: Any, c: Any,
-    c_row: Any, rows: Any, accumulate: Any,
+    typingctx: Any,
+    k: Any,
+    a: Any,
+    a_row: Any,
+    a_step: Any,
+    b: Any,
+    b_step: Any,
+    c: Any,
+    c_row: Any,
+    rows: Any,
+    accumulate: Any,
 ) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         _Tile(builder).write(args)
@@ -136,7 +145,15 @@ def _tile(
 
 @inline
 def tile(
-    k: int, a: int, a_row: int, a_step: int, b: int, b_step: int, c: int, c_row: int, rows: int,
+    k: int,
+    a: int,
+    a_row: int,
+    a_step: int,
+    b: int,
+    b_step: int,
+    c: int,
+    c_row: int,
+    rows: int,
     accumulate: int,
 ) -> None:
     """One register tile; a function of its own, so that it is compiled once for each kernel."""
@@ -144,9 +161,7 @@ def tile(
 
 
 @inline
-def pack_columns(
-    source: int, k_step: int, n_step: int, k: int, columns: int, target: int
-) -> None:
+def pack_columns(source: int, k_step: int, n_step: int, k: int, columns: int, target: int) -> None:
     """Up to TILE_COLUMNS columns of B to rows of TILE_COLUMNS floats, zero beyond `columns`."""
     if columns == TILE_COLUMNS and n_step == 4:
         for _ in range(k):
@@ -189,8 +204,18 @@ def pack_rows(source: int, m_step: int, k_step: int, rows: int, k: int, target: 
 
 @inline
 def multiply_block(
-    a: int, m_step: int, k_step: int, packed: int, first_strip: int, last_strip: int, n: int,
-    c: int, c_row: int, rows: int, k: int, scratch: int,
+    a: int,
+    m_step: int,
+    k_step: int,
+    packed: int,
+    first_strip: int,
+    last_strip: int,
+    n: int,
+    c: int,
+    c_row: int,
+    rows: int,
+    k: int,
+    scratch: int,
 ) -> None:
     """C[rows, strips] = A[rows, k] B for the strips [first, last) of a packed B.
 
@@ -216,13 +241,29 @@ def multiply_block(
                 high = min(TILE_ROWS, rows - first)
                 if wide == TILE_COLUMNS:
                     tile(
-                        depth, at, a_row, a_step, strip, 4 * TILE_COLUMNS, out, c_row, high,
+                        depth,
+                        at,
+                        a_row,
+                        a_step,
+                        strip,
+                        4 * TILE_COLUMNS,
+                        out,
+                        c_row,
+                        high,
                         accumulate,
                     )
                 else:
                     tile(
-                        depth, at, a_row, a_step, strip, 4 * TILE_COLUMNS, spare,
-                        4 * TILE_COLUMNS, high, 0,
+                        depth,
+                        at,
+                        a_row,
+                        a_step,
+                        strip,
+                        4 * TILE_COLUMNS,
+                        spare,
+                        4 * TILE_COLUMNS,
+                        high,
+                        0,
                     )
                     _store_edge(spare, out, c_row, high, wide, accumulate)
                 at += a_strip
@@ -241,5 +282,3 @@ def _store_edge(spare: int, c: int, c_row: int, rows: int, wide: int, accumulate
         else:
             for j in range(wide):
                 target[j] = source[j]
-
-

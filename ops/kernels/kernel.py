@@ -65,7 +65,7 @@ def kernel(name: str) -> Callable[[Callable[..., None]], Kernel]:
 
 
 def _pointer_to(element: Any, llvm_type: Any) -> Any:
-    @intrinsic  # type: ignore[misc]  # numba is untyped
+    @intrinsic
     def pointer(typingctx: Any, address: Any) -> Any:
         signature = types.CPointer(element)(types.int64)
 
@@ -110,7 +110,7 @@ def uint8s(address: int, count: int) -> Any:
     return carray(_uint8_pointer(address), count)
 
 
-@intrinsic  # type: ignore[misc]  # numba is untyped
+@intrinsic
 def as_float(typingctx: Any, bits: Any) -> Any:
     """The float64 whose bits are the int64 `bits`: how a tape carries a number."""
     signature = types.float64(types.int64)

@@ -6,6 +6,8 @@ taken in fixed groups by a select, and a NaN is found by the sum of x - x.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tinygrad_tx.ops.kernels.kernel import floats, inline
@@ -18,7 +20,7 @@ _WIDTH = 16
 
 
 @inline
-def row_sum(address: int, count: int) -> float:
+def row_sum(address: int, count: int) -> Any:
     """The sum of `count` floats."""
     x = floats(address, count)
     total = _ZERO
@@ -28,7 +30,7 @@ def row_sum(address: int, count: int) -> float:
 
 
 @inline
-def row_max(address: int, count: int) -> float:
+def row_max(address: int, count: int) -> Any:
     """The largest of `count` floats; NaN if one is there."""
     x = floats(address, count)
     best = _LOWEST

@@ -78,7 +78,7 @@ class Emitter:
         return b.call(function, [x, y, z])
 
 
-@intrinsic  # type: ignore[misc]  # numba is untyped
+@intrinsic
 def address_of_array(typingctx: Any, array: Any) -> Any:
     """Address of an array's first element."""
 
@@ -93,7 +93,7 @@ def copy_lanes(count: int) -> Callable[..., Any]:
     """An intrinsic copy(target, source) of `count` floats, as whole vectors."""
     kind = ir.VectorType(FLOAT, count)
 
-    @intrinsic  # type: ignore[misc]  # numba is untyped
+    @intrinsic
     def copy(typingctx: Any, target: Any, source: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             value = builder.load(builder.inttoptr(args[1], kind.as_pointer()))

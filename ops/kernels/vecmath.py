@@ -32,7 +32,7 @@ def _exact(function: Callable[..., Any]) -> Any:
     )(function)
 
 
-@intrinsic  # type: ignore[misc]  # numba is untyped
+@intrinsic
 def _float_of_bits(typingctx: Any, bits: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.bitcast(args[0], ir.FloatType())
@@ -40,7 +40,7 @@ def _float_of_bits(typingctx: Any, bits: Any) -> Any:
     return types.float32(types.int32), codegen
 
 
-@intrinsic  # type: ignore[misc]  # numba is untyped
+@intrinsic
 def _bits_of_float(typingctx: Any, x: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.bitcast(args[0], ir.IntType(32))
@@ -48,7 +48,7 @@ def _bits_of_float(typingctx: Any, x: Any) -> Any:
     return types.int32(types.float32), codegen
 
 
-@intrinsic  # type: ignore[misc]  # numba is untyped
+@intrinsic
 def _nearest(typingctx: Any, x: Any) -> Any:
     """The nearest whole number, still a float32 (one instruction once vectorised)."""
 
@@ -292,8 +292,10 @@ sign64 = _exact(lambda x: np.sign(x))
 power64 = _exact(lambda x, y: x**y)
 gelu64 = _exact(lambda x: 0.5 * x * (1.0 + math.erf(x * 0.7071067811865476)))
 gelu_gradient64 = _exact(
-    lambda x: 0.5 * (1.0 + math.erf(x * 0.7071067811865476))
-    + x * 0.3989422804014327 * math.exp(-0.5 * x * x)
+    lambda x: (
+        0.5 * (1.0 + math.erf(x * 0.7071067811865476))
+        + x * 0.3989422804014327 * math.exp(-0.5 * x * x)
+    )
 )
 gelu_tanh64 = _exact(
     lambda x: 0.5 * x * (1.0 + math.tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))

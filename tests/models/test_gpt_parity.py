@@ -47,7 +47,10 @@ def test_gradients_of_a_gpt_agree_with_pytorch(captured: bool) -> None:
     model = tx.models.GPT(tx.models.GPTConfig(VOCAB, CONTEXT, LAYERS, HEADS, WIDTH))
     # Larger weights than at the start, so that attention and GELU leave their linear range.
     model.load_state_dict(
-        {k: v + rng.normal(0, 0.1, v.shape).astype(np.float32) for k, v in model.state_dict().items()}
+        {
+            k: v + rng.normal(0, 0.1, v.shape).astype(np.float32)
+            for k, v in model.state_dict().items()
+        }
     )
     parameters = dict(model.named_parameters())
 

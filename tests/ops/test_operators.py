@@ -93,9 +93,59 @@ def difference(f: Callable[[list[Array]], float], xs: list[Array], moves: list[A
 
 
 def differentiable(op: Operator) -> bool:
-    return any(
-        a.dtype == np.float64 for s in samples_of(op) for a in s.inputs
-    ) and op.name not in ("isnan", "isinf", "isfinite", "stop_gradient")
+    return any(a.dtype == np.float64 for s in samples_of(op) for a in s.inputs) and op.name not in (
+        "isnan",
+        "isinf",
+        "isfinite",
+        "stop_gradient",
+    )
+
+
+def derivatives_agree(op: Operator, sample: Sample, order: int, rng: np.random.Generator) -> None:
+    arrays = list(sample.inputs)
+    floats = [i for i, a in enumerate(arrays) if a.dtype == np.float64]
+    moves = [
+        rng.normal(size=a.shape) if i in floats else np.zeros_like(a) for i, a in enumerate(arrays)
+    ]
+    other = [rng.normal(size=a.shape) for a in arrays]
+
+    def build(values: list[Array]) -> tuple[list[Node], Node | None]:
+        _, leaves = leaves_of(values)
+        total = weighted_sum(results_of(op, leaves, sample.attrs), 3)
+        if order == 1 or total is None:
+            return leaves, total
+        # Second order: the first derivative along `other`, as a function to differentiate.
+        wrt = [leaves[i] for i in floats]
+        found = reverse([total], [Builder().full((), 1, total.dtype)], wrt)
+        b, inner = Builder(), None
+        for i, g in zip(floats, found, strict=True):
+            if g is not None:
+                axes = tuple(range(len(g.shape)))
+                along = b.multiply(g, Buffer.of(other[i]).leaf)
+                term = b.sum(along, axes=axes, keepdims=False)
+                inner = term if inner is None else b.add(inner, term)
+        return leaves, inner
+
+    def value(values: list[Array]) -> float:
+        _, total = build(values)
+        return 0.0 if total is None else float(evaluate([total])[0])
+
+    leaves, total = build(arrays)
+    if total is None:
+        return
+    wrt = [leaves[i] for i in floats]
+    tangents = [Buffer.of(moves[i]).leaf for i in floats]
+    expected = difference(value, arrays, moves)
+    backward = reverse([total], [Builder().full((), 1, total.dtype)], wrt)
+    got = sum(
+        float(np.sum(evaluate([g])[0] * moves[i]))
+        for i, g in zip(floats, backward, strict=True)
+        if g is not None
+    )
+    assert got == pytest.approx(expected, rel=1e-6, abs=1e-7), "reverse"
+    (tangent,) = forward([total], wrt, tangents)
+    along = 0.0 if tangent is None else float(evaluate([tangent])[0])
+    assert along == pytest.approx(expected, rel=1e-6, abs=1e-7), "forward"
 
 
 @pytest.mark.parametrize("op", [op for op in ROWS if differentiable(op)], ids=by_id)
@@ -103,73 +153,33 @@ def differentiable(op: Operator) -> bool:
 def test_derivatives_agree_with_finite_differences(op: Operator, order: int) -> None:
     rng = np.random.default_rng(11)
     for sample in samples_of(op):
-        arrays = list(sample.inputs)
-        floats = [i for i, a in enumerate(arrays) if a.dtype == np.float64]
-        moves = [
-            rng.normal(size=a.shape) if i in floats else np.zeros_like(a)
-            for i, a in enumerate(arrays)
-        ]
-        other = [rng.normal(size=a.shape) for a in arrays]
+        derivatives_agree(op, sample, order, rng)
 
-        def build(values: list[Array]) -> tuple[list[Node], Node | None]:
-            _, leaves = leaves_of(values)
-            total = weighted_sum(results_of(op, leaves, sample.attrs), 3)
-            if order == 1 or total is None:
-                return leaves, total
-            # Second order: the first derivative along `other`, as a function to differentiate.
-            wrt = [leaves[i] for i in floats]
-            found = reverse([total], [Builder().full((), 1, total.dtype)], wrt)
-            b, inner = Builder(), None
-            for i, g in zip(floats, found, strict=True):
-                if g is not None:
-                    axes = tuple(range(len(g.shape)))
-                    along = b.multiply(g, Buffer.of(other[i]).leaf)
-                    term = b.sum(along, axes=axes, keepdims=False)
-                    inner = term if inner is None else b.add(inner, term)
-            return leaves, inner
 
-        def value(values: list[Array]) -> float:
-            _, total = build(values)
-            return 0.0 if total is None else float(evaluate([total])[0])
+def compiled_agrees(op: Operator, sample: Sample) -> None:
+    singles = [np.asarray(a, np.float32) if a.dtype == np.float64 else a for a in sample.inputs]
+    doubles = [np.asarray(a, np.float64) if a.dtype == np.float32 else a for a in singles]
+    _, leaves = leaves_of(doubles)
+    truth = evaluate(results_of(op, leaves, sample.attrs))
 
-        leaves, total = build(arrays)
-        if total is None:
-            continue
-        wrt = [leaves[i] for i in floats]
-        tangents = [Buffer.of(moves[i]).leaf for i in floats]
-        expected = difference(value, arrays, moves)
-        backward = reverse([total], [Builder().full((), 1, total.dtype)], wrt)
-        got = sum(
-            float(np.sum(evaluate([g])[0] * moves[i]))
-            for i, g in zip(floats, backward, strict=True)
-            if g is not None
-        )
-        assert got == pytest.approx(expected, rel=1e-6, abs=1e-7), "reverse"
-        (tangent,) = forward([total], wrt, tangents)
-        along = 0.0 if tangent is None else float(evaluate([tangent])[0])
-        assert along == pytest.approx(expected, rel=1e-6, abs=1e-7), "forward"
+    def call(*tensors: Tensor) -> list[Tensor]:
+        results = results_of(op, [t.node for t in tensors], sample.attrs)
+        return [Tensor(r) for r in results]
+
+    got = jit(call)(*singles)
+    # Relative to the largest of all results: one of them may be a small difference of large
+    # terms that another one shows.
+    scale = max(np.max(np.abs(t), initial=0, where=np.isfinite(t)) for t in truth)
+    bound = op.row.tolerance * max(float(scale), 1e-30)
+    for tensor, expected in zip(got, truth, strict=True):
+        np.testing.assert_allclose(tensor.numpy(), expected, rtol=0, atol=bound)
 
 
 @pytest.mark.parametrize("op", ROWS, ids=by_id)
 def test_compiled_float32_agrees_with_float64(op: Operator) -> None:
     assert op.row is not None
     for sample in samples_of(op):
-        singles = [np.asarray(a, np.float32) if a.dtype == np.float64 else a for a in sample.inputs]
-        doubles = [np.asarray(a, np.float64) if a.dtype == np.float32 else a for a in singles]
-        _, leaves = leaves_of(doubles)
-        truth = evaluate(results_of(op, leaves, sample.attrs))
-
-        def call(*tensors: Tensor) -> list[Tensor]:
-            results = results_of(op, [t.node for t in tensors], sample.attrs)
-            return [Tensor(r) for r in results]
-
-        got = jit(call)(*singles)
-        # Relative to the largest of all results: one of them may be a small difference of large
-        # terms that another one shows.
-        scale = max(np.max(np.abs(t), initial=0, where=np.isfinite(t)) for t in truth)
-        bound = op.row.tolerance * max(float(scale), 1e-30)
-        for tensor, expected in zip(got, truth, strict=True):
-            np.testing.assert_allclose(tensor.numpy(), expected, rtol=0, atol=bound)
+        compiled_agrees(op, sample)
 
 
 def test_stop_gradient_is_a_constant_to_both_modes() -> None:

@@ -75,8 +75,7 @@ def _pass_on(
         cotangent = given[0]
         assert cotangent is not None
         passed: Sequence[Node | None] = [
-            None if p is None else b.multiply(cotangent, p)
-            for p in node.op.partials(b, node)
+            None if p is None else b.multiply(cotangent, p) for p in node.op.partials(b, node)
         ]
     elif node.op.gradient is not None:
         passed = node.op.gradient(b, node, *given)

@@ -30,7 +30,7 @@ def generate(
     model, tokenizer = load_run(run)
     if not prompt:
         raise DataError(explain("--prompt", "is empty", remedy="give at least one character"))
-    start = tokenizer.encode(prompt)
+    start = tokenizer.encode(prompt).tolist()
     new: list[int] = []
     shown = ""
     sys.stdout.write(prompt)

@@ -68,6 +68,6 @@ def main() -> None:
 
 def _end(message: str, code: int) -> None:
     if os.environ.get("TINYGRAD_TX_TRACEBACK"):
-        raise  # noqa: PLE0704  # called from an except block, for those who debug
+        raise  # called from an except block, for those who debug
     print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)
     sys.exit(code)

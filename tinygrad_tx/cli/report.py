@@ -15,8 +15,7 @@ from tinygrad_tx.config import config as process
 from tinygrad_tx.data import Tokenizer, Windows
 from tinygrad_tx.errors import DrawError
 from tinygrad_tx.models import GPT
-from tinygrad_tx.train import Result, RunFolder, TrainConfig
-from tinygrad_tx.train import Progress as Step
+from tinygrad_tx.train import Progress as Step, Result, RunFolder, TrainConfig
 from tinygrad_tx.train.plot import loss_curve
 from tinygrad_tx.viz import draw
 

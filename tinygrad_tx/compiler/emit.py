@@ -43,7 +43,8 @@ def fused_steps(
     inner = shape[-1] if shape else 1
     is_flat = len(shape) < 2
     moves = dict(zip(map(id, views), strides, strict=True))
-    ports, operands = [], []
+    ports: list[Port] = []
+    operands: list[list[Operand]] = []
     for k, item in enumerate((*reads, *writes)):
         if isinstance(item, Constant):
             ports.append(Port(item.aval.dtype, "constant"))

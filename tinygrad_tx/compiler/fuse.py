@@ -67,9 +67,7 @@ def fuse(outputs: Sequence[Node]) -> tuple[Node, ...]:
         elif root_of[node] is node:
             group = members[node][::-1]
             inside = set(group)
-            results = [
-                n for n in group if n in wanted or any(u not in inside for u in users[n])
-            ]
+            results = [n for n in group if n in wanted or any(u not in inside for u in users[n])]
             new.update(zip(results, _fused(group, results, new), strict=True))
     return tuple(new[o] for o in outputs)
 

@@ -168,9 +168,7 @@ class Planner:
             source = self._view(node.inputs[0])
             home = home or self._arena(node)
             # A view that strides cannot show: copy the input in its own shape to C order.
-            shaped = replace(
-                home, shape=source.shape, strides=whole(0, node.inputs[0]).strides
-            )
+            shaped = replace(home, shape=source.shape, strides=whole(0, node.inputs[0]).strides)
             if not is_contiguous(home.shape, home.strides):
                 temporary = self._arena(node)
                 self._copy(source, replace(shaped, buffer=temporary.buffer, offset=0), "copy")
@@ -270,7 +268,7 @@ class _NodeLowering:
         """Where each result goes: where it was placed, over a dying input, or new memory."""
         planner, node = self.planner, self.node
         values = planner.schedule.parts.get(node, [node])
-        homes = []
+        homes: list[View] = []
         for index, aval in enumerate(node.outputs):
             value = next(
                 (v for v in values if len(node.outputs) == 1 or v.attrs["index"] == index), None

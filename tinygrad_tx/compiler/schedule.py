@@ -93,13 +93,15 @@ def _in_place_candidates(
         op = _producer(node).op
         computed = node not in slots and scalar_of(node) is None and op.view is None
         strides = contiguous_strides(node.shape)
-        if computed and node not in outputs and node not in twice:
-            if op.lower is None or allowed(op.writes, node.shape, strides):
-                found[node] = slot
+        written = op.lower is None or allowed(op.writes, node.shape, strides)
+        if computed and written and node not in outputs and node not in twice:
+            found[node] = slot
     return found
 
 
-def _last_read_through_views(order: Sequence[Node], last_read: Mapping[Node, int]) -> dict[Node, int]:
+def _last_read_through_views(
+    order: Sequence[Node], last_read: Mapping[Node, int]
+) -> dict[Node, int]:
     """Last reader of a value or of any view of it."""
     last = dict(last_read)
     for node in reversed(order):

@@ -91,5 +91,6 @@ def _without_neutral(b: Builder, node: Node) -> Node | None:
     if (name, exponent) in (("divide", 1), ("subtract", 0), ("power", 1)):
         return left
     if (name, exponent) == ("power", 2):
-        return b.multiply(left, left)
+        squared: Node = b.multiply(left, left)
+        return squared
     return None

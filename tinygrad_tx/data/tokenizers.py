@@ -1,4 +1,4 @@
-"""Tokenizers: text to integers and back, as bytes, characters, or byte-pair units learnt from it."""
+"""Tokenizers: text to integers and back, as bytes, characters or byte-pair units learnt from it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from tokenizers import Tokenizer as HubTokenizer
-from tokenizers import decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer as HubTokenizer, decoders, models, pre_tokenizers, trainers
 
 from tinygrad_tx.errors import DataError, explain
 

@@ -101,9 +101,7 @@ class Builder:
         return tuple(self.broadcast_to(n, shape) for n in nodes)
 
 
-def _infer(
-    op: Operator, inputs: tuple[Node, ...], attrs: Any, where: str
-) -> tuple[Aval, ...]:
+def _infer(op: Operator, inputs: tuple[Node, ...], attrs: Any, where: str) -> tuple[Aval, ...]:
     try:
         outputs = op.infer(*(n.aval if len(n.outputs) == 1 else n.outputs for n in inputs), **attrs)
     except Rejected as bad:
@@ -114,7 +112,7 @@ def _infer(
 
 
 def _places(inputs: tuple[Node, ...]) -> list[tuple[str, str]]:
-    words = ("input",) if len(inputs) == 1 else ("left", "right")
+    words: tuple[str, ...] = ("input",) if len(inputs) == 1 else ("left", "right")
     if len(inputs) > 2:
         words = tuple(f"input {i}" for i in range(len(inputs)))
     return [(w, n.where) for w, n in zip(words, inputs, strict=True)]

@@ -60,7 +60,7 @@ class Lowering(Protocol):
         """Number of this node in the Program: pass it to a kernel that may report a status."""
 
     def copy(self, source: View, target: View) -> None:
-        """Copies element by element; nothing if both are the same memory. Broadcast with stride 0."""
+        """Copies element by element; nothing if both are the same memory."""
 
     def fill(self, target: View, value: float) -> None:
         """Sets every element."""

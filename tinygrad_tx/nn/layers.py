@@ -31,9 +31,7 @@ __all__ = [
 ]
 
 
-def normal(
-    rng: np.random.Generator, shape: tuple[int, ...], deviation: float = 0.02
-) -> Tensor:
+def normal(rng: np.random.Generator, shape: tuple[int, ...], deviation: float = 0.02) -> Tensor:
     """A parameter drawn from N(0, deviation²)."""
     return tensor(rng.normal(0, deviation, shape).astype(np.float32), requires_grad=True)
 

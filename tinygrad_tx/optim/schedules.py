@@ -17,15 +17,16 @@ def constant(peak: float, warmup: int = 0) -> Schedule:
 
 def linear(peak: float, steps: int, warmup: int = 0, floor: float = 0.0) -> Schedule:
     """After the rise falls in a line to `floor` at `steps`."""
-    return lambda step: _rise(step, warmup) * (
-        floor + (peak - floor) * (1 - _done(step, steps, warmup))
+    return lambda step: (
+        _rise(step, warmup) * (floor + (peak - floor) * (1 - _done(step, steps, warmup)))
     )
 
 
 def cosine(peak: float, steps: int, warmup: int = 0, floor: float = 0.0) -> Schedule:
     """After the rise falls along half a cosine to `floor` (Loshchilov and Hutter 2017, eq. 5)."""
-    return lambda step: _rise(step, warmup) * (
-        floor + (peak - floor) * 0.5 * (1 + math.cos(math.pi * _done(step, steps, warmup)))
+    return lambda step: (
+        _rise(step, warmup)
+        * (floor + (peak - floor) * 0.5 * (1 + math.cos(math.pi * _done(step, steps, warmup))))
     )
 
 

@@ -55,11 +55,12 @@ class Buffer:
 
     @property
     def shape(self) -> Shape:
-        return self.array.shape
+        return tuple(self.array.shape)
 
     @property
     def dtype(self) -> DType:
-        return self.array.dtype
+        dtype: DType = self.array.dtype
+        return dtype
 
     @property
     def leaf(self) -> Node:

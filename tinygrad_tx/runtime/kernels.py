@@ -53,7 +53,7 @@ _loaded: dict[str, Any] = {}
 _lock = threading.Lock()
 
 
-class _Counter(event.Listener):
+class _Counter(event.Listener):  # type: ignore[misc]  # Numba counts as untyped
     """Counts what Numba really compiles; a hit in its on-disk cache is no event."""
 
     count = 0
@@ -125,7 +125,8 @@ def load_generated(name: str, text: str) -> ModuleType:
 
 def _imported(module_name: str, path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(module_name, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
     spec.loader.exec_module(module)
@@ -157,7 +158,10 @@ def _folder() -> Path:
             return folder
     except OSError as error:
         fallback = Path(tempfile.mkdtemp(prefix="tinygrad_tx_"))
-        print(f"tinygrad_tx: cannot write {folder} ({error}); compiling to {fallback}", file=sys.stderr)
+        print(
+            f"tinygrad_tx: cannot write {folder} ({error}); compiling to {fallback}",
+            file=sys.stderr,
+        )
         return fallback
 
 

@@ -74,7 +74,9 @@ def _walker(parallel: bool) -> Any:
     return load_generated("walk_parallel" if parallel else "walk_serial", text).walk
 
 
-def walk(rows: np.ndarray[Any, Any], operands: np.ndarray[Any, Any], status: np.ndarray[Any, Any]) -> None:
+def walk(
+    rows: np.ndarray[Any, Any], operands: np.ndarray[Any, Any], status: np.ndarray[Any, Any]
+) -> None:
     """Runs the rows in order on as many threads as `config.threads` says."""
     threads = min(config.threads, numba.config.NUMBA_NUM_THREADS)
     arena = status.ctypes.data

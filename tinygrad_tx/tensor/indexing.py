@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_tx import capture
 from tinygrad_tx.dtypes import bool_, int64, is_integer
 from tinygrad_tx.errors import DTypeError, IndexRangeError, ShapeError, explain
 from tinygrad_tx.runtime.buffer import Buffer
@@ -19,7 +20,7 @@ __all__ = ["getitem"]
 
 
 def getitem(x: Tensor, key: Any) -> Tensor:
-    """Slices, integers, None and Ellipsis give a view; integer arrays and masks a copy, as in NumPy.
+    """Slices, integers, None, Ellipsis give a view; integer arrays and masks a copy, as in NumPy.
 
     A mask must have known values. Errors: IndexRangeError, DTypeError.
     """
@@ -117,6 +118,8 @@ def _at(x: Tensor, arrays: dict[int, Tensor]) -> Tensor:
 
 def _check_known(index: Tensor, size: int, axis: int, x: Tensor) -> None:
     """Names a wrong index at once where its value is already there."""
+    if capture.current() is not None:
+        return
     if index.node.op.name != "buffer" or not isinstance(index.node.attrs["buffer"], Buffer):
         return
     values = index.node.attrs["buffer"].array

@@ -25,8 +25,11 @@ def matmul(x: TensorLike, y: TensorLike) -> Tensor:
     b = Builder(current_scope(), user_place())
     if not left.shape or not right.shape:
         raise ShapeError(
-            explain("matmul", f"needs at least one axis: {left.shape} @ {right.shape}",
-                    remedy="use multiply for numbers")
+            explain(
+                "matmul",
+                f"needs at least one axis: {left.shape} @ {right.shape}",
+                remedy="use multiply for numbers",
+            )
         )
     left_vector, right_vector = len(left.shape) == 1, len(right.shape) == 1
     left = b.reshape(left, shape=(1, *left.shape)) if left_vector else left
@@ -61,7 +64,7 @@ def _product(b: Builder, left: Node, right: Node) -> Node:
 def tensordot(
     x: TensorLike, y: TensorLike, axes: int | tuple[Sequence[int], Sequence[int]] = 2
 ) -> Tensor:
-    """The sum of products over pairs of axes: the last `axes` of x with the first of y, or as listed.
+    """The sum of products over pairs of axes: the last `axes` of x and first of y, or as listed.
 
     Shapes: what is left of x, then what is left of y. Errors: ShapeError.
     """

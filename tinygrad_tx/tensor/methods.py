@@ -103,7 +103,7 @@ class Methods:
     def __or__(self, other: TensorLike) -> Tensor:
         return functions.logical_or(self, other)
 
-    def __getitem__(self, key: Any) -> Tensor:
+    def __getitem__(self: Any, key: Any) -> Tensor:
         return functions.getitem(self, key)
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:

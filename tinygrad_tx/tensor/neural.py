@@ -5,12 +5,12 @@ from __future__ import annotations
 from tinygrad_tx.dtypes import int64
 from tinygrad_tx.errors import ShapeError, explain
 from tinygrad_tx.shapes import axis_of, size_of
+from tinygrad_tx.tensor.creation import ones
 from tinygrad_tx.tensor.elementwise import where
-from tinygrad_tx.tensor.reductions import sum as total_of
 from tinygrad_tx.tensor.linalg import matmul
 from tinygrad_tx.tensor.random import dropout as drop
+from tinygrad_tx.tensor.reductions import sum as total_of
 from tinygrad_tx.tensor.shape import broadcast_to, moveaxis, reshape, swapaxes, tril
-from tinygrad_tx.tensor.creation import ones
 from tinygrad_tx.tensor.tensor import Tensor, TensorLike, as_tensor, build
 
 __all__ = [
@@ -104,7 +104,8 @@ def attention(
     Shapes: q (..., heads, queries, width), k and v (..., kv_heads, keys, width) where kv_heads
     divides heads; mask (bool, true: may attend) and bias broadcast to (..., heads, queries, keys).
     Causal queries are aligned to the end of the keys. scale: 1/sqrt(width) if not given.
-    dropout: probability with which each weight of the pattern is dropped. Errors: ShapeError, DTypeError.
+    dropout: probability with which each weight of the pattern is dropped. Errors: ShapeError,
+    DTypeError.
     """
     q, k, v = as_tensor(q), as_tensor(k), as_tensor(v)
     if q.ndim < 3 or k.ndim != q.ndim or v.ndim != q.ndim or q.shape[-3] % k.shape[-3]:

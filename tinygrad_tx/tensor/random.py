@@ -55,7 +55,7 @@ class Generator:
         )
 
     def manual_seed(self, seed: int) -> None:
-        """Starts the stream of `seed`, a whole number from -2^63 to 2^64 - 1. Errors: ValueError."""
+        """Starts the stream of `seed`, from -2^63 to 2^64 - 1. Errors: ValueError."""
         self.seed.assign_(_as_seed(seed))
         self.counter.assign_(np.int64(0))
 
@@ -82,9 +82,9 @@ class Generator:
         recording = capture.current()
         start, offset = self.counter.node, 0
         if recording is not None:
-            assigned, *before = self._drawn.get(recording, (None, start, 0))
+            assigned, first, drawn = self._drawn.get(recording, (None, start, 0))
             if assigned is start:
-                start, offset = before
+                start, offset = first, drawn
         attrs = {"shape": shape, "dtype": dtype, "offset": offset}
         numbers = Tensor(b.random_uniform(self.seed.node, start, **attrs))
         if recording is None:
@@ -166,7 +166,7 @@ def dropout(x: TensorLike, p: float) -> Tensor:
     if not 0 <= p < 1:
         raise ValueError(f"dropout: p is {p}, not at least 0 and below 1.")
     if p == 0:
-        return x
+        return as_tensor(x)
     kept = _default.uniform(x.shape, _floating("dropout", x.dtype)) >= p
     return where(kept, x * (1 / (1 - p)), 0.0)
 

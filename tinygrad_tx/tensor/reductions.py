@@ -70,7 +70,9 @@ def mean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return total * (total.size / x.size if x.size else float("nan"))
 
 
-def var(x: TensorLike, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
+def var(
+    x: TensorLike, axis: Axis = None, correction: float = 0.0, keepdims: bool = False
+) -> Tensor:
     """The variance over `axis`, divided by n - correction."""
     x = as_tensor(x)
     centred = x - mean(x, axis, keepdims=True)
@@ -79,7 +81,9 @@ def var(x: TensorLike, axis: Axis = None, correction: float = 0.0, keepdims: boo
     return total * (1 / (count - correction) if count != correction else float("nan"))
 
 
-def std(x: TensorLike, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
+def std(
+    x: TensorLike, axis: Axis = None, correction: float = 0.0, keepdims: bool = False
+) -> Tensor:
     """The standard deviation over `axis`."""
     return sqrt(var(x, axis, correction, keepdims))
 

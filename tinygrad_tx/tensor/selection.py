@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_tx.dtypes import int64
 from tinygrad_tx.errors import ShapeError, explain
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.place import current_scope, user_place
 from tinygrad_tx.shapes import axis_of
-from tinygrad_tx.tensor.shape import reshape
 from tinygrad_tx.tensor.tensor import Tensor, TensorLike, as_tensor, build, wrap
 
 __all__ = [

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from tinygrad_tx.dtypes import int64
 from tinygrad_tx.errors import ShapeError, explain
-from tinygrad_tx.shapes import Shape, axes_of, axis_of, size_of
-from tinygrad_tx.tensor.tensor import Tensor, TensorLike, as_tensor, build, promoted, wrap
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.place import current_scope, user_place
+from tinygrad_tx.shapes import Shape, axes_of, axis_of, size_of
+from tinygrad_tx.tensor.tensor import Tensor, TensorLike, as_tensor, build, promoted, wrap
 
 __all__ = [
     "broadcast_to",
@@ -156,7 +156,7 @@ def roll(x: TensorLike, shift: int, axis: int | None = None) -> Tensor:
     size = x.shape[at]
     moved = shift % size if size else 0
     if not moved:
-        return x
+        return as_tensor(x)
     before = (slice(None),) * at
     return concat([x[(*before, slice(size - moved, None))], x[(*before, slice(size - moved))]], at)
 

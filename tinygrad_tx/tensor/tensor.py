@@ -236,15 +236,20 @@ class Tensor(Methods):
         """The same values, cut off from the graph."""
         if isinstance(self._value, Buffer):
             return Tensor(self._value)
-        return build("stop_gradient", self, keep=False)
+        result: Tensor = build("stop_gradient", self, keep=False)
+        return result
 
     def backward(self, gradient: TensorLike = None) -> None:
         """Adds to `.grad` of every leaf that this tensor was computed from."""
         node = self.node
         if not self.requires_grad:
             raise GraphError(
-                explain("backward", "no tensor behind this one asks for gradients",
-                        made=[("it", node.where)], remedy="create one with requires_grad=True")
+                explain(
+                    "backward",
+                    "no tensor behind this one asks for gradients",
+                    made=[("it", node.where)],
+                    remedy="create one with requires_grad=True",
+                )
             )
         b = Builder(current_scope(), user_place())
         if gradient is not None:
@@ -253,8 +258,12 @@ class Tensor(Methods):
             cotangent = b.full(self.shape, 1, self.dtype)
         else:
             raise ShapeError(
-                explain("backward", f"the tensor has shape {self.shape}", made=[("it", node.where)],
-                        remedy="reduce it to one number, or pass gradient=")
+                explain(
+                    "backward",
+                    f"the tensor has shape {self.shape}",
+                    made=[("it", node.where)],
+                    remedy="reduce it to one number, or pass gradient=",
+                )
             )
         leaves = _leaves_of(node)
         found = reverse([node], [cotangent], list(leaves))
@@ -337,12 +346,12 @@ def promoted(*values: TensorLike) -> list[Node]:
     return nodes
 
 
-def build(name: str, *inputs: Any, keep: bool = True, **attrs: Any) -> Any:
-    """The tensor(s) of operator `name`; gradients are asked for where an input asks for them."""
+def build(op: str, /, *inputs: Any, keep: bool = True, **attrs: Any) -> Any:
+    """The tensor(s) of operator `op`; gradients are asked for where an input asks for them."""
     b = Builder(current_scope(), user_place())
     nodes = [i.node if isinstance(i, Tensor) else i for i in inputs]
     wants = keep and any(isinstance(i, Tensor) and i.requires_grad for i in inputs)
-    return wrap(b.apply(find(name), *nodes, **attrs), wants)
+    return wrap(b.apply(find(op), *nodes, **attrs), wants)
 
 
 def wrap(result: Any, wants: bool) -> Any:

@@ -19,7 +19,7 @@ __all__ = ["dot_of_blocks", "dot_of_ops"]
 ATTENTION, NORM, EMBEDDING, PRODUCT, OTHER = "#ffe2bb", "#f2f4c1", "#fce0e2", "#c2e8f7", "#ededed"
 FRAME, FRAME_LINE = "#f7f7f7", "#9a9a9a"
 _NORMS = {"layer_norm", "rms_norm"}
-_SIGNS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "÷"}  # noqa: RUF001
+_SIGNS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "÷"}
 _TITLES = {"gelu": "GELU", "relu": "ReLU", "silu": "SiLU", "matmul": "MatMul"}
 
 
@@ -64,7 +64,9 @@ def _write_frame(
     """The units of a frame and the frames within it. Frames nest as modules do: a few levels."""
     for unit in inside.get(frame, ()):
         _write_unit(dot, unit, diagram, names)
-    deeper = {f[: len(frame) + 1] for f in inside if len(f) > len(frame) and f[: len(frame)] == frame}
+    deeper = {
+        f[: len(frame) + 1] for f in inside if len(f) > len(frame) and f[: len(frame)] == frame
+    }
     for child in sorted(deeper):
         path = ".".join(child)
         with dot.subgraph(name=f"cluster {path}") as part:
@@ -83,7 +85,9 @@ def _write_unit(dot: Digraph, unit: Unit, diagram: Diagram, names: Names) -> Non
         label = title if spaced(own) == title else f"{title}\n{own.replace('_', ' ')}"
         dot.node(key, label, shape="box", style="rounded,filled", fillcolor=_colour(unit))
     elif unit.kind == "op" and node.op.name in _SIGNS:
-        dot.node(key, _SIGNS[node.op.name], shape="circle", margin="0.02", width="0.3", fixedsize="true")
+        dot.node(
+            key, _SIGNS[node.op.name], shape="circle", margin="0.02", width="0.3", fixedsize="true"
+        )
     elif unit.kind == "op":
         title = _TITLES.get(node.op.name, spaced(node.op.name))
         dot.node(key, title, shape="box", style="rounded,filled", fillcolor=_colour(unit))
@@ -98,7 +102,7 @@ def _write_unit(dot: Digraph, unit: Unit, diagram: Diagram, names: Names) -> Non
 
 
 def _times(diagram: Diagram, path: str) -> str:
-    return f"  × {diagram.repeats[path]}" if path in diagram.repeats else ""  # noqa: RUF001
+    return f"  × {diagram.repeats[path]}" if path in diagram.repeats else ""
 
 
 def _colour(unit: Unit) -> str:
@@ -114,7 +118,7 @@ def _colour(unit: Unit) -> str:
 
 
 def dot_of_ops(outputs: Sequence[Node], names: Names, shapes: bool) -> str:
-    """Every operation, in the frames of its modules; constants stand in the label of their reader."""
+    """Every operation in the frame of its module; constants stand in the label of their reader."""
     dot = _start(names.title)
     nodes = [n for n in collect(outputs) if n.op.name != "constant"]
     number = {node: i for i, node in enumerate(nodes)}
@@ -143,7 +147,10 @@ def _write_ops(
         if node.op.name == "buffer":
             title = names.parameters.get(node) or names.inputs.get(node) or "data"
             label = f"{title}\n{node.dtype} {_shape(node.aval)}"
-            style |= {"shape": "ellipse", "fillcolor": EMBEDDING if names.is_parameter(node) else "white"}
+            style |= {
+                "shape": "ellipse",
+                "fillcolor": EMBEDDING if names.is_parameter(node) else "white",
+            }
         else:
             values = [str(i.attrs["value"]) for i in node.inputs if i.op.name == "constant"]
             label = " ".join([node.op.name, *values])
@@ -151,7 +158,9 @@ def _write_ops(
         if node in outputs:
             style["penwidth"] = "2"
         dot.node(f"n{number[node]}", label, **style)
-    deeper = {f[: len(frame) + 1] for f in inside if len(f) > len(frame) and f[: len(frame)] == frame}
+    deeper = {
+        f[: len(frame) + 1] for f in inside if len(f) > len(frame) and f[: len(frame)] == frame
+    }
     for child in sorted(deeper):
         with dot.subgraph(name=f"cluster {'.'.join(child)}") as part:
             part.attr(label=child[-1], style="rounded", color=FRAME_LINE, fontsize="11")
@@ -159,7 +168,7 @@ def _write_ops(
 
 
 def _shape(aval: Aval) -> str:
-    return "×".join(map(str, aval.shape)) or "number"  # noqa: RUF001
+    return "×".join(map(str, aval.shape)) or "number"
 
 
 def _id(key: str) -> str:

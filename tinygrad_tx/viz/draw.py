@@ -83,7 +83,9 @@ def _of_module(model: Module, inputs: Sequence[Any]) -> tuple[list[Node], Names]
             result = model(*tensors)
     except TypeError as error:
         remedy = "pass example inputs=(...), one for each argument of the model"
-        raise DrawError(explain("draw", f"{type(model).__name__}: {error}", remedy=remedy)) from None
+        raise DrawError(
+            explain("draw", f"{type(model).__name__}: {error}", remedy=remedy)
+        ) from None
     found, _ = flatten(result, lambda v: isinstance(v, Tensor))
     names = Names(
         title=type(model).__name__,

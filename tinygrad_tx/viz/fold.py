@@ -70,9 +70,7 @@ def _first_run(
     return None
 
 
-def _continues(
-    units: dict[str, Unit], edges: list[Edge], run: list[str], path: str
-) -> bool:
+def _continues(units: dict[str, Unit], edges: list[Edge], run: list[str], path: str) -> bool:
     """Whether `path` repeats the last block of `run` and is fed like the blocks before it."""
     previous = run[-1]
     if _inside(units, edges, path) != _inside(units, edges, previous):

@@ -1,7 +1,7 @@
 """Drawing: DOT text, and the pictures that Graphviz makes of it.
 
-`dot` where it is installed, else `graphviz-pure`, which comes with this package. The .dot is written
-first and kept whatever happens to the renderer.
+`dot` where it is installed, else `graphviz-pure`, which comes with this package. The .dot is
+written first and kept whatever happens to the renderer.
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ def render(dot: str, format: str) -> bytes:
         )
     except subprocess.TimeoutExpired:
         what = f"{program} was stopped after {TIMEOUT_SECONDS:g} s"
-        raise DrawError(explain("draw", what, remedy="draw less: view blocks, or a depth")) from None
+        raise DrawError(
+            explain("draw", what, remedy="draw less: view blocks, or a depth")
+        ) from None
     except OSError as error:
         raise DrawError(explain("draw", f"{program} cannot run: {error.strerror}")) from None
     if done.returncode or not done.stdout:

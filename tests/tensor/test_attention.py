@@ -1,0 +1,99 @@
+"""tx.attention in all its forms against softmax(q k^T) v in float64 NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+import tinygrad_tx as tx
+from tinygrad_tx.errors import ShapeError
+
+Array = np.ndarray[Any, Any]
+
+
+def truth(q: Array, k: Array, v: Array, scale: float, mask: Array | None, bias: Any) -> Array:
+    """Equation 1 of Vaswani et al. 2017; a row that may attend to nothing is NaN."""
+    times = q.shape[-3] // k.shape[-3]
+    k, v = np.repeat(k, times, -3), np.repeat(v, times, -3)
+    scores = q @ k.swapaxes(-1, -2) * scale + bias
+    if mask is not None:
+        scores = np.where(mask, scores, -np.inf)
+    powers = np.exp(scores - scores.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True) @ v
+
+
+@given(
+    batch=st.integers(1, 2),
+    kv_heads=st.integers(1, 2),
+    times=st.integers(1, 3),
+    queries=st.integers(1, 40),
+    extra=st.integers(0, 40),
+    width=st.sampled_from([1, 3, 8, 32, 64]),
+    causal=st.booleans(),
+    masked=st.booleans(),
+    biased=st.booleans(),
+    captured=st.booleans(),
+    seed=st.integers(0, 99),
+)
+@settings(deadline=None, max_examples=60)
+def test_attention_agrees_with_its_equation(
+    batch: int,
+    kv_heads: int,
+    times: int,
+    queries: int,
+    extra: int,
+    width: int,
+    causal: bool,
+    masked: bool,
+    biased: bool,
+    captured: bool,
+    seed: int,
+) -> None:
+    rng = np.random.default_rng(seed)
+    heads, keys = kv_heads * times, queries + extra
+    q = rng.normal(size=(batch, heads, queries, width))
+    k, v = rng.normal(size=(2, batch, kv_heads, keys, width))
+    mask = rng.random((batch, 1, queries, keys)) < 0.7
+    mask[..., 0] = True  # nobody is left with nothing to attend to
+    bias = rng.normal(size=(heads, queries, keys))
+    seen = np.tri(queries, keys, extra, dtype=bool) if causal else np.ones((queries, keys), bool)
+    options = {"mask": mask if masked else None, "bias": bias if biased else None}
+    expected = truth(
+        q, k, v, width**-0.5, (seen & mask) if masked else seen, bias if biased else 0.0
+    )
+
+    def call(q: Any, k: Any, v: Any, mask: Any, bias: Any) -> tx.Tensor:
+        return tx.attention(q, k, v, causal=causal, mask=mask, bias=bias)
+
+    for dtype, bound in ((np.float64, 1e-12), (np.float32, 2e-5)):
+        cast = [a.astype(dtype) for a in (q, k, v)]
+        given_bias = None if options["bias"] is None else bias.astype(dtype)
+        got = (tx.jit(call) if captured else call)(*cast, options["mask"], given_bias)
+        np.testing.assert_allclose(got.numpy(), expected, atol=bound, rtol=bound)
+
+
+def test_a_query_without_keys_is_nan_not_a_number_out_of_nowhere() -> None:
+    q = np.ones((1, 1, 2, 4))
+    mask = np.array([[True, True], [False, False]])
+    got = tx.attention(q, q, q, mask=mask).numpy()
+    assert np.isfinite(got[..., 0, :]).all()
+    assert np.isnan(got[..., 1, :]).all()
+
+
+def test_dropout_drops_weights_of_the_pattern() -> None:
+    tx.manual_seed(0)
+    q, k = np.zeros((1, 1, 400, 2), np.float32), np.zeros((1, 1, 50, 2), np.float32)
+    v = np.ones((1, 1, 50, 2), np.float32)
+    got = tx.attention(q, k, v, dropout=0.3).numpy()
+    assert abs(got.mean() - 1) < 0.02
+    assert got.std() > 0.05
+
+
+@pytest.mark.parametrize("heads", [(3, 2), (2, 3)])
+def test_heads_that_do_not_divide_are_refused(heads: tuple[int, int]) -> None:
+    q, k = np.zeros((1, heads[0], 4, 8)), np.zeros((1, heads[1], 4, 8))
+    with pytest.raises(ShapeError, match="heads"):
+        tx.attention(q, k, k)
