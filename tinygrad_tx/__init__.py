@@ -1,5 +1,7 @@
 """tinygrad_tx: one graph that is trained, drawn, checked and looked into."""
 
+__version__ = "0.1.0"
+
 import tinygrad_tx.ops  # noqa: F401  # registers the operators
 from tinygrad_tx import (
     data as data,
@@ -30,5 +32,3 @@ from tinygrad_tx.jit import jit as jit
 from tinygrad_tx.runtime.kernels import cache_info as cache_info, clear_cache as clear_cache
 from tinygrad_tx.tensor import *  # noqa: F403  # the names stand in each file's __all__
 from tinygrad_tx.viz import Drawing as Drawing, draw as draw
-
-__version__ = "0.1.0"

@@ -201,12 +201,14 @@ def erf32(x: Any) -> Any:
     p = p * s + _F2
     p = p * s + _F0
     q = (((_G8 * s + _G6) * s + _G4) * s + _G2) * s + _G0
-    return z * p / q
+    return z * (p / q)  # not (z p) / q: for tiny z the product would be denormal
 
 
 @_exact
 def sigmoid32(x: Any) -> Any:
-    return _ONE / (_ONE + exp32(-x))
+    """1 / (1 + e^-x), from e^-|x|, which does not overflow."""
+    e = exp32(-x if x > _ZERO else x)
+    return (_ONE if x > _ZERO else e) / (_ONE + e)
 
 
 @_exact

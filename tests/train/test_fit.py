@@ -64,7 +64,10 @@ def test_a_nan_stops_and_names_its_node_and_keeps_the_last_checkpoint(tmp_path: 
             weight = model.blocks[0].feed_forward.up.weight  # type: ignore[attr-defined]
             weight.assign_(np.full(weight.shape, np.inf, np.float32))
 
-    with pytest.raises(NonFiniteError, match=r"step 8: .*first in buffer .*checkpoint"):
+    with pytest.raises(
+        NonFiniteError,
+        match=r"step 8: .*first in parameter blocks.0.feed_forward.up.weight .*checkpoint",
+    ):
         run(model, tmp_path, on_step=poison)
     _, notes = RunFolder(tmp_path).load_checkpoint()
     assert notes["step"] == "6"

@@ -6,8 +6,6 @@ import json
 import os
 import platform
 import sys
-from importlib.metadata import version
-from pathlib import Path
 from typing import Annotated
 
 import llvmlite
@@ -15,6 +13,7 @@ import numba
 import numpy
 import typer
 
+from tinygrad_tx import __version__
 from tinygrad_tx.cli.generate import generate
 from tinygrad_tx.cli.train import train
 from tinygrad_tx.config import config
@@ -37,7 +36,7 @@ app.command()(generate)
 def info(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
     """What a bug report needs: versions, machine, threads, cache. Example: tinygrad-tx info"""
     found = {
-        "tinygrad-tx": version("tinygrad-tx"),
+        "tinygrad-tx": __version__,
         "python": platform.python_version(),
         "numpy": numpy.__version__,
         "numba": numba.__version__,
@@ -69,5 +68,5 @@ def main() -> None:
 def _end(message: str, code: int) -> None:
     if os.environ.get("TINYGRAD_TX_TRACEBACK"):
         raise  # called from an except block, for those who debug
-    print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)
+    print(f"tinygrad-tx: {message}", file=sys.stderr)
     sys.exit(code)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,11 +13,11 @@ from tinygrad_tx.runtime.evaluate import evaluate
 __all__ = ["first_not_finite"]
 
 
-def first_not_finite(outputs: Sequence[Node]) -> str:
+def first_not_finite(outputs: Sequence[Node], names: Mapping[Node, str]) -> str:
     """A sentence on the first node, in order of computation, with a NaN or an infinity.
 
     Leaves come first: a bad weight or input is named before what it spoils. Empty if all is
-    finite.
+    finite. names: what to call a leaf.
     """
     nodes = [n for n in collect(outputs) if len(n.outputs) == 1 and n.dtype.kind == "f"]
     nodes.sort(key=lambda n: bool(n.inputs))
@@ -28,7 +28,8 @@ def first_not_finite(outputs: Sequence[Node]) -> str:
             bad = ~np.isfinite(value)
             if bad.any():
                 at = tuple(int(i) for i in np.argwhere(bad)[0])
-                place = " in ".join(p for p in (node.op.name, node.scope) if p)
+                kind = names.get(node, "an input") if node.op.name == "buffer" else node.op.name
+                place = " in ".join(p for p in (kind, node.scope) if p)
                 made = f", made at {node.where}" if node.where else ""
                 count = int(bad.sum())
                 found = value[at] if at else value

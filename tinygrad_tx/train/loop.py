@@ -145,11 +145,12 @@ class _Trainer:
         """The same step outside the capture: its state has not changed, so neither has its flaw."""
         self.optimizer.zero_grad()
         loss = self.model.loss(tokens, targets)
-        found = first_not_finite([loss.node])
+        names = {p.node: f"parameter {name}" for name, p in self.model.named_parameters()}
+        found = first_not_finite([loss.node], names)
         if not found:
             loss.backward()
             gradients = [p.grad.node for p in self.model.parameters() if p.grad is not None]
-            found = first_not_finite(gradients) or "only their joint norm overflows"
+            found = first_not_finite(gradients, names) or "only their joint norm overflows"
         self.optimizer.zero_grad()
         return found
 

@@ -1,0 +1,181 @@
+"""The command line as people use it: whole runs in a process of their own, and bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+TINY = [
+    "--layers",
+    "1",
+    "--heads",
+    "1",
+    "--width",
+    "32",
+    "--context",
+    "16",
+    "--batch",
+    "4",
+    "--steps",
+    "40",
+]
+
+
+def command(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tinygrad_tx", *words],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a finished run in `runs/gpt`."""
+    folder = tmp_path_factory.mktemp("trained")
+    done = command("train", *TINY, folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert "To beat: bigram counts" in done.stdout
+    assert "Held-out loss" in done.stdout
+    return folder
+
+
+def test_train_leaves_a_whole_run_folder(trained: Path) -> None:
+    run = trained / "runs" / "gpt"
+    names = {p.name for p in run.iterdir()}
+    assert names == {
+        "checkpoint.safetensors",
+        "config.json",
+        "loss.png",
+        "loss.svg",
+        "metrics.jsonl",
+        "model.dot",
+        "model.svg",
+        "summary.md",
+        "tokenizer.json",
+    }
+    summary = (run / "summary.md").read_text()
+    assert "bigram counts" in summary
+    for picture in ("loss.svg", "model.svg"):
+        assert f"({picture})" in summary
+        assert "<svg" in (run / picture).read_text()
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [r["step"] for r in rows] == list(range(1, 41))
+
+
+def test_generate_goes_on_from_the_prompt_and_repeats_itself_with_a_seed(trained: Path) -> None:
+    words = ("generate", "runs/gpt", "--prompt", "The ", "--tokens", "30", "--seed", "1")
+    first, second = (command(*words, folder=trained) for _ in range(2))
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.startswith("The ")
+    assert len(first.stdout) == len("The ") + 30 + 1
+    assert first.stdout == second.stdout
+
+
+def test_a_run_is_not_overwritten(trained: Path) -> None:
+    done = command("train", *TINY, folder=trained)
+    assert done.returncode == 2
+    assert "--resume" in done.stderr
+
+
+def test_ctrl_c_saves_and_resume_goes_on(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "tinygrad_tx", "train", *TINY, "--steps", "100000"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    metrics = tmp_path / "runs" / "gpt" / "metrics.jsonl"
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and not (metrics.exists() and metrics.stat().st_size > 500):
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert "--resume" in output
+    before = metrics.read_text()
+    config = tmp_path / "runs" / "gpt" / "config.json"
+    settings = json.loads(config.read_text())
+    steps = len(before.splitlines()) + 5
+    settings["training"]["steps"] = steps
+    config.write_text(json.dumps(settings))
+    done = command("train", "--resume", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    after = metrics.read_text()
+    assert after.startswith(before)
+    assert len(after.splitlines()) == steps
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("train", "--text", "missing.txt"), "missing.txt"),
+        (("train", "--text", "empty.txt"), "empty"),
+        (("train", "--text", "short.txt"), "too few"),
+        (("train", "--text", "latin.txt"), "UTF-8"),
+        (("train", "--text", "."), "."),
+        (("train", "--out", "file/run"), "cannot be written"),
+        (("train", "--heads", "3"), "heads"),
+        (("train", "--tokenizer", "words"), "words"),
+        (("train", "--steps", "0"), "steps"),
+        (("train", "--learning-rate", "nan"), "learning"),
+        (("train", "--colour", "blue"), "colour"),
+        (("train", "--resume", "--out", "nowhere"), "not a run folder"),
+        (("generate", "nowhere"), "not a run folder"),
+        (("generate", "damaged"), "damaged"),
+        (("paint",), "paint"),
+    ],
+)
+def test_bad_input_is_one_clear_line(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    (tmp_path / "empty.txt").write_text("")
+    (tmp_path / "short.txt").write_text("too short")
+    (tmp_path / "latin.txt").write_bytes("Ünïcödé ".encode("latin-1") * 1000)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "config.json").write_text("{")
+    before = sorted(p for p in tmp_path.rglob("*"))
+    done = command(*words, folder=tmp_path)
+    assert done.returncode == 2, (done.stdout, done.stderr)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(p for p in tmp_path.rglob("*")) == before
+
+
+def test_generate_refuses_a_prompt_with_unknown_characters(trained: Path) -> None:
+    done = command("generate", "runs/gpt", "--prompt", "注", folder=trained)
+    assert done.returncode == 2
+    assert "注" in done.stderr
+
+
+def test_info_as_json(tmp_path: Path) -> None:
+    found = json.loads(command("info", "--json", folder=tmp_path).stdout)
+    assert found["threads"] >= 1
+
+
+@pytest.mark.parametrize("name", ["train", "generate", "info"])
+def test_help_shows_an_example(tmp_path: Path, name: str) -> None:
+    done = command(name, "--help", folder=tmp_path)
+    assert done.returncode == 0
+    assert f"tinygrad-tx {name}" in " ".join(done.stdout.split())
+
+
+def test_chinese_text_trains_and_generates(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("注意力机制让模型学会关注。" * 200, encoding="utf-8")
+    done = command("train", "--text", "text.txt", *TINY, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = command("generate", "runs/gpt", "--prompt", "注意", "--tokens", "5", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.strip()) == 7
