@@ -58,7 +58,9 @@ class Capture:
         if buffer not in self.values:
             aval = Aval(buffer.shape, buffer.dtype)
             attrs = {"buffer": buffer, "tag": self._tag}
-            self.leaves[buffer] = make_node(find("buffer"), (), attrs, (aval,), "", "", "")
+            self.leaves[buffer] = make_node(
+                find("buffer"), (), attrs, (aval,), "", "", buffer.where
+            )
             self.values[buffer] = self.leaves[buffer]
         return self.values[buffer]
 

@@ -119,6 +119,9 @@ def jacobian(function: Callable[[Any], Tensor]) -> Callable[[Any], Tensor]:
     def derived(x: Any) -> Tensor:
         (primal,), _ = _primals(x)
         result = function(primal)
+        if not isinstance(result, Tensor):
+            what = f"the function returned {type(result).__name__}, not a tensor"
+            raise GraphError(explain("jacobian", what, remedy="use vjp for nested results"))
         b = Builder(current_scope(), user_place())
         rows = []
         for i in range(result.size):

@@ -215,7 +215,8 @@ class _NodeLowering:
         self.position = position
         self.label = f"{node.op.name} {node.path}".strip()
         self.tag = len(planner.places)
-        named = node.attrs.get("what", self.label)
+        operands = ", ".join(str(i.aval) for i in node.inputs)
+        named = node.attrs.get("what", f"{self.label} of {operands}")
         planner.places.append(f"{named} at {node.where}" if node.where else named)
         self.reads: tuple[View, ...] = ()
         self.writes: tuple[View, ...] = ()

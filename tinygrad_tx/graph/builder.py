@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from tinygrad_tx.dtypes import DType, scalar_dtype
-from tinygrad_tx.errors import Rejected, ShapeError, explain
+from tinygrad_tx.errors import Rejected, ShapeError, TinygradTxError, explain
 from tinygrad_tx.graph.node import Aval, Node, Operator, make_node
 from tinygrad_tx.graph.registry import find
 from tinygrad_tx.shapes import Shape, broadcast_shapes
@@ -90,14 +90,9 @@ class Builder:
         shape = broadcast_shapes(*(n.shape for n in nodes))
         if shape is None:
             shapes = " and ".join(str(t.shape) for t in tensors)
-            raise ShapeError(
-                explain(
-                    op.name,
-                    f"shapes do not broadcast: {shapes}",
-                    made=_places(tuple(tensors)),
-                    remedy="sizes must be equal or 1, counted from the last axis",
-                )
-            )
+            remedy = "sizes must be equal or 1, counted from the last axis"
+            bad = Rejected(ShapeError, f"shapes do not broadcast: {shapes}", remedy)
+            raise _refused(op, bad, tuple(tensors), self.place)
         return tuple(self.broadcast_to(n, shape) for n in nodes)
 
 
@@ -105,10 +100,14 @@ def _infer(op: Operator, inputs: tuple[Node, ...], attrs: Any, where: str) -> tu
     try:
         outputs = op.infer(*(n.aval if len(n.outputs) == 1 else n.outputs for n in inputs), **attrs)
     except Rejected as bad:
-        made = _places(inputs)
-        message = explain(op.name, bad.what, made=made, remedy=bad.remedy)
-        raise bad.kind(f"{message[:-1]} (at {where})." if where else message) from None
+        raise _refused(op, bad, inputs, where) from None
     return outputs if isinstance(outputs, tuple) else (outputs,)
+
+
+def _refused(op: Operator, bad: Rejected, inputs: tuple[Node, ...], where: str) -> TinygradTxError:
+    """The error for what an operator does not take, with the places that led there."""
+    message = explain(op.name, bad.what, made=_places(inputs), remedy=bad.remedy)
+    return bad.kind(f"{message[:-1]} (at {where})." if where else message)
 
 
 def _places(inputs: tuple[Node, ...]) -> list[tuple[str, str]]:

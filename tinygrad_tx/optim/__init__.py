@@ -1,7 +1,19 @@
 """Optimisers: plain tensor code, so that a whole step is one captured graph."""
 
-from tinygrad_tx.optim.adamw import SGD, AdamW
+from tinygrad_tx.optim.adam import Adam, AdamW
 from tinygrad_tx.optim.clip import clip_grad_norm
+from tinygrad_tx.optim.optimizer import Optimizer
 from tinygrad_tx.optim.schedules import Schedule, constant, cosine, linear
+from tinygrad_tx.optim.sgd import SGD
 
-__all__ = ["SGD", "AdamW", "Schedule", "clip_grad_norm", "constant", "cosine", "linear"]
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Optimizer",
+    "Schedule",
+    "clip_grad_norm",
+    "constant",
+    "cosine",
+    "linear",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from tinygrad_tx.errors import GraphError, explain
 from tinygrad_tx.tensor import Tensor, clip, no_grad, sqrt, square
 
 __all__ = ["clip_grad_norm"]
@@ -15,6 +16,8 @@ def clip_grad_norm(parameters: Iterable[Tensor], largest: float) -> Tensor:
     Source: Pascanu et al. 2013, algorithm 1. A norm that is not finite makes the gradients NaN.
     """
     chosen = [p for p in parameters if p.grad is not None]
+    if not chosen:
+        raise GraphError(explain("clip_grad_norm", "no parameter has a gradient; call backward"))
     with no_grad():
         terms = [square(p.grad).sum() for p in chosen]
         norm = sqrt(sum(terms[1:], terms[0]))

@@ -37,21 +37,23 @@ class Buffer:
     leaf of its own, so that graphs built on the old leaf never read new contents.
     """
 
-    __slots__ = ("__weakref__", "_leaf", "array", "owner", "version")
+    __slots__ = ("__weakref__", "_leaf", "array", "owner", "version", "where")
 
-    def __init__(self, array: Array) -> None:
+    def __init__(self, array: Array, where: str = "") -> None:
         self.array = array
+        self.where = where
+        """The user's file and line that asked for it."""
         self.version = 0
         self.owner: weakref.ref[Any] | None = None
         self._leaf: weakref.ref[Node] | None = None
 
     @classmethod
-    def of(cls, data: Any, dtype: DType | None = None) -> Buffer:
+    def of(cls, data: Any, dtype: DType | None = None, where: str = "") -> Buffer:
         """A buffer with a copy of `data`."""
         source = np.asarray(data, dtype)
         array = aligned(source.shape, as_dtype(source.dtype))
         array[...] = source
-        return cls(array)
+        return cls(array, where)
 
     @property
     def shape(self) -> Shape:
@@ -69,7 +71,7 @@ class Buffer:
         if leaf is None:
             attrs = {"buffer": self, "tag": self.version}
             aval = Aval(self.shape, self.dtype)
-            leaf = make_node(find("buffer"), (), attrs, (aval,), "", "", "")
+            leaf = make_node(find("buffer"), (), attrs, (aval,), "", "", self.where)
             self._leaf = weakref.ref(leaf)
         return leaf
 

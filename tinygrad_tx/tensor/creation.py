@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_tx.dtypes import as_dtype, float32
+from tinygrad_tx.graph.place import user_place
 from tinygrad_tx.runtime.buffer import Buffer
 from tinygrad_tx.tensor.tensor import Tensor, TensorLike, as_tensor
 
@@ -30,7 +31,7 @@ Sizes = int | Sequence[int]
 
 
 def _new(array: Any, dtype: Any, requires_grad: bool = False) -> Tensor:
-    return Tensor(Buffer.of(array, as_dtype(dtype)), requires_grad)
+    return Tensor(Buffer.of(array, as_dtype(dtype), user_place()), requires_grad)
 
 
 def tensor(data: TensorLike, dtype: Any = None, requires_grad: bool = False) -> Tensor:

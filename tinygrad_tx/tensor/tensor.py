@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -134,7 +135,7 @@ class Tensor(Methods):
             capture.pending.pop(id(self), None)
             if not self.requires_grad:
                 # What needs no gradient needs no history either: graphs do not grow for ever.
-                self._value = Buffer(array)
+                self._value = Buffer(array, self._value.where)
         return array
 
     def numpy(self) -> Array:
@@ -166,6 +167,11 @@ class Tensor(Methods):
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (1, 0)
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        """The functions under the names of the array API standard."""
+        del api_version
+        return importlib.import_module("tinygrad_tx")
 
     def __bool__(self) -> bool:
         capture.refuse("the truth of a tensor")
@@ -316,13 +322,14 @@ def as_tensor(value: TensorLike, beside: DType | None = None) -> Tensor:
         return Tensor(Builder().constant(value, scalar_dtype(value, beside)))
     try:
         array = np.asarray(value)
-    except ValueError as error:
-        raise ShapeError(explain("tensor", f"not a regular array: {error}")) from None
+    except ValueError:
+        remedy = "give lists of equal lengths"
+        raise ShapeError(explain("tensor", "not a regular array", remedy=remedy)) from None
     if array.dtype == np.float64 and not isinstance(value, np.ndarray):
         array = array.astype(np.float32)
     if array.dtype == object:
         raise DTypeError(explain("tensor", f"cannot make one of {type(value).__name__}"))
-    return Tensor(Buffer.of(array, as_dtype(array.dtype)))
+    return Tensor(Buffer.of(array, as_dtype(array.dtype), user_place()))
 
 
 def promoted(*values: TensorLike) -> list[Node]:

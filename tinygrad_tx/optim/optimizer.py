@@ -1,0 +1,62 @@
+"""What all optimisers share. Their steps are plain tensor code, so that `tx.jit` captures them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_tx.errors import CheckpointError, GraphError, explain
+from tinygrad_tx.tensor import Tensor, tensor
+
+__all__ = ["Optimizer"]
+
+
+class Optimizer:
+    """Parameters with their state. `lr` is a tensor, so that a captured step sees its changes."""
+
+    def __init__(self, parameters: Iterable[Tensor], lr: float) -> None:
+        self.parameters = list(parameters)
+        if not self.parameters:
+            raise ValueError("optimizer: there are no parameters to train.")
+        for i, parameter in enumerate(self.parameters):
+            if not isinstance(parameter, Tensor) or not parameter.requires_grad:
+                what = f"parameter {i} asks for no gradient"
+                raise GraphError(explain("optimizer", what, remedy="use requires_grad=True"))
+        if not lr >= 0:
+            raise ValueError(f"optimizer: the learning rate is {lr}, not a number of at least 0.")
+        self._lr = tensor(np.float32(lr))
+
+    @property
+    def lr(self) -> Tensor:
+        return self._lr
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        self._lr.assign_(np.float32(value))
+
+    def zero_grad(self) -> None:
+        """Forgets the gradients."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def _state(self) -> dict[str, Tensor]:
+        return {"lr": self._lr}
+
+    def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Copies of all state by name."""
+        return {name: t.numpy().copy() for name, t in self._state().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """New values for all state. Errors: CheckpointError; then nothing has changed."""
+        own = self._state()
+        if own.keys() != state.keys():
+            what = f"names differ: {sorted(own.keys() ^ state.keys())}"
+            raise CheckpointError(explain("optimizer", what))
+        for name, value in state.items():
+            if np.shape(value) != own[name].shape:
+                what = f"{name} is {np.shape(value)}, not {own[name].shape}"
+                raise CheckpointError(explain("optimizer", what))
+        for name, value in state.items():
+            own[name].assign_(np.asarray(value, own[name].dtype))
