@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_tx as tx
+from tinygrad_tx.graph.text import text
 
 
 @pytest.mark.slow
@@ -19,6 +20,19 @@ def test_a_chain_of_100_000_nodes_builds_differentiates_and_runs() -> None:
     np.testing.assert_allclose(y.numpy(), np.array([0.5, -0.25]) * factor, rtol=1e-9)
     assert x.grad is not None
     np.testing.assert_allclose(x.grad.numpy(), factor, rtol=1e-9)
+
+
+@pytest.mark.slow
+def test_a_chain_of_100_000_nodes_compiles_under_jit_and_has_a_text_form() -> None:
+    @tx.jit
+    def chain(x: tx.Tensor) -> tx.Tensor:
+        for _ in range(100_000):
+            x = x * 0.99999
+        return x
+
+    x = np.array([1.0, -2.0], np.float32)
+    np.testing.assert_allclose(chain(x).numpy(), x * 0.99999**100_000, rtol=1e-2)
+    assert text(chain.graph(x)).count("multiply") == 100_000
 
 
 @pytest.mark.slow
