@@ -52,6 +52,38 @@ def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
     assert compiled(tmp_path) == (0, loss)
 
 
+SIZES = """
+from tinygrad_tx.runtime.kernels import compilations
+
+def counted(batch, time, width, vocab):
+    before = compilations()
+    x, w = np.ones((batch, time, width), "f"), np.ones((width, vocab), "f")
+    t = np.ones((batch, time), int)
+    tx.jit(lambda x, w, t: tx.value_and_grad(
+        lambda w: tx.cross_entropy(tx.gelu(tx.softmax(x * 2 + 1)) @ w, t))(w))(x, w, t)
+    return compilations() - before
+
+import numpy as np, tinygrad_tx as tx
+print(counted(7, 100, 130, 257), counted(3, 5, 48, 29), counted(8, 64, 256, 65))
+"""
+
+
+@pytest.mark.slow
+def test_other_sizes_compile_nothing_new(tmp_path: Path) -> None:
+    """Kernels depend on the kind of layout, not on sizes."""
+    done = subprocess.run(
+        [sys.executable, "-c", SIZES],
+        env={**os.environ, "TINYGRAD_TX_CACHE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=600,
+    )
+    first, *others = map(int, done.stdout.split())
+    assert first > 5
+    assert others == [0, 0]
+
+
 @pytest.mark.slow
 def test_damaged_cache_entries_are_compiled_again(tmp_path: Path) -> None:
     _, loss = compiled(tmp_path)

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from tinygrad_tx.config import config as process
 from tinygrad_tx.data import Tokenizer, Windows
 from tinygrad_tx.errors import DrawError
+from tinygrad_tx.jit import Plan
 from tinygrad_tx.models import GPT
 from tinygrad_tx.train import Progress as Step, Result, RunFolder, TrainConfig
 from tinygrad_tx.train.plot import loss_curve
@@ -62,12 +63,17 @@ class Screen:
             f"learn from, {held:,} held out"
         )
         tokens = config.batch * shape.context
-        memory = numbers * 16 / 1e6
-        self.say(
-            f"Training: {config.steps} steps of {tokens:,} tokens, {process.threads} threads, "
-            f"{memory:.0f} MB of weights and optimiser state"
-        )
+        self.say(f"Training: {config.steps} steps of {tokens:,} tokens, {process.threads} threads")
         self.say(f"To beat: bigram counts, {baseline:.3f} nats for each held-out token")
+
+    def on_plan(self, plan: Plan) -> None:
+        """What a step needs, once it is planned and before it runs."""
+        state = sum(leaf.nbytes for leaf in plan.program.leaves) / 1e6
+        self.say(
+            f"A step: {len(plan.program.steps)} rows of {len(plan.kernels)} kernels, "
+            f"{plan.flops / 1e9:.2f} GFLOP, {state:.0f} MB of weights and optimiser state, "
+            f"{plan.peak_bytes / 1e6:.0f} MB of working memory"
+        )
 
     @contextmanager
     def training(self, steps: int) -> Iterator[None]:
@@ -91,7 +97,7 @@ class Screen:
     def _on_compile(self, name: str) -> None:
         assert self._bar is not None
         if not self._compiled:
-            self.say("First run on this machine: kernels are compiled once and kept.")
+            self.say("Compiling kernels that this machine has not kept yet; this happens once.")
         self._compiled += 1
         self._bar.update(self._task, description=f"compiling kernel {self._compiled}: {name[:40]}")
 

@@ -119,7 +119,7 @@ def _work(
     source = settings["text"] or "the language reference inside Python"
     screen.announce(model, config, units, source, len(learnt), len(held), baseline)
     with screen.training(config.steps):
-        result = fit(model, batches, held_out, config, run, resume, screen.on_step)
+        result = fit(model, batches, held_out, config, run, resume, screen.on_step, screen.on_plan)
     if result.interrupted:
         screen.say(
             f"Stopped after step {result.step}; all is saved. Go on with: "

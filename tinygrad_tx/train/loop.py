@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from tinygrad_tx.data import Windows
 from tinygrad_tx.errors import CheckpointError, NonFiniteError
-from tinygrad_tx.jit import jit
+from tinygrad_tx.jit import Plan, jit
 from tinygrad_tx.optim import AdamW, clip_grad_norm, cosine
 from tinygrad_tx.tensor import Tensor, get_state, manual_seed, no_grad, require_finite, set_state
 from tinygrad_tx.train.config import TrainConfig
@@ -54,18 +56,21 @@ def fit(
     run: RunFolder,
     resume: bool = False,
     on_step: Callable[[Progress], None] | None = None,
+    on_plan: Callable[[Plan], None] | None = None,
 ) -> Result:
     """Trains `model` with AdamW on a warmed-up cosine, validating and saving as it goes.
 
     Ctrl-C ends after the running step and saves. Errors: NonFiniteError names the first node
     that was not finite, CheckpointError a folder that cannot be written; the last good
-    checkpoint stands in both cases.
+    checkpoint stands in both cases. on_plan is told what a step will do, before the first.
     """
     run.create()
     manual_seed(config.seed)
     trainer = _Trainer(model, train, held_out, config, run)
     if resume:
         trainer.restore()
+    if on_plan is not None:
+        on_plan(trainer.plan())
     with _interruptible() as interrupted:
         return trainer.loop(on_step or (lambda progress: None), interrupted)
 
@@ -87,6 +92,12 @@ class _Trainer:
         self.result = Result()
         self.step = jit(self._step)
         self.measure = jit(self._measure)
+
+    def plan(self) -> Plan:
+        """What a training step will do."""
+        window = (self.batches.batch, self.batches.context)
+        example = np.zeros(window, np.int64)
+        return self.step.plan(example, example)
 
     def _step(self, tokens: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         self.model.train()
