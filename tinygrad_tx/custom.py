@@ -70,6 +70,11 @@ class CustomOp:
         self._function, self._gradient, self._result = function, gradient, result
         functools.update_wrapper(self, function)
 
+    @property
+    def rule(self) -> Callable[..., Any] | None:
+        """The gradient rule, if it has one."""
+        return self._gradient
+
     def gradient(self, rule: Callable[..., Any]) -> Callable[..., Any]:
         """Sets the gradient rule; use it as a decorator."""
         self._gradient = rule

@@ -13,7 +13,10 @@ from tinygrad_tx.compiler.schedule import schedule
 from tinygrad_tx.compiler.simplify import simplify
 from tinygrad_tx.graph.node import Node
 
-__all__ = ["compile_graph", "passes"]
+__all__ = ["OPTIONAL", "compile_graph", "passes"]
+
+OPTIONAL = ("simplify", "fuse")
+"""Passes that change how fast a graph runs and not what it computes."""
 
 Pass = Callable[[Sequence[Node]], tuple[Node, ...]]
 
@@ -32,15 +35,17 @@ def compile_graph(
     updates: Sequence[tuple[Node, Node]],
     leaves: Sequence[Node],
     generate: bool,
+    without: frozenset[str] = frozenset(),
 ) -> Program:
     """The Program for `outputs`. `updates` pair a leaf with the value that replaces it.
 
     generate: elementwise groups become generated kernels; else they are NumPy calls and nothing
-    is ever compiled for them.
+    is ever compiled for them. without: names of optional passes to leave out.
     """
     graph = (*outputs, *(value for _, value in updates))
     for run in passes(generate):
-        graph = run(graph)
+        if run.__name__ not in without:
+            graph = run(graph)
     slots = {leaf: i for i, leaf in enumerate(leaves)}
     values = graph[len(outputs) :]
     pairs = [(v, slots[leaf]) for v, (leaf, _) in zip(values, updates, strict=True)]

@@ -66,6 +66,8 @@ class Sample:
 
     inputs: tuple[np.ndarray[Any, Any], ...]
     attrs: Mapping[str, Any] = field(default_factory=dict)
+    nan: bool = True
+    """Whether a NaN in an input comes through; not where something of it is masked."""
 
 
 @dataclass(frozen=True, slots=True)

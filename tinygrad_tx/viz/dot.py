@@ -17,6 +17,7 @@ __all__ = ["dot_of_blocks", "dot_of_ops"]
 
 # After the figures of Vaswani et al. 2017: a colour for what a box does.
 ATTENTION, NORM, EMBEDDING, PRODUCT, OTHER = "#ffe2bb", "#f2f4c1", "#fce0e2", "#c2e8f7", "#ededed"
+MARK = "#ffb3b3"
 FRAME, FRAME_LINE = "#f7f7f7", "#9a9a9a"
 _NORMS = {"layer_norm", "rms_norm"}
 _SIGNS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "÷"}
@@ -117,7 +118,9 @@ def _colour(unit: Unit) -> str:
     return PRODUCT if "matmul" in ops else OTHER
 
 
-def dot_of_ops(outputs: Sequence[Node], names: Names, shapes: bool) -> str:
+def dot_of_ops(
+    outputs: Sequence[Node], names: Names, shapes: bool, marked: Node | None = None
+) -> str:
     """Every operation in the frame of its module; constants stand in the label of their reader."""
     dot = _start(names.title)
     nodes = [n for n in collect(outputs) if n.op.name != "constant"]
@@ -126,6 +129,8 @@ def dot_of_ops(outputs: Sequence[Node], names: Names, shapes: bool) -> str:
     for node in nodes:
         inside[components(node.scope)].append(node)
     _write_ops(dot, (), inside, names, set(outputs), number)
+    if marked is not None:
+        dot.node(f"n{number[marked]}", fillcolor=MARK, color="#b00020", penwidth="3")
     for node in nodes:
         for source in node.inputs:
             if source in number:

@@ -1,0 +1,179 @@
+"""check_operator: all that its row of samples says about one operator.
+
+forward: planned, generated and expanded forms against float64 NumPy; reverse, forward and
+second-order derivatives against differences, at the samples and at copies rounded to halves, where
+ties and kinks are; float32 kernels against float64 within the row's tolerance; NaN in, NaN out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tinygrad_tx.errors import TinygradTxError
+from tinygrad_tx.graph.node import Node, Operator, Sample
+from tinygrad_tx.graph.registry import find, operators
+from tinygrad_tx.testing.gradcheck import gradcheck
+from tinygrad_tx.testing.operators import apply
+from tinygrad_tx.testing.programs import node_by_node, run_program
+from tinygrad_tx.testing.report import CheckInputError, Failure, GradientError, Report, finished
+from tinygrad_tx.testing.subjects import Array, TensorSubject
+
+__all__ = ["check_operator", "checked_operators", "structural"]
+
+_NO_DERIVATIVE = {"stop_gradient"}
+"""Operators that are meant to be constant for differentiation."""
+
+
+def structural(op: Operator) -> bool:
+    """Whether an operator only holds a graph together and needs no row."""
+    return op.name in {"barrier", "buffer", "call", "constant", "external", "fused", "part"}
+
+
+def checked_operators() -> list[Operator]:
+    """Every operator with a row. Errors: CheckInputError for one that should have a row."""
+    missing = [op.name for op in operators() if op.row is None and not structural(op)]
+    if missing:
+        raise CheckInputError(f"operators without a row of samples: {', '.join(missing)}.")
+    return [op for op in operators() if op.row is not None]
+
+
+def check_operator(operator: Operator | str, *, seed: int = 7, order: int = 2) -> Report:
+    """Runs every check on every sample of the operator's row. Errors: GradientError."""
+    op = find(operator) if isinstance(operator, str) else operator
+    if op.row is None:
+        raise CheckInputError(f"{op.name}: it has no row of samples.")
+    started = time.perf_counter()
+    report = Report(op.name)
+    mark = len(finished)
+    for sample in _samples(op, seed):
+        _check_values(op, sample, report)
+        _check_nan(op, sample, report)
+        _check_derivatives(op, sample, report, order, seed)
+    del finished[mark:]
+    report.seconds = time.perf_counter() - started
+    finished.append(report)
+    return report
+
+
+def _samples(op: Operator, seed: int) -> Iterator[Sample]:
+    assert op.row is not None
+    for sample in op.row.samples(np.random.default_rng(seed)):
+        yield Sample(tuple(np.asarray(a) for a in sample.inputs), sample.attrs)
+
+
+def _graph(op: Operator, inputs: tuple[Array, ...], attrs: Any) -> list[Node]:
+    def call(*tensors: Any) -> Any:
+        return apply(op, *tensors, **attrs)
+
+    return TensorSubject(call, op.name).traced(inputs)[1]
+
+
+def _check_values(op: Operator, sample: Sample, report: Report) -> None:
+    """Every form of the operator against its plain meaning."""
+    assert op.row is not None
+    truth = node_by_node(_graph(op, sample.inputs, sample.attrs))
+    forms = {"float64 planned": (sample.inputs, False, 1e-11)}
+    if all(a.dtype.kind != "f" or a.dtype == np.float64 for a in sample.inputs):
+        single = tuple(a.astype(np.float32) if a.dtype.kind == "f" else a for a in sample.inputs)
+        rounded = tuple(a.astype(np.float64) if a.dtype.kind == "f" else a for a in single)
+        forms["float32 kernel"] = (single, False, op.row.tolerance)
+        forms["float32 generated"] = (single, True, op.row.tolerance)
+        exact = node_by_node(_graph(op, rounded, sample.attrs))
+    for form, (inputs, generate, bound) in forms.items():
+        expected = exact if form.startswith("float32") else truth
+        got = run_program(_graph(op, inputs, sample.attrs), generate)
+        report.samples += 1
+        report.count(form)
+        # Relative to the largest of all results: one may be a small difference of large terms.
+        scale = max(_size(e) for e in expected)
+        for i, (value, wanted) in enumerate(zip(got, expected, strict=True)):
+            _close(report, form, i, value, wanted, bound * max(scale, 1e-30))
+
+
+def _size(array: Array) -> float:
+    values = np.abs(np.asarray(array, np.float64))
+    return float(values[np.isfinite(values)].max(initial=0.0))
+
+
+def _close(report: Report, check: str, i: int, got: Array, expected: Array, allowed: float) -> None:
+    left, right = np.asarray(got, np.float64), np.asarray(expected, np.float64)
+    if left.shape != right.shape:
+        _raise(report, f"{check}: result {i} has shape {left.shape}, not {right.shape}", 0, 0, "")
+    with np.errstate(all="ignore"):
+        off = np.abs(left - right)
+    same = (left == right) | (np.isnan(left) & np.isnan(right))
+    off = np.where(same, 0.0, np.where(np.isnan(off), np.inf, off))
+    worst = float(off.max(initial=0.0))
+    report.worst = max(report.worst, min(worst / max(allowed, 1e-300), 1e9))
+    if worst > allowed:
+        at = np.unravel_index(int(off.argmax()), off.shape)
+        where = f"result {i}, element {tuple(int(k) for k in at)}"
+        _raise(report, check, float(right[at]), float(left[at]), where)
+
+
+def _check_nan(op: Operator, sample: Sample, report: Report) -> None:
+    """A NaN in one element is NaN in the same results in every form."""
+    if not sample.nan:
+        return
+    real = [i for i, a in enumerate(sample.inputs) if a.dtype == np.float64 and a.size]
+    for i in real:
+        inputs = [a.copy() for a in sample.inputs]
+        inputs[i].reshape(-1)[inputs[i].size // 2] = np.nan
+        try:
+            truth = node_by_node(_graph(op, tuple(inputs), sample.attrs))
+        except TinygradTxError:
+            continue  # it is an error to have a NaN here, and has been said
+        single = tuple(a.astype(np.float32) if a.dtype == np.float64 else a for a in inputs)
+        for generate in (False, True):
+            got = run_program(_graph(op, single, sample.attrs), generate)
+            report.count("NaN")
+            for k, (value, expected) in enumerate(zip(got, truth, strict=True)):
+                if value.dtype.kind != "f":
+                    continue
+                lost = np.isnan(expected) & ~np.isnan(value)
+                if lost.any():
+                    at = np.unravel_index(int(lost.argmax()), lost.shape)
+                    where = f"input {i}; result {k}, element {tuple(int(n) for n in at)}"
+                    _raise(report, "a NaN was swallowed", float("nan"), float(value[at]), where)
+
+
+def _check_derivatives(op: Operator, sample: Sample, report: Report, order: int, seed: int) -> None:
+    if op.name in _NO_DERIVATIVE or not any(a.dtype == np.float64 for a in sample.inputs):
+        return
+
+    def call(*tensors: Any) -> Any:
+        return apply(op, *tensors, **sample.attrs)
+
+    call.__qualname__ = f"<{op.name}>"
+    halves = [np.round(a * 2) / 2 if a.dtype == np.float64 else a for a in sample.inputs]
+    for arrays, highest in ((list(sample.inputs), order), (halves, 1)):
+        try:
+            report.add(
+                gradcheck(
+                    call,
+                    arrays,
+                    order=highest,
+                    directions=2,
+                    seed=seed,
+                    max_discarded=1.0,
+                    kinks="bounded",
+                    name=op.name,
+                )
+            )
+        except CheckInputError:
+            if arrays is not halves and not _has_no_real_result(op, sample):
+                raise
+
+
+def _has_no_real_result(op: Operator, sample: Sample) -> bool:
+    nodes = _graph(op, sample.inputs, sample.attrs)
+    return not any(n.dtype.kind == "f" for n in nodes)
+
+
+def _raise(report: Report, check: str, expected: float, got: float, where: str) -> None:
+    finished.append(report)
+    raise GradientError(report, Failure(check, expected, got, where))
