@@ -176,7 +176,7 @@ def samples(rng: np.random.Generator) -> Iterator[Sample]:
     ):
         q = rng.normal(size=(*leading, queries, width))
         k, v = (rng.normal(size=(*leading, keys, width)) for _ in range(2))
-        yield Sample((q, k, v), {"causal": causal, "scale": width**-0.5})
+        yield Sample((q, k, v), {"causal": causal, "scale": width**-0.5}, nan=not causal)
 
 
 register(

@@ -206,7 +206,7 @@ def samples(rng: np.random.Generator) -> Iterator[Sample]:
         lse = np.log(np.sum(np.exp(scores), -1))
         out = np.exp(scores - lse[..., None]) @ v
         inputs = (q, k, v, out, lse, dout, rng.normal(size=lse.shape))
-        yield Sample(inputs, {"causal": causal, "scale": scale})
+        yield Sample(inputs, {"causal": causal, "scale": scale}, nan=not causal)
 
 
 register(

@@ -58,7 +58,7 @@ register(
     Operator(
         "concat",
         infer=infer,
-        linear_in=tuple(range(64)),
+        linear_in=range(1 << 30),  # however many there are
         jointly_linear=True,
         gradient=gradient,
         reference=lambda *xs, axis: np.concatenate(xs, axis),

@@ -15,6 +15,7 @@ import typer
 
 from tinygrad_tx import __version__
 from tinygrad_tx.cli.generate import generate
+from tinygrad_tx.cli.gradcheck import check_gradients
 from tinygrad_tx.cli.train import train
 from tinygrad_tx.config import config
 from tinygrad_tx.errors import TinygradTxError
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command()(generate)
+app.command("gradcheck")(check_gradients)
 
 
 @app.command()

@@ -15,7 +15,7 @@ from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Aval, Node, Operator, make_node
 from tinygrad_tx.graph.walk import collect, users_of
 
-__all__ = ["FUSED", "Body", "Line", "fuse"]
+__all__ = ["FUSED", "LARGEST_GROUP", "Body", "Line", "fuse"]
 
 LARGEST_GROUP = 48  # nodes; beyond it registers spill and nothing is gained
 
@@ -46,8 +46,8 @@ def _infer(*_: Aval, body: Body) -> tuple[Aval, ...]:
 FUSED = Operator("fused", infer=_infer, reads="any", writes="any")
 
 
-def fuse(outputs: Sequence[Node]) -> tuple[Node, ...]:
-    """The graph with every elementwise node inside a fused one."""
+def fuse(outputs: Sequence[Node], largest: int = LARGEST_GROUP) -> tuple[Node, ...]:
+    """The graph with every elementwise node inside a fused one, at most `largest` in each."""
     nodes = collect(outputs)
     wanted = set(outputs)
     users = users_of(nodes)
@@ -56,7 +56,7 @@ def fuse(outputs: Sequence[Node]) -> tuple[Node, ...]:
     members: dict[Node, list[Node]] = {}
     for node in reversed(nodes):
         if _is_fusable(node):
-            root = _group_for(node, users[node], root_of, members, position)
+            root = _group_for(node, users[node], root_of, members, position, largest)
             root_of[node] = root
             members.setdefault(root, []).append(node)
     new: dict[Node, Node] = {}
@@ -83,10 +83,11 @@ def _group_for(
     root_of: dict[Node, Node],
     members: dict[Node, list[Node]],
     position: dict[Node, int],
+    largest: int,
 ) -> Node:
     """The root of the group that `node` may join, or itself."""
     for root in dict.fromkeys(root_of[u] for u in users if u in root_of):
-        if root.shape != node.shape or len(members[root]) >= LARGEST_GROUP:
+        if root.shape != node.shape or len(members[root]) >= largest:
             continue
         if all(root_of.get(u) is root or position[u] > position[root] for u in users):
             return root

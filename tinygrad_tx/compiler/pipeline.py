@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tinygrad_tx.autodiff.expansion import open_where
-from tinygrad_tx.compiler.fuse import fuse
+from tinygrad_tx.compiler.fuse import LARGEST_GROUP, fuse
 from tinygrad_tx.compiler.memory import plan_memory
 from tinygrad_tx.compiler.plan import Planner
 from tinygrad_tx.compiler.program import Program
@@ -15,19 +15,27 @@ from tinygrad_tx.graph.node import Node
 
 __all__ = ["OPTIONAL", "compile_graph", "passes"]
 
-OPTIONAL = ("simplify", "fuse")
-"""Passes that change how fast a graph runs and not what it computes."""
+OPTIONAL = ("simplify", "grouping")
+"""What may be left out: it changes how fast a graph runs and not what it computes."""
 
 Pass = Callable[[Sequence[Node]], tuple[Node, ...]]
 
 
-def passes(generate: bool) -> tuple[Pass, ...]:
-    """From the graph as written to the graph that is planned."""
+def passes(generate: bool, without: frozenset[str] = frozenset()) -> tuple[Pass, ...]:
+    """From the graph as written to the graph that is planned, some optional ones left out."""
 
     def expand(outputs: Sequence[Node]) -> tuple[Node, ...]:
         return open_where(outputs, (), lambda n: not _is_served(n, generate))
 
-    return (expand, simplify, fuse) if generate else (expand, simplify)
+    def group(outputs: Sequence[Node]) -> tuple[Node, ...]:
+        return fuse(outputs, 1 if "grouping" in without else LARGEST_GROUP)
+
+    found: list[Pass] = [expand]
+    if "simplify" not in without:
+        found.append(simplify)
+    if generate:
+        found.append(group)
+    return tuple(found)
 
 
 def compile_graph(
@@ -43,9 +51,8 @@ def compile_graph(
     is ever compiled for them. without: names of optional passes to leave out.
     """
     graph = (*outputs, *(value for _, value in updates))
-    for run in passes(generate):
-        if run.__name__ not in without:
-            graph = run(graph)
+    for run in passes(generate, without):
+        graph = run(graph)
     slots = {leaf: i for i, leaf in enumerate(leaves)}
     values = graph[len(outputs) :]
     pairs = [(v, slots[leaf]) for v, (leaf, _) in zip(values, updates, strict=True)]

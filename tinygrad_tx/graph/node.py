@@ -104,7 +104,7 @@ class Operator:
     """infer(*avals, **attrs): shape and dtype of the result(s); raises `Rejected` on bad input."""
 
     partials: Callable[[Builder, Node], Sequence[Node | None]] | None = None
-    linear_in: tuple[int, ...] = ()
+    linear_in: Sequence[int] = ()
     jointly_linear: bool = False
     """Linear in those inputs taken together (concat), not one at a time (matmul)."""
     gradient: Callable[..., Sequence[Node | None]] | None = None

@@ -61,10 +61,13 @@ def _is_right(node: Node, mode: str) -> bool:
     rng = np.random.default_rng(0)
     outputs = local.value(arrays)
     for _ in range(2):
-        cotangents = [rng.normal(size=o.shape) for o in outputs if is_real(o)]
+        cotangents = [np.asarray(rng.normal(size=o.shape)) for o in outputs if is_real(o)]
         if not cotangents:
             return True
-        moves = [rng.normal(size=a.shape) if is_real(a) else np.zeros(a.shape) for a in arrays]
+        moves: list[Array] = [
+            np.asarray(rng.normal(size=a.shape)) if is_real(a) else np.zeros(a.shape)
+            for a in arrays
+        ]
 
         def along(
             t: float, moves: list[Array] = moves, cotangents: list[Array] = cotangents

@@ -1,8 +1,8 @@
 """Whole-graph checks: every way in which a graph can be run must give the same values.
 
 The truth is the graph itself, node by node, each by its NumPy form or its expansion. Against it
-stand the planned Program outside of jit, the Program with generated kernels, each optional pass left
-out, and one thread against two (which must agree bit for bit).
+stand the planned Program outside of jit, the Program with generated kernels, each optional pass
+left out, and one thread against two (which must agree bit for bit).
 """
 
 from __future__ import annotations

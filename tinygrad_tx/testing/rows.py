@@ -62,7 +62,7 @@ def check_operator(operator: Operator | str, *, seed: int = 7, order: int = 2) -
 def _samples(op: Operator, seed: int) -> Iterator[Sample]:
     assert op.row is not None
     for sample in op.row.samples(np.random.default_rng(seed)):
-        yield Sample(tuple(np.asarray(a) for a in sample.inputs), sample.attrs)
+        yield Sample(tuple(np.asarray(a) for a in sample.inputs), sample.attrs, sample.nan)
 
 
 def _graph(op: Operator, inputs: tuple[Array, ...], attrs: Any) -> list[Node]:

@@ -134,7 +134,7 @@ def arrays(
     kind: Elements | None = None,
     special: bool = False,
 ) -> Array:
-    """NumPy arrays. Each array mixes families of values, or keeps to one; special: NaN, infinity."""
+    """NumPy arrays of one family of values, or of all mixed; special: NaN and infinity too."""
     found = draw(shapes()) if shape is None else shape
     size = draw(found) if isinstance(found, st.SearchStrategy) else found
     family = kind or draw(st.sampled_from(["smooth", "ties", "kinks", None]))
@@ -148,11 +148,8 @@ def arrays(
 
 def indices(size: int, shape: Shape | st.SearchStrategy[Shape] | None = None) -> Any:
     """Integer indices into an axis of `size` > 0: repeats, and negative ones."""
-    return hnp.arrays(
-        np.int64,
-        shapes(max_dims=2) if shape is None else shape,
-        elements=st.integers(-size, size - 1),
-    )
+    wanted = shapes(max_dims=2) if shape is None else shape
+    return hnp.arrays(np.int64, wanted, elements=st.integers(-size, size - 1))
 
 
 @st.composite
@@ -166,7 +163,7 @@ def tensors(
 ) -> Tensor:
     """Tensors whose memory is laid out in every way that a view can be."""
     values = draw(arrays(dtype, shape, kind, special))
-    chosen = layout or draw(st.sampled_from(LAYOUTS))
+    chosen = draw(st.sampled_from(LAYOUTS)) if layout is None else layout
     event(f"layout: {chosen}")
     return LAID_OUT[chosen](values)
 
@@ -198,7 +195,7 @@ def _transposed(values: Array) -> Tensor:
     return tensor(values.T.copy()).T
 
 
-LAID_OUT: dict[str, Callable[[Array], Tensor]] = {
+LAID_OUT: dict[Layout, Callable[[Array], Tensor]] = {
     "contiguous": tensor,
     "strided": _strided,
     "reversed": _reversed,

@@ -35,7 +35,7 @@ Array = np.ndarray[Any, Any]
 
 
 def is_real(array: Array) -> bool:
-    return array.dtype.kind == "f"
+    return bool(array.dtype.kind == "f")
 
 
 def name_of(function: Callable[..., Any]) -> str:
