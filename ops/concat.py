@@ -50,7 +50,12 @@ def lower(lowering: Lowering, node: Node) -> None:
 
 
 def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shapes, axis in ((((2,), (3,)), 0), (((2, 1), (2, 3), (2, 2)), 1), (((0, 2), (3, 2)), 0)):
+    for shapes, axis in (
+        (((2,), (3,)), 0),
+        (((2, 1), (2, 3), (2, 2)), 1),
+        (((2, 2), (2, 2)), 1),
+        (((0, 2), (3, 2)), 0),
+    ):
         yield Sample(tuple(rng.normal(size=s) for s in shapes), {"axis": axis})
 
 

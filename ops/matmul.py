@@ -165,7 +165,13 @@ def cost(node: Node) -> Cost:
 
 
 def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for x, y in (((2, 3), (3, 4)), ((2, 1, 3), (2, 3, 2)), ((1, 1), (1, 1)), ((2, 0), (0, 3))):
+    for x, y in (
+        ((2, 3), (3, 4)),
+        ((2, 1, 3), (2, 3, 2)),
+        ((3, 3), (3, 3)),
+        ((1, 1), (1, 1)),
+        ((2, 0), (0, 3)),
+    ):
         yield Sample((rng.normal(size=x), rng.normal(size=y)))
 
 

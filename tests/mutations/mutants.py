@@ -465,7 +465,7 @@ def overwrite_live() -> Any:
 
 
 class _Never:
-    def __getitem__(self, key: Any) -> int:
+    def get(self, key: Any, default: Any) -> int:
         return -1
 
 

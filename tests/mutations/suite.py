@@ -7,9 +7,17 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 import tinygrad_tx as tx
 from tinygrad_tx.testing import GradientError, check_operator, check_program, gradcheck
-from tinygrad_tx.testing.graphs import RandomGraph, graphs, transformers
+from tinygrad_tx.testing.graphs import VIEWS, RandomGraph, graphs, loss_of, transformers
 
 GRAPHS, TRANSFORMERS = 60, 5
+QUIET = settings(
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+    report_multiple_bugs=False,
+)
 
 
 def run_suite(operator: str) -> tuple[str, int] | None:
@@ -18,7 +26,7 @@ def run_suite(operator: str) -> tuple[str, int] | None:
     The row of `operator` comes first. An error raised by the graph counts as a failure.
     """
     steps = [lambda: check_operator(operator)] if operator else []
-    for step in (*steps, scatter_race, random_graphs, small_transformers):
+    for step in (*steps, parallel_sizes, random_graphs, random_views, small_transformers):
         try:
             step()
         except GradientError as error:
@@ -28,27 +36,20 @@ def run_suite(operator: str) -> tuple[str, int] | None:
     return None
 
 
-def scatter_race() -> None:
-    """Many updates of few rows, on one thread and on two, several times."""
+def parallel_sizes() -> None:
+    """Sizes whose work is shared, on one thread and on two: rows that meet, and sums of blocks."""
     rng = np.random.default_rng(0)
     indices = rng.integers(0, 3, 20_000)
     updates = rng.normal(size=(20_000, 16))
     for _ in range(3):
-        check_program(
-            lambda u: tx.scatter_add(u, indices, 3), (updates,), gradients=False, name="scatter_add"
-        )
+        check_program(lambda u: tx.scatter_add(u, indices, 3), (updates,), gradients=False)
+    x, w, b = rng.normal(size=(300, 96)), rng.normal(size=96), rng.normal(size=96)
+    check_program(lambda x, w, b: tx.gelu(tx.layer_norm(x, w, b)), (x, w, b))
+    check_program(lambda x, y: tx.softmax(x @ y), (x, rng.normal(size=(96, 80))))
 
 
 def random_graphs() -> None:
-    @settings(
-        max_examples=GRAPHS,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-        report_multiple_bugs=False,
-    )
+    @settings(QUIET, max_examples=GRAPHS)
     @given(graphs(max_rows=0))
     def check(graph: RandomGraph) -> None:
         check_program(graph, graph.inputs, name="random graph")
@@ -56,27 +57,20 @@ def random_graphs() -> None:
     check()
 
 
+def random_views() -> None:
+    @settings(QUIET, max_examples=GRAPHS)
+    @given(graphs(max_rows=0, max_inputs=1, kinds=VIEWS))
+    def check(graph: RandomGraph) -> None:
+        check_program(graph, graph.inputs, name="random views")
+
+    check()
+
+
 def small_transformers() -> None:
-    @settings(
-        max_examples=TRANSFORMERS,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
+    @settings(QUIET, max_examples=TRANSFORMERS)
     @given(transformers())
     def check(drawn: tuple[tx.models.GPT, np.ndarray]) -> None:  # type: ignore[type-arg]
-        model, tokens = drawn
-        weight = model.embedding.weight
-
-        def loss(w: tx.Tensor) -> tx.Tensor:
-            model.embedding.weight = w
-            try:
-                return model.loss(tokens[:, :-1], tokens[:, 1:])
-            finally:
-                model.embedding.weight = weight
-
-        gradcheck(loss, (weight.numpy(),), directions=1, relative=1e-3, name="transformer")
+        loss, parameters = loss_of(*drawn)
+        gradcheck(loss, parameters, directions=2, name="transformer")
 
     check()

@@ -301,7 +301,8 @@ class _NodeLowering:
             if home.kind != "arena" or home.nbytes != aval.nbytes:
                 continue
             same = all(r == read for r in reads if r.buffer == read.buffer)
-            dies = planner.ends[read.buffer] <= self.position
+            # A copy made for this step alone is in nobody else's way: it has no end of its own.
+            dies = planner.ends.get(read.buffer, self.position) <= self.position
             if same and dies and is_contiguous(read.shape, read.strides):
                 return read
         return None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from tinygrad_tx.errors import CheckpointError, explain
 from tinygrad_tx.graph.place import current_scope, scope
-from tinygrad_tx.tensor import Tensor
+from tinygrad_tx.tensor import Tensor, tensor
 
 __all__ = ["Module", "ModuleList"]
 
@@ -77,6 +78,38 @@ class Module:
             raise CheckpointError(explain("load_state_dict", what))
         for name, parameter in own.items():
             parameter.assign_(np.asarray(state[name], parameter.dtype))
+
+    def astype(self, dtype: Any) -> Module:
+        """Turns all parameters into another element type, as new tensors; returns itself.
+
+        Before an optimiser is made: one that exists keeps the old tensors.
+        """
+        for _, module in self.named_modules():
+            for name, value in list(vars(module).items()):
+                if isinstance(value, Tensor) and value.requires_grad:
+                    setattr(module, name, tensor(value.numpy(), dtype, requires_grad=True))
+        return self
+
+    @contextmanager
+    def exchanged(self, values: Mapping[str, Tensor]) -> Iterator[None]:
+        """Inside, the parameters named in `values` are those tensors: for functions of parameters.
+
+        Errors: CheckpointError for a name that the module does not have.
+        """
+        modules = dict(self.named_modules())
+        places = []
+        for path, value in values.items():
+            owner, _, name = path.rpartition(".")
+            if not isinstance(vars(modules.get(owner, self)).get(name), Tensor):
+                raise CheckpointError(explain("exchanged", f"there is no parameter {path!r}"))
+            places.append((modules[owner], name, getattr(modules[owner], name), value))
+        try:
+            for module, name, _, value in places:
+                setattr(module, name, value)
+            yield
+        finally:
+            for module, name, before, _ in places:
+                setattr(module, name, before)
 
     def train(self, mode: bool = True) -> Module:
         for _, module in self.named_modules():

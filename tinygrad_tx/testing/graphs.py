@@ -39,7 +39,10 @@ from tinygrad_tx.testing.operators import apply
 from tinygrad_tx.testing.strategies import shapes
 from tinygrad_tx.testing.subjects import Array
 
-__all__ = ["RandomGraph", "functions", "graphs", "reachable", "transformers"]
+__all__ = ["VIEWS", "RandomGraph", "functions", "graphs", "loss_of", "reachable", "transformers"]
+
+VIEWS = ("turn", "flip", "cut", "new axis", "flat", "scale")
+"""Steps that show the same memory in other ways, and one that reads it."""
 
 Step = tuple[str, int, int, int]
 
@@ -155,7 +158,7 @@ _STEPS: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
     "erf": lambda x, y, c: x.erf(),
     "sin": lambda x, y, c: x.sin(),
     "where": lambda x, y, c: where(x < _alike(x, y), x * 0.5, _alike(x, y)),
-    "softmax": lambda x, y, c: softmax(x, _chosen(x, c)) if x.ndim else x,
+    "softmax": lambda x, y, c: softmax(x, _chosen(x, c)) if x.ndim and x.size else x,
     "logsumexp": _reduced("logsumexp"),
     "sum": _reduced("sum"),
     "mean": _reduced("mean"),
@@ -196,15 +199,18 @@ def graphs(
     max_inputs: int = 2,
     max_rows: int = 1,
     only: Sequence[str] | None = None,
+    kinds: Sequence[str] | None = None,
 ) -> RandomGraph:
-    """Random graphs with example inputs in float64. only: names of operators with a row to draw
-    from. Fewer and simpler steps come first when they shrink."""
+    """Random graphs with example inputs in float64; fewer steps come first when they shrink.
+
+    only: names of operators with a row to draw from. kinds: names of steps, as `VIEWS`.
+    """
     seed = draw(st.integers(0, 10_000))
     rng = np.random.default_rng(seed)
     count = draw(st.integers(1, max_inputs))
     inputs = tuple(rng.normal(size=draw(shapes(max_side=4, max_size=40))) for _ in range(count))
     number = st.integers(0, 31)
-    step = st.tuples(st.sampled_from(list(_STEPS)), number, number, number)
+    step = st.tuples(st.sampled_from(list(kinds or _STEPS)), number, number, number)
     steps = tuple(draw(st.lists(step, min_size=1, max_size=max_ops)))
     names = sorted(only if only is not None else reachable())
     rows = tuple(draw(st.lists(st.sampled_from(names), max_size=max_rows)))
@@ -238,3 +244,15 @@ def transformers(draw: st.DrawFn) -> tuple[GPT, Array]:
     model = GPT(config, seed=draw(st.integers(0, 99)))
     tokens = np.random.default_rng(0).integers(0, config.vocab_size, (batch, time + 1))
     return model, tokens
+
+
+def loss_of(model: GPT, tokens: Array) -> tuple[Callable[..., Tensor], list[Array]]:
+    """The loss as a function of all parameters, in float64, and their values."""
+    names = [name for name, _ in model.named_parameters()]
+    values = [p.numpy().astype(np.float64) for p in model.parameters()]
+
+    def loss(*parameters: Tensor) -> Tensor:
+        with model.exchanged(dict(zip(names, parameters, strict=True))):
+            return model.loss(tokens[:, :-1], tokens[:, 1:])
+
+    return loss, values
