@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -11,18 +12,24 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```python(?: needs=(\w+))?\n(.*?)^```", re.S | re.M)
 EXAMPLES = [
-    pytest.param(code, id=f"{page.name}-{i}")
+    pytest.param(needs, code, id=f"{page.name}-{i}", marks=[pytest.mark.parity] if needs else [])
     for page in PAGES
-    for i, code in enumerate(re.findall(r"^```python\n(.*?)^```", page.read_text(), re.S | re.M))
+    for i, (needs, code) in enumerate(FENCE.findall(page.read_text()))
 ]
 
 
-@pytest.mark.parametrize("code", EXAMPLES)
-def test_examples_run(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("needs", "code"), EXAMPLES)
+def test_examples_run(
+    needs: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if needs:
+        pytest.importorskip(needs)
     monkeypatch.chdir(tmp_path)
     prelude = "import numpy as np\nimport tinygrad_tx as tx\n"
-    exec(compile(prelude + code, "example", "exec"), {"__name__": "example"})
+    (tmp_path / "example.py").write_text(prelude + code)
+    runpy.run_path("example.py")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

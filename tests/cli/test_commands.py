@@ -137,6 +137,10 @@ def test_ctrl_c_saves_and_resume_goes_on(tmp_path: Path) -> None:
         (("generate", "nowhere"), "not a run folder"),
         (("generate", "damaged"), "damaged"),
         (("paint",), "paint"),
+        (("gradcheck", "nothing"), "nothing"),
+        (("gradcheck", "nowhere:f"), "nowhere"),
+        (("gradcheck", "math:pi"), "not a function"),
+        (("gradcheck", "math:sin", "--shapes", "a"), "--shapes"),
     ],
 )
 def test_bad_input_is_one_clear_line(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
@@ -165,7 +169,25 @@ def test_info_as_json(tmp_path: Path) -> None:
     assert found["threads"] >= 1
 
 
-@pytest.mark.parametrize("name", ["train", "generate", "info"])
+def test_gradcheck_of_operators_and_functions(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import tinygrad_tx as tx\n"
+        "def right(x): return (tx.tanh(x) ** 2).sum()\n"
+        "half = tx.custom_op(tx.exp, gradient=lambda c, y, x: c * y / 2)\n"
+        "def wrong(x): return half(x).sum()\n"
+    )
+    done = command("gradcheck", "relu", "mine:right", "--html", "page.html", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "gradients: 2 functions" in done.stdout
+    assert "right" in (tmp_path / "page.html").read_text()
+    done = command("gradcheck", "mine:wrong", folder=tmp_path)
+    assert done.returncode == 1
+    assert "ratio 0.5" in done.stderr
+    found = json.loads(command("gradcheck", "mine:wrong", "--json", folder=tmp_path).stdout)
+    assert found["failures"][0]["name"] == "wrong"
+
+
+@pytest.mark.parametrize("name", ["train", "generate", "info", "gradcheck"])
 def test_help_shows_an_example(tmp_path: Path, name: str) -> None:
     done = command(name, "--help", folder=tmp_path)
     assert done.returncode == 0

@@ -25,15 +25,15 @@ from tinygrad_tx.testing.subjects import TensorSubject
 
 HEAD = """# Mutants
 
-Made by `tests/mutations/table.py`. {count} plausible bugs, each switched on alone and run against the
-suite with its default budget: the operator's row of samples, programs of parallel sizes, random
-graphs and views, small transformers. "Samples" is how many were needed. `tests/mutations` runs all of
-it in CI.
+Made by `tests/mutations/table.py`. {count} plausible bugs, each switched on alone and run against
+the suite with its default budget: the operator's row of samples, programs of parallel sizes, random
+graphs and views, small transformers. "Samples" is how many were needed. `tests/mutations` runs all
+of it in CI.
 
-PyTorch's `torch.autograd.gradcheck` and JAX's `jax.test_util.check_grads` (reverse mode, order 1) saw
-the same forward values and the same wrong rule, with their default tolerances, on the same samples;
-"-" marks mutants that no checker of gradients can look for: kernels, NaN, threads, the compiler, and
-rules of forward mode for PyTorch.
+PyTorch's `torch.autograd.gradcheck` and JAX's `jax.test_util.check_grads` (reverse mode, order 1)
+saw the same forward values and the same wrong rule, with their default tolerances, on the same
+samples; "-" marks mutants that no checker of gradients can look for: kernels, NaN, threads, the
+compiler, and rules of forward mode, which these wrappers do not have.
 
 | mutant | caught by | samples | torch gradcheck | jax check_grads |
 | --- | --- | --- | --- | --- |
@@ -157,8 +157,8 @@ def main() -> None:
         sys.stdout.write(f"| {' | '.join(row)} |\n")
         sys.stdout.flush()
     sys.stdout.write(
-        f"\nOurs caught {len(MUTANTS) - missed} of {len(MUTANTS)}. Of the {counts['torch'][1]} wrong "
-        f"reverse rules torch.autograd.gradcheck caught {counts['torch'][0]}, "
+        f"\nOurs caught {len(MUTANTS) - missed} of {len(MUTANTS)}. Of the {counts['torch'][1]} "
+        f"wrong reverse rules torch.autograd.gradcheck caught {counts['torch'][0]}, "
         f"jax.test_util.check_grads {counts['jax'][0]}.\n"
     )
 

@@ -325,7 +325,7 @@ def as_tensor(value: TensorLike, beside: DType | None = None) -> Tensor:
     except ValueError:
         remedy = "give lists of equal lengths"
         raise ShapeError(explain("tensor", "not a regular array", remedy=remedy)) from None
-    if array.dtype == np.float64 and not isinstance(value, np.ndarray):
+    if array.dtype == np.float64 and not isinstance(value, (np.ndarray, np.generic)):
         array = array.astype(np.float32)
     if array.dtype == object:
         raise DTypeError(explain("tensor", f"cannot make one of {type(value).__name__}"))

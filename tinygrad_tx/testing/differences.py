@@ -5,8 +5,9 @@ R = (16 D(h/4) - D(h)) / 15 one of order h^4 (Richardson 1911). Two neighbours R
 is left; rounding adds EPSILON * |g| / h. The R whose larger error is smallest is taken. With
 h = 2^-8 the best is reached near h = 10^-3 for functions of moderate size, with some 10 digits.
 
-At a kink the slopes from the right and from the left differ however small h is; for a smooth
-function they differ by something of order h^2. They come from (16 g(h) - g(4h) - 15 g(0)) / 12 h.
+At a kink the slopes from the right and from the left differ however small h is: the difference
+(g(h) - 2 g(0) + g(-h)) / h stays, where that of a smooth function shrinks with h. The slopes
+themselves come from (16 g(h) - g(4h) - 15 g(0)) / 12 h.
 """
 
 from __future__ import annotations
@@ -69,9 +70,16 @@ def slope(g: Callable[[float], tuple[float, float]]) -> Slope:
                 value, error = sharper[k], here
         right = one_sided(ahead[4][0], ahead[3][0], middle)
         left = -one_sided(behind[4][0], behind[3][0], middle)
+        wide, narrow = (_jump(ahead[k][0], behind[k][0], middle, STEPS[k]) for k in (3, 4))
         noise = 10 * ROUNDING * EPSILON * size / STEPS[4]
-        is_kink = bool(abs(right - left) > KINK * (abs(right) + abs(left)) + noise)
+        stays = narrow > 0.5 * wide  # a curve's would be a quarter
+        is_kink = bool(stays and narrow > KINK * (abs(right) + abs(left)) + noise)
     return Slope(value, error, left, right, is_kink)
+
+
+def _jump(ahead: float, behind: float, middle: float, h: float) -> float:
+    """By how much the slopes of both sides seem to differ."""
+    return abs(ahead - 2 * middle + behind) / h
 
 
 def one_sided(near: Any, far: Any, middle: Any) -> Any:
