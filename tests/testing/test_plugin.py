@@ -98,6 +98,12 @@ def test_inputs_that_say_nothing_fail_the_test(tmp_path: Path) -> None:
     assert "samples were at kinks" in done.stdout
 
 
+def test_profiles_set_the_number_of_examples(tmp_path: Path) -> None:
+    (tmp_path / "test_good.py").write_text(GOOD)
+    done = pytest_in(tmp_path, "--gradcheck-profile", "quick")
+    assert "1 functions, 30 samples" in done.stdout, done.stdout
+
+
 @pytest.mark.parametrize("examples", ["0", "many"])
 def test_bad_options(tmp_path: Path, examples: str) -> None:
     (tmp_path / "test_good.py").write_text(GOOD)

@@ -8,19 +8,10 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from tinygrad_tx.testing.gradcheck import gradcheck
+from tinygrad_tx.testing.profile import profile
 from tinygrad_tx.testing.report import CheckInputError, Report, finished
 
-__all__ = ["given_gradients", "profile"]
-
-
-class Profile:
-    """What the command line asks for; the pytest plug-in sets it."""
-
-    examples: int = 30
-    seed: int = 0
-
-
-profile = Profile()
+__all__ = ["given_gradients"]
 
 
 def given_gradients(

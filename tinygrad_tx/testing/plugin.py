@@ -14,6 +14,8 @@ import pytest
 from tinygrad_tx.testing.pages import as_html, as_json, summary_line
 from tinygrad_tx.testing.report import GradientError, Report, finished
 
+PROFILES = {"quick": 10, "default": 30, "thorough": 300}
+
 collected: list[Report] = []
 """Reports that workers sent."""
 
@@ -21,6 +23,12 @@ collected: list[Report] = []
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("gradcheck", "gradient checks of tinygrad_tx")
     group.addoption("--gradcheck-examples", type=int, metavar="N", help="examples for each test")
+    group.addoption(
+        "--gradcheck-profile",
+        choices=sorted(PROFILES),
+        default="default",
+        help="examples for each test: quick 10, default 30, thorough 300",
+    )
     group.addoption("--gradcheck-seed", type=int, metavar="N", help="other random directions")
     group.addoption("--gradcheck-json", type=Path, metavar="FILE", help="all reports as JSON")
     group.addoption("--gradcheck-html", type=Path, metavar="FILE", help="all reports as a page")
