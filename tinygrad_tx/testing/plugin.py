@@ -44,15 +44,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "gradcheck: checks gradients; select with -m gradcheck")
     examples, seed = config.getoption("gradcheck_examples"), config.getoption("gradcheck_seed")
-    if examples is None and seed is None:
-        return
-    from tinygrad_tx.testing.given import profile  # needs Hypothesis
-
-    if examples is not None:
-        if examples < 1:
-            raise pytest.UsageError(f"--gradcheck-examples {examples}: give at least 1")
-        profile.examples = examples
-    profile.seed = profile.seed if seed is None else seed
+    if examples is not None and examples < 1:
+        raise pytest.UsageError(f"--gradcheck-examples {examples}: give at least 1")
+    profile.examples = examples or PROFILES[config.getoption("gradcheck_profile")]
+    profile.seed = seed or 0
 
 
 @pytest.hookimpl(wrapper=True)
