@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tinygrad_tx.testing.pages import as_html, as_json, summary_line
+from tinygrad_tx.testing.profile import profile
 from tinygrad_tx.testing.report import GradientError, Report, finished
 
 PROFILES = {"quick": 10, "default": 30, "thorough": 300}
