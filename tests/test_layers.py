@@ -16,11 +16,11 @@ LAYERS = (
     ("compiler",),
     ("runtime",),
     ("capture",),
-    ("tensor", "functional", "custom", "jit"),
+    ("tensor", "functional", "custom", "jit", "profile", "roofline"),
     ("nn", "optim", "data"),
     ("viz",),
     ("models",),
-    ("train", "testing"),
+    ("train", "testing", "bench"),
     ("reasoning",),
     ("cli",),
 )

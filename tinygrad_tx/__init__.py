@@ -29,6 +29,7 @@ from tinygrad_tx.functional import (
     vjp as vjp,
 )
 from tinygrad_tx.jit import jit as jit
+from tinygrad_tx.profile import Profile as Profile, profile as profile
 from tinygrad_tx.runtime.kernels import cache_info as cache_info, clear_cache as clear_cache
 from tinygrad_tx.tensor import *  # noqa: F403  # the names stand in each file's __all__
 from tinygrad_tx.viz import Drawing as Drawing, draw as draw

@@ -21,7 +21,7 @@ from tinygrad_tx.compiler.program import Program
 from tinygrad_tx.errors import CaptureError, explain
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.walk import collect, substitute
-from tinygrad_tx.runtime.buffer import Buffer, aligned
+from tinygrad_tx.runtime.buffer import Array, Buffer, aligned
 from tinygrad_tx.runtime.evaluate import evaluate, slot_leaf
 from tinygrad_tx.runtime.execute import Executable
 from tinygrad_tx.tensor.tensor import Tensor, as_tensor
@@ -94,6 +94,19 @@ class Jitted:
         for buffer in written:
             buffer.touch()
         return unflatten(recording.tree, [Tensor(Buffer(r)) for r in results])
+
+    def bound(self, *args: Any, **kwargs: Any) -> tuple[Program, list[Array]]:
+        """The Program for these arguments, and a copy of every array that it is bound to."""
+        recording, tensors = self._recorded(args, kwargs)
+        inputs = dict(zip(map(id, recording.inputs), tensors, strict=True))
+        found = [
+            evaluate([inputs[id(b)].node])[0] if id(b) in inputs else b.array
+            for b in recording.buffers
+        ]
+        copies = [aligned(a.shape, a.dtype) for a in found]
+        for copy, array in zip(copies, found, strict=True):
+            copy[...] = array
+        return recording.program, copies
 
     def plan(self, *args: Any, **kwargs: Any) -> Plan:
         """The Plan for these arguments, without running anything."""

@@ -14,6 +14,7 @@ import numpy
 import typer
 
 from tinygrad_tx import __version__
+from tinygrad_tx.cli.bench import bench
 from tinygrad_tx.cli.generate import generate
 from tinygrad_tx.cli.gradcheck import check_gradients
 from tinygrad_tx.cli.train import train
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command()(generate)
+app.command()(bench)
 app.command("gradcheck")(check_gradients)
 
 

@@ -222,6 +222,24 @@ class _NodeLowering:
         self.writes: tuple[View, ...] = ()
 
     def run(self) -> None:
+        before = len(self.planner.steps)
+        self._lower()
+        if len(self.planner.steps) > before:
+            flops, moved = self._work()
+            last = self.planner.steps[-1]
+            self.planner.steps[-1] = replace(last, flops=flops, bytes=moved)
+
+    def _work(self) -> tuple[int, int]:
+        """Operations and bytes of the node: as it states, or what its memory and lines say."""
+        if self.node.op.cost is not None:
+            cost = self.node.op.cost(self.node)
+            return cost.flops, cost.bytes
+        moved = sum(o.nbytes for o in self.node.outputs)
+        moved += sum(i.aval.nbytes for i in self.node.inputs if scalar_of(i) is None)
+        lines = len(self.node.attrs["body"].lines) if self.node.op.name == "fused" else 1
+        return lines * max(o.size for o in self.node.outputs), moved
+
+    def _lower(self) -> None:
         op = self.node.op
         if op.name == "fused":
             sources = [self.planner._source(i) for i in self.node.inputs]

@@ -39,6 +39,9 @@ class KernelStep:
     shares: int
     operands: tuple[Operand, ...]
     label: str
+    flops: int = 0
+    bytes: int = 0
+    """Work of the node that this step belongs to, noted on the last of its steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class ArrayStep:
     reads: tuple[View, ...]
     writes: tuple[View, ...]
     label: str
+    flops: int = 0
+    bytes: int = 0
 
 
 Step = KernelStep | ArrayStep

@@ -1,0 +1,6 @@
+"""Benchmarks against PyTorch, JAX and OpenBLAS, interleaved in one run."""
+
+from tinygrad_tx.bench.race import Result, installed, race
+from tinygrad_tx.bench.workloads import CONFIGS, Workload, suite
+
+__all__ = ["CONFIGS", "Result", "Workload", "installed", "race", "suite"]

@@ -1,0 +1,131 @@
+"""The workloads through the public API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_tx import nn, optim
+from tinygrad_tx.bench.workloads import Workload
+from tinygrad_tx.config import config
+from tinygrad_tx.functional import vjp
+from tinygrad_tx.jit import jit
+from tinygrad_tx.models import GPT, GPTConfig
+from tinygrad_tx.tensor import (
+    Tensor,
+    attention,
+    cross_entropy,
+    gelu,
+    layer_norm,
+    matmul,
+    ones,
+    softmax,
+    tensor,
+)
+
+__all__ = ["build"]
+
+Run = Callable[[], Any]
+
+
+def build(work: Workload, threads: int) -> Run:
+    """A function that does the work once and waits for the result."""
+    config.threads = threads
+    return _BUILDERS[work.kind](work)
+
+
+def _step(work: Workload) -> Run:
+    layers, heads, width, context, batch, vocab = work.sizes
+    model = GPT(GPTConfig(vocab, context, layers, heads, width))
+    optimizer = optim.AdamW(model.parameters(), 1e-3)
+
+    @jit
+    def step(x: Tensor, y: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        loss = model.loss(x, y)
+        loss.backward()
+        optim.clip_grad_norm(model.parameters(), 1.0)
+        optimizer.step()
+        return loss
+
+    tokens = np.random.default_rng(0).integers(0, vocab, (batch, context + 1))
+    x, y = tokens[:, :-1].copy(), tokens[:, 1:].copy()
+    return lambda: step(x, y).item()
+
+
+def _matmul(work: Workload) -> Run:
+    m, k, n = work.sizes
+    rng = np.random.default_rng(0)
+    left = rng.normal(size=(k, m) if work.option == "TN" else (m, k)).astype(np.float32)
+    right = rng.normal(size=(n, k) if work.option == "NT" else (k, n)).astype(np.float32)
+
+    @jit
+    def product(x: Tensor, y: Tensor) -> Tensor:
+        return matmul(x.T if work.option == "TN" else x, y.T if work.option == "NT" else y)
+
+    x, y = tensor(left), tensor(right)
+    return lambda: product(x, y)
+
+
+def _both_ways(f: Callable[..., Tensor], *inputs: Any) -> Run:
+    """The result and the gradients of all inputs, from a given cotangent."""
+    given = [tensor(i) for i in inputs]
+    cotangent = ones(f(*given).shape)
+
+    @jit
+    def run(c: Tensor, *xs: Tensor) -> Any:
+        out, pull = vjp(f, *xs)
+        return out, pull(c)
+
+    return lambda: run(cotangent, *given)
+
+
+def _rows(shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def _cross_entropy(work: Workload) -> Run:
+    rows, vocab = work.sizes
+    targets = np.random.default_rng(1).integers(0, vocab, rows)
+    return _both_ways(lambda x: cross_entropy(x, targets), _rows(work.sizes))
+
+
+def _layer_norm(work: Workload) -> Run:
+    width = work.sizes[1]
+    weights = np.ones(width, np.float32), np.zeros(width, np.float32)
+    return _both_ways(layer_norm, _rows(work.sizes), *weights)
+
+
+def _attention(work: Workload) -> Run:
+    q, k, v = (_rows(work.sizes) for _ in range(3))
+    return _both_ways(lambda q, k, v: attention(q, k, v, causal=work.option == "causal"), q, k, v)
+
+
+def _adamw(work: Workload) -> Run:
+    (count,) = work.sizes
+    module = nn.Module()
+    rows = count // 1000
+    module.weight = tensor(_rows((rows, 1000)), requires_grad=True)
+    optimizer = optim.AdamW(module.parameters(), 1e-3)
+    gradient = tensor(_rows((rows, 1000)))
+
+    @jit
+    def update(g: Tensor) -> None:
+        module.parameters()[0].grad = g
+        optimizer.step()
+
+    return lambda: update(gradient)
+
+
+_BUILDERS: dict[str, Callable[[Workload], Run]] = {
+    "step": _step,
+    "matmul": _matmul,
+    "softmax": lambda w: _both_ways(softmax, _rows(w.sizes)),
+    "gelu": lambda w: _both_ways(gelu, _rows(w.sizes)),
+    "layer_norm": _layer_norm,
+    "cross_entropy": _cross_entropy,
+    "attention": _attention,
+    "adamw": _adamw,
+}

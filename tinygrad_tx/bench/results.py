@@ -1,0 +1,107 @@
+"""Results as a table, JSON, CSV and plots."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import platform
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from tinygrad_tx.bench.race import Result
+from tinygrad_tx.bench.workloads import flops_of_step
+from tinygrad_tx.roofline import Roofline
+
+__all__ = ["as_csv", "as_json", "line", "ratio_bars", "versions"]
+
+
+def versions(threads: int) -> dict[str, Any]:
+    """What a figure is worthless without."""
+    found: dict[str, Any] = {
+        "threads": threads,
+        "machine": platform.processor() or platform.machine(),
+    }
+    for package in ("numpy", "numba", "llvmlite", "torch", "jax"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def line(result: Result, machine: Roofline) -> str:
+    """One line for a workload: ours, each peer with its ratio, and the share of the roofline."""
+    if "ours" not in result.turns:
+        return f"{result.work.name}: failed: {result.failed.get('ours', '')}"
+    own = result.turns["ours"]
+    spread = (max(own) - min(own)) / result.median("ours")
+    parts = [
+        f"{result.work.name:26} ours {_ms(result.median('ours'))} / {_ms(result.best('ours'))} ms"
+        f" (spread {100 * spread:.0f} %)"
+    ]
+    for peer in result.peers:
+        best = result.best(peer) / result.best("ours")
+        parts.append(
+            f"{peer} {_ms(result.median(peer))} / {_ms(result.best(peer))}: "
+            f"{result.ratio(peer):.2f}x, best {best:.2f}x"
+        )
+    if result.work.kind == "step":
+        least = flops_of_step(result.work.sizes) / machine.flops
+        parts.append(f"{100 * least / result.median('ours'):.0f} % of the roofline")
+        parts += [f"{p} grew {g / 1e6:.0f} MB" for p, g in result.grown.items()]
+    parts += [f"{name} failed ({why})" for name, why in result.failed.items()]
+    return "; ".join(parts)
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1e3:.3g}"
+
+
+def as_json(results: Sequence[Result], machine: Roofline, threads: int) -> str:
+    rows = [
+        {
+            "workload": r.work.as_json(),
+            "turns_seconds": r.turns,
+            "first_seconds": r.first,
+            "grown_bytes": r.grown,
+            "failed": r.failed,
+            "ratios_of_medians": {p: r.ratio(p) for p in r.peers},
+        }
+        for r in results
+    ]
+    roof = {"flops": machine.flops, "bytes_a_second": machine.bytes, "threads": machine.threads}
+    return json.dumps({"versions": versions(threads), "roofline": roof, "results": rows}, indent=1)
+
+
+def as_csv(results: Sequence[Result]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(("workload", "contender", "median_ms", "best_ms", "ratio_to_ours"))
+    for r in results:
+        for name in r.turns:
+            ratio = r.median(name) / r.median("ours") if "ours" in r.turns else float("nan")
+            row = (r.median(name) * 1e3, r.best(name) * 1e3, ratio)
+            writer.writerow((r.work.name, name, *(f"{v:.5g}" for v in row)))
+    return out.getvalue()
+
+
+def ratio_bars(results: Sequence[Result], format: str) -> bytes:
+    """Bars of the ratios of medians; right of 1 we are faster."""
+    bars = [
+        (f"{r.work.name} / {p}", r.ratio(p)) for r in results if "ours" in r.turns for p in r.peers
+    ]
+    figure = Figure(figsize=(8, 1 + 0.24 * len(bars)), layout="constrained")
+    axes = figure.subplots()
+    names, ratios = [b[0] for b in bars][::-1], [b[1] for b in bars][::-1]
+    axes.barh(names, ratios, color=["#1f5f99" if r >= 1 else "#c4572a" for r in ratios])
+    axes.axvline(1.0, color="#444444", linewidth=1)
+    axes.set_xlabel("peer's time / our time (medians)")
+    axes.tick_params(labelsize=7)
+    axes.spines[["top", "right"]].set_visible(False)
+    out = io.BytesIO()
+    figure.savefig(out, format=format, dpi=130)
+    return out.getvalue()

@@ -1,0 +1,73 @@
+"""What is timed. A workload is a name with sizes; every contender builds it in its own way."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+__all__ = ["CONFIGS", "Workload", "flops_of_step", "suite"]
+
+# layers, heads, width, context, batch, vocab
+CONFIGS: dict[str, tuple[int, ...]] = {
+    "A": (4, 4, 128, 64, 12, 65),
+    "B": (6, 6, 384, 256, 8, 65),
+    "C": (2, 2, 64, 32, 8, 65),
+    # Sizes that nobody tuned for: odd heads, ragged edges, a real vocabulary.
+    "D": (3, 3, 96, 80, 5, 1000),
+}
+
+
+@dataclass(frozen=True)
+class Workload:
+    """kind: "step", "matmul", ...; sizes as that kind reads them; peers that know it."""
+
+    name: str
+    kind: str
+    sizes: tuple[int, ...]
+    option: str = ""
+    peers: tuple[str, ...] = ("torch",)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def flops_of_step(config: tuple[int, ...]) -> int:
+    """Operations of forward and backward pass; attention counted causal."""
+    layers, _, width, context, batch, vocab = config
+    tokens = batch * context
+    return 6 * tokens * (12 * width**2 * layers + width * vocab) + (
+        7 * tokens * context * width * layers
+    )
+
+
+def suite(which: str = "all") -> list[Workload]:
+    """The workloads of "steps", "parts", "quick" or "all"."""
+    steps = [
+        Workload(f"step {name}", "step", sizes, peers=("torch", "torch compiled", "jax"))
+        for name, sizes in CONFIGS.items()
+    ]
+    parts = [
+        Workload(f"matmul {m}x{k}x{n} {form}", "matmul", (m, k, n), form, ("numpy",))
+        for m, k, n in (
+            (64, 64, 64),
+            (768, 128, 512),
+            (128, 768, 512),
+            (512, 512, 512),
+            (2048, 384, 1536),
+            (1000, 333, 77),
+        )
+        for form in ("NN", "NT", "TN")
+    ]
+    parts += [
+        Workload(f"{kind} {rows}x{width}", kind, (rows, width))
+        for kind in ("softmax", "layer_norm", "gelu", "cross_entropy")
+        for rows, width in ((768, 128), (2048, 1024))
+    ]
+    parts += [
+        Workload(f"attention T={time} {form}", "attention", (4, 4, time, 32), form)
+        for time in (64, 256, 1024)
+        for form in ("causal", "full")
+    ]
+    parts += [Workload(f"adamw {n:,}", "adamw", (n,)) for n in (800_000, 10_000_000)]
+    quick = [w for w in steps if w.name.endswith(("A", "C"))] + parts[1:3]
+    return {"steps": steps, "parts": parts, "quick": quick, "all": steps + parts}[which]

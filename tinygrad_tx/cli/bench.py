@@ -1,0 +1,51 @@
+"""tinygrad-tx bench."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tinygrad_tx.bench import installed, race, suite
+from tinygrad_tx.bench.results import as_csv, as_json, line, ratio_bars, versions
+from tinygrad_tx.config import config
+from tinygrad_tx.errors import DataError, explain
+from tinygrad_tx.roofline import roofline
+from tinygrad_tx.train.files import write_whole
+
+__all__ = ["bench"]
+
+
+def bench(
+    what: Annotated[str, typer.Argument(help="steps, parts, quick or all.")] = "all",
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of each contender.")] = 7,
+    threads: Annotated[int | None, typer.Option(min=1, help="Of each contender.")] = None,
+    only: Annotated[str, typer.Option(help="Workloads whose name holds this.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Folder for JSON, CSV and plots.")] = None,
+) -> None:
+    """Times us against PyTorch, JAX and OpenBLAS, as far as they are installed, in turns.
+
+    On an idle machine; figures are medians over the turns, then the best turn, in milliseconds.
+    Example: tinygrad-tx bench steps --only "step A" --out bench
+    """
+    if what not in ("steps", "parts", "quick", "all"):
+        raise DataError(explain("bench", f"{what!r} is not steps, parts, quick or all"))
+    works = [w for w in suite(what) if only in w.name]
+    if not works:
+        raise DataError(explain("bench", f"no workload of {what} holds {only!r}"))
+    count = threads or config.threads
+    config.threads = count
+    machine = roofline()
+    peers = installed()
+    about = ", ".join(f"{k} {v}" for k, v in versions(count).items())
+    typer.echo(f"{about}; peers: {', '.join(peers)}")
+    typer.echo(f"roofline: {machine.flops / 1e9:.0f} GFLOPS, {machine.bytes / 1e9:.0f} GB/s")
+    results = race(works, peers, count, rounds, lambda r: typer.echo(line(r, machine)))
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        write_whole(out / "bench.json", as_json(results, machine, count))
+        write_whole(out / "bench.csv", as_csv(results))
+        for suffix in ("svg", "png"):
+            write_whole(out / f"ratios.{suffix}", ratio_bars(results, suffix))
+        typer.echo(f"Left in {out}: bench.json, bench.csv, ratios.svg, ratios.png")

@@ -1,0 +1,78 @@
+"""What this machine can do at best: multiply-adds in the first cache, and streaming memory.
+
+Source: Williams et al. 2009, "Roofline: an insightful visual performance model".
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from tinygrad_tx.config import config
+from tinygrad_tx.dtypes import float32
+from tinygrad_tx.graph.lowering import Kernel
+from tinygrad_tx.ops.kernels.gemm import TILE_COLUMNS, TILE_ROWS
+from tinygrad_tx.ops.kernels.probe import DEPTH, FLOPS_OF_A_TILE, multiply_add, stream
+from tinygrad_tx.runtime.buffer import aligned
+from tinygrad_tx.runtime.kernels import address_of
+from tinygrad_tx.runtime.tape import walk
+
+__all__ = ["Roofline", "roofline", "timed_rows"]
+
+REPEATS = 7
+TIMES = 20_000
+STREAM_FLOATS = 16_000_000
+
+
+@dataclass(frozen=True)
+class Roofline:
+    """flops: float32 operations a second. bytes: a second, read and written."""
+
+    threads: int
+    flops: float
+    bytes: float
+
+    def seconds(self, flops: float, moved: float) -> float:
+        """The least time for so much work."""
+        return max(flops / self.flops, moved / self.bytes)
+
+
+def timed_rows(kernel: Kernel, shares: int, operands: list[int], repeats: int) -> float:
+    """The best time of one row of the tape, in seconds."""
+    rows = np.array([[address_of(kernel), shares, 0, 0]], np.int64)
+    words = np.array(operands, np.int64)
+    status = np.zeros(8, np.int64)
+    best = float("inf")
+    for _ in range(repeats):
+        started = time.perf_counter()
+        walk(rows, words, status)
+        best = min(best, time.perf_counter() - started)
+    return best
+
+
+def roofline() -> Roofline:
+    """Measured once for each number of threads; takes about a second."""
+    return _measured(config.threads)
+
+
+@cache
+def _measured(threads: int) -> Roofline:
+    scratch = TILE_ROWS * DEPTH + TILE_COLUMNS * DEPTH + TILE_ROWS * TILE_COLUMNS + 64
+    memory = aligned((threads * scratch,), float32)
+    memory[...] = 0.0
+    operands = [TIMES, _address(memory), scratch]
+    seconds = timed_rows(multiply_add, threads, operands, REPEATS)
+    arrays = [np.ones(STREAM_FLOATS, np.float32) for _ in range(3)]
+    words = [STREAM_FLOATS, *map(_address, arrays)]
+    moved = timed_rows(stream, threads, words, REPEATS)
+    return Roofline(
+        threads, threads * TIMES * FLOPS_OF_A_TILE / seconds, 3 * 4 * STREAM_FLOATS / moved
+    )
+
+
+def _address(array: np.ndarray[Any, Any]) -> int:
+    return int(array.ctypes.data)
