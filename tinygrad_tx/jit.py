@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from tinygrad_tx.errors import CaptureError, explain
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.walk import collect, substitute
 from tinygrad_tx.runtime.buffer import Array, Buffer, aligned
-from tinygrad_tx.runtime.evaluate import evaluate, slot_leaf
+from tinygrad_tx.runtime.evaluate import slot_leaf
 from tinygrad_tx.runtime.execute import Executable
 from tinygrad_tx.tensor.tensor import Tensor, as_tensor
 from tinygrad_tx.tree import Tree, flatten, unflatten
@@ -68,6 +68,15 @@ class _Recording:
     program: Program
     executable: Executable | None = None
 
+    def __post_init__(self) -> None:
+        place = {id(b): i for i, b in enumerate(self.inputs)}
+        # For each slot the argument that is bound to it, or the state.
+        self._sources = [(place.get(id(b), -1), b) for b in self.buffers]
+
+    def arrays(self, tensors: Sequence[Tensor]) -> list[Array]:
+        """What each slot of the Program is bound to in a call with these arguments."""
+        return [tensors[i].array if i >= 0 else b.array for i, b in self._sources]
+
 
 class Jitted:
     """A function under `jit`."""
@@ -75,6 +84,8 @@ class Jitted:
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
         self._recordings: dict[Any, _Recording] = {}
+        self._of_tensors: dict[Any, _Recording] = {}
+        """By shapes alone, for calls with nothing but tensors: those need no look at a nest."""
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -83,11 +94,7 @@ class Jitted:
         recording, tensors = self._recorded(args, kwargs)
         if recording.executable is None:
             recording.executable = Executable(recording.program)
-        inputs = dict(zip(map(id, recording.inputs), tensors, strict=True))
-        arrays = [
-            evaluate([inputs[id(b)].node])[0] if id(b) in inputs else b.array
-            for b in recording.buffers
-        ]
+        arrays = recording.arrays(tensors)
         written = [recording.buffers[slot] for slot in recording.program.written]
         _settle_readers(written)
         results = recording.executable.run(arrays)
@@ -98,11 +105,7 @@ class Jitted:
     def bound(self, *args: Any, **kwargs: Any) -> tuple[Program, list[Array]]:
         """The Program for these arguments, and a copy of every array that it is bound to."""
         recording, tensors = self._recorded(args, kwargs)
-        inputs = dict(zip(map(id, recording.inputs), tensors, strict=True))
-        found = [
-            evaluate([inputs[id(b)].node])[0] if id(b) in inputs else b.array
-            for b in recording.buffers
-        ]
+        found = recording.arrays(tensors)
         copies = [aligned(a.shape, a.dtype) for a in found]
         for copy, array in zip(copies, found, strict=True):
             copy[...] = array
@@ -118,6 +121,12 @@ class Jitted:
         return (*recording.outputs, *(value for _, value in recording.updates))
 
     def _recorded(self, args: Any, kwargs: Any) -> tuple[_Recording, list[Tensor]]:
+        simple = not kwargs and all(type(a) is Tensor for a in args)
+        if simple:
+            shapes = tuple([(a.shape, a.dtype) for a in args])
+            known = self._of_tensors.get(shapes)
+            if known is not None:
+                return known, list(args)
         found, tree = flatten((args, kwargs), _is_array)
         tensors = [as_tensor(t) for t in found]
         key = (_hashable(tree), tuple((t.shape, t.dtype) for t in tensors))
@@ -137,6 +146,8 @@ class Jitted:
                     "what changes as a tensor, and keep shapes equal",
                     stacklevel=3,
                 )
+        if simple:
+            self._of_tensors[shapes] = recording
         return recording, tensors
 
 

@@ -17,7 +17,7 @@ from tinygrad_tx.dtypes import float32
 from tinygrad_tx.graph.lowering import Kernel
 from tinygrad_tx.ops.kernels.gemm import TILE_COLUMNS, TILE_ROWS
 from tinygrad_tx.ops.kernels.probe import DEPTH, FLOPS_OF_A_TILE, multiply_add, stream
-from tinygrad_tx.runtime.buffer import aligned
+from tinygrad_tx.runtime.buffer import address_of_array, aligned
 from tinygrad_tx.runtime.kernels import address_of
 from tinygrad_tx.runtime.tape import walk
 
@@ -49,7 +49,7 @@ def timed_rows(kernel: Kernel, shares: int, operands: list[int], repeats: int) -
     best = float("inf")
     for _ in range(repeats):
         started = time.perf_counter()
-        walk(rows, words, status)
+        walk(rows, words, status, shares > 1)
         best = min(best, time.perf_counter() - started)
     return best
 
@@ -75,4 +75,4 @@ def _measured(threads: int) -> Roofline:
 
 
 def _address(array: np.ndarray[Any, Any]) -> int:
-    return int(array.ctypes.data)
+    return address_of_array(array)

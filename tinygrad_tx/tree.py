@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,16 +41,16 @@ def flatten(value: Any, is_leaf: Callable[[Any], bool]) -> tuple[list[Any], Tree
 
 def unflatten(tree: Tree, leaves: list[Any]) -> Any:
     """The nest with `leaves` in their places."""
-    remaining = iter(leaves)
+    return _built(tree, iter(leaves))
 
-    def build(part: Tree) -> Any:
-        if part.kind == "leaf":
-            return next(remaining)
-        if part.kind == "static":
-            return part.value
-        items = [build(child) for child in part.children]
-        if part.kind == "dict":
-            return dict(zip(part.keys, items, strict=True))
-        return items if part.kind == "list" else tuple(items)
 
-    return build(tree)
+def _built(part: Tree, remaining: Iterator[Any]) -> Any:
+    # Not an inner function: one that calls itself is a cycle, and would keep the leaves alive.
+    if part.kind == "leaf":
+        return next(remaining)
+    if part.kind == "static":
+        return part.value
+    items = [_built(child, remaining) for child in part.children]
+    if part.kind == "dict":
+        return dict(zip(part.keys, items, strict=True))
+    return items if part.kind == "list" else tuple(items)

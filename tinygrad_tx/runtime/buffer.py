@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from typing import Any
 
@@ -12,7 +13,7 @@ from tinygrad_tx.graph.node import Aval, Node, make_node
 from tinygrad_tx.graph.registry import find
 from tinygrad_tx.shapes import Shape, size_of
 
-__all__ = ["Array", "Buffer", "aligned", "realized"]
+__all__ = ["Array", "Buffer", "Recycler", "address_of_array", "aligned", "realized"]
 
 Array = np.ndarray[Any, Any]
 
@@ -24,10 +25,42 @@ realized: weakref.WeakKeyDictionary[Node, Array] = weakref.WeakKeyDictionary()
 
 def aligned(shape: Shape, dtype: DType) -> Array:
     """Uninitialised C-ordered memory that starts on a cache line."""
-    nbytes = size_of(shape) * dtype.itemsize
-    raw = np.empty(nbytes + ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
-    return raw[start : start + nbytes].view(dtype).reshape(shape)
+    return Recycler(shape, dtype).take()
+
+
+def address_of_array(array: Array) -> int:
+    """Where its first element lies; a third of what `array.ctypes.data` takes."""
+    address: int = array.__array_interface__["data"][0]
+    return address
+
+
+class Recycler:
+    """Memory for the results of one Program: what nobody holds any more is given out again.
+
+    Fresh memory of some size costs a page fault for every 4 KB, often more than the work itself.
+    """
+
+    KEPT = 3
+
+    def __init__(self, shape: Shape, dtype: DType) -> None:
+        self._shape, self._dtype = shape, dtype
+        self._nbytes = size_of(shape) * dtype.itemsize
+        self._kept: list[Array] = []
+
+    def take(self) -> Array:
+        """An array with any contents, C-ordered, at the start of a cache line."""
+        for raw in self._kept:
+            # The list, the loop's name and the argument hold it; a view of it would too.
+            if sys.getrefcount(raw) == 3:
+                return self._view(raw)
+        raw = np.empty(self._nbytes + ALIGNMENT, np.uint8)
+        if len(self._kept) < self.KEPT:
+            self._kept.append(raw)
+        return self._view(raw)
+
+    def _view(self, raw: Array) -> Array:
+        start = -address_of_array(raw) % ALIGNMENT
+        return raw[start : start + self._nbytes].view(self._dtype).reshape(self._shape)
 
 
 class Buffer:

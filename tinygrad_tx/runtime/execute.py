@@ -13,7 +13,7 @@ from tinygrad_tx.compiler.program import ArrayStep, KernelStep, Program
 from tinygrad_tx.errors import IndexRangeError, NonFiniteError, TinygradTxError, explain
 from tinygrad_tx.graph.lowering import View
 from tinygrad_tx.ops.kernels.kernel import BAD_INDEX
-from tinygrad_tx.runtime.buffer import Array, aligned
+from tinygrad_tx.runtime.buffer import Array, Recycler, address_of_array, aligned
 from tinygrad_tx.runtime.kernels import address_of
 from tinygrad_tx.runtime.tape import walk
 
@@ -35,24 +35,29 @@ class Executable:
             elif home.kind == "constant":
                 assert home.data is not None
                 self._bind(i, home.data)
+        self._outputs = [Recycler(v.shape, v.dtype) for v in program.outputs]
+        homes = list(enumerate(program.memory))
+        self._leaf_homes = [(i, home.slot) for i, home in homes if home.kind == "leaf"]
+        self._output_homes = [(i, home.slot) for i, home in homes if home.kind == "output"]
         self._segments = _segments(program)
+        kernels = [s for s in program.steps if isinstance(s, KernelStep)]
+        self._is_shared = any(s.shares > 1 for s in kernels)
         self._write_tape()
 
     def run(self, leaves: Sequence[Array]) -> list[Array]:
         """The outputs, in fresh memory. Errors: what a kernel reported; then no state changed."""
         results: list[Array] = []
         program = self.program
-        for i, home in enumerate(program.memory):
-            if home.kind == "leaf":
-                self._rebind(i, leaves[home.slot])
-            elif home.kind == "output":
-                view = program.outputs[home.slot]
-                results.append(aligned(view.shape, view.dtype))
-                self._rebind(i, results[-1])
+        for i, slot in self._leaf_homes:
+            if self._bases[i] is not leaves[slot]:
+                self._rebind(i, leaves[slot])
+        for i, slot in self._output_homes:
+            results.append(self._outputs[slot].take())
+            self._rebind(i, results[-1])
         self._status[:] = 0
         for low, high, steps in self._segments:
             if steps is None:
-                walk(self._rows[low:high], self._operands, self._status)
+                walk(self._rows[low:high], self._operands, self._status, self._is_shared)
                 continue
             for number, step in steps:
                 if number >= program.commit and self._status[0]:
@@ -70,7 +75,7 @@ class Executable:
         if isinstance(step, KernelStep):
             row = sum(isinstance(s, KernelStep) for s in self.program.steps[:number])
             started = time.perf_counter()
-            walk(self._rows[row : row + 1], self._operands, self._status)
+            walk(self._rows[row : row + 1], self._operands, self._status, step.shares > 1)
             return time.perf_counter() - started
         reads, writes = [self._array(v) for v in step.reads], [self._array(v) for v in step.writes]
         started = time.perf_counter()
@@ -79,7 +84,7 @@ class Executable:
 
     def _bind(self, buffer: int, array: Array) -> None:
         self._bases[buffer] = array
-        self._addresses[buffer] = array.ctypes.data
+        self._addresses[buffer] = address_of_array(array)
 
     def _rebind(self, buffer: int, array: Array) -> None:
         """Another array for a buffer: its addresses on the tape move along."""

@@ -13,6 +13,7 @@ import numba
 import numpy as np
 
 from tinygrad_tx.config import config
+from tinygrad_tx.runtime.buffer import address_of_array
 from tinygrad_tx.runtime.kernels import load_generated
 
 __all__ = ["COMMIT", "PLAIN", "walk"]
@@ -75,18 +76,23 @@ def _walker(parallel: bool) -> Any:
 
 
 def walk(
-    rows: np.ndarray[Any, Any], operands: np.ndarray[Any, Any], status: np.ndarray[Any, Any]
+    rows: np.ndarray[Any, Any],
+    operands: np.ndarray[Any, Any],
+    status: np.ndarray[Any, Any],
+    is_shared: bool,
 ) -> None:
-    """Runs the rows in order on as many threads as `config.threads` says."""
+    """Runs the rows in order; on as many threads as `config.threads` says where one `is_shared`."""
     threads = min(config.threads, numba.config.NUMBA_NUM_THREADS)
-    arena = status.ctypes.data
-    if threads == 1 or not (rows[:, 1] > 1).any():
-        _walker(False)(rows, operands.ctypes.data, status, arena)
+    first, arena = address_of_array(operands), address_of_array(status)
+    if threads == 1 or not is_shared:
+        _walker(False)(rows, first, status, arena)
         return
     with _lock:
         before = numba.get_num_threads()
-        numba.set_num_threads(threads)
+        if before != threads:
+            numba.set_num_threads(threads)
         try:
-            _walker(True)(rows, operands.ctypes.data, status, arena)
+            _walker(True)(rows, first, status, arena)
         finally:
-            numba.set_num_threads(before)
+            if before != threads:
+                numba.set_num_threads(before)

@@ -121,6 +121,12 @@ class Tensor(Methods):
             )
         return self._value
 
+    @property
+    def array(self) -> Array:
+        """The memory itself, computed if need be. It may change under a later step: see numpy()."""
+        value = self._value
+        return value.array if isinstance(value, Buffer) else self._array()
+
     # Reading values
 
     def realize(self) -> Tensor:
