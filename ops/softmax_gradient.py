@@ -6,13 +6,17 @@ Maths: y (dy - sum(y dy)). Shapes: alike, (..., n).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
+from tinygrad_tx.dtypes import float32
 from tinygrad_tx.graph.builder import Builder
+from tinygrad_tx.graph.lowering import Lowering
 from tinygrad_tx.graph.node import Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import float_rows
+from tinygrad_tx.ops.kernels.kernel import floats, kernel, share
 
 
 def expand(b: Builder, node: Node) -> Node:
@@ -33,6 +37,33 @@ def gradient(b: Builder, node: Node, cotangent: Node) -> tuple[Node, Node]:
     return to_y, b.multiply(y, b.subtract(cotangent, along))
 
 
+@kernel("softmax_gradient")
+def run(ith: int, nth: int, operands: Any, arena: int) -> None:
+    """Operands: rows, width, y, dy, dx (contiguous)."""
+    width = operands[1]
+    low, high = share(operands[0], ith, nth)
+    for row in range(low, high):
+        at = 4 * row * width
+        y, dy = floats(operands[2] + at, width), floats(operands[3] + at, width)
+        dx = floats(operands[4] + at, width)
+        inner = np.float32(0)
+        for j in range(width):
+            inner += y[j] * dy[j]
+        for j in range(width):
+            dx[j] = y[j] * (dy[j] - inner)
+
+
+def fits(node: Node) -> bool:
+    return node.dtype == float32 and node.aval.size > 0
+
+
+def lower(lowering: Lowering, node: Node) -> None:
+    width = node.shape[-1]
+    rows = node.aval.size // width
+    shares = max(1, min(16, rows, node.aval.size // 8192))
+    lowering.call(run, rows, width, *lowering.reads, *lowering.writes, shares=shares)
+
+
 def samples(rng: np.random.Generator) -> Iterator[Sample]:
     for shape in ((3,), (2, 5), (2, 3, 4), (0, 4), (2, 1)):
         yield Sample((rng.normal(size=shape), rng.normal(size=shape)))
@@ -44,6 +75,8 @@ register(
         infer=float_rows,
         gradient=gradient,
         expand=expand,
+        lower=lower,
+        fits=fits,
         inplace=(0, 1),
         row=TestRow(samples),
         formula="y (ẏ - Σ y ẏ)",

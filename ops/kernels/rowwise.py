@@ -1,7 +1,6 @@
 """Loops along a row that vectorise: sums, maxima and dots of contiguous float32.
 
-LLVM vectorises a sum when it may be reordered, but no maximum that has to keep NaN: that one is
-taken in fixed groups by a select, and a NaN is found by the sum of x - x.
+LLVM vectorises a sum when it may be reordered, but no maximum of floats that has to keep NaN.
 """
 
 from __future__ import annotations
@@ -10,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_tx.ops.kernels.kernel import floats, inline
+from tinygrad_tx.ops.kernels.kernel import floats, inline, int32s
+from tinygrad_tx.ops.kernels.vecmath import float_of_bits
 
 __all__ = ["row_max", "row_sum"]
 
 _ZERO = np.float32(0)
-_LOWEST = np.float32(-np.inf)
-_WIDTH = 16
+_NAN = np.float32(np.nan)
+_LOWEST_KEY, _ALL_BUT_SIGN = np.int32(-(2**31)), np.int32(0x7FFFFFFF)
+_INFINITE = np.int32(0x7F800000)  # the bits of infinity: any larger is a NaN
 
 
 @inline
@@ -31,12 +32,20 @@ def row_sum(address: int, count: int) -> Any:
 
 @inline
 def row_max(address: int, count: int) -> Any:
-    """The largest of `count` floats; NaN if one is there."""
-    x = floats(address, count)
-    best = _LOWEST
-    broken = _ZERO
+    """The largest of `count` floats; NaN if one is there.
+
+    Compared as integers: their order is that of floats once the bits of negative numbers are
+    turned, and LLVM vectorises it, which it does not for floats that may be NaN.
+    """
+    bits = int32s(address, count)
+    best = _LOWEST_KEY
+    largest = np.int32(0)
     for j in range(count):
-        value = x[j]
-        best = value if value > best else best
-        broken = value if value != value else broken
-    return broken if broken != broken else best
+        word = bits[j]
+        size = np.int32(word & _ALL_BUT_SIGN)
+        key = np.int32(word ^ np.int32(np.int32(word >> np.int32(31)) & _ALL_BUT_SIGN))
+        best = key if key > best else best
+        largest = size if size > largest else largest
+    if largest > _INFINITE:
+        return _NAN
+    return float_of_bits(np.int32(best ^ np.int32(np.int32(best >> np.int32(31)) & _ALL_BUT_SIGN)))

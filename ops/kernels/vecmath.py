@@ -33,7 +33,7 @@ def _exact(function: Callable[..., Any]) -> Any:
 
 
 @intrinsic
-def _float_of_bits(typingctx: Any, bits: Any) -> Any:
+def float_of_bits(typingctx: Any, bits: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.bitcast(args[0], ir.FloatType())
 
@@ -87,8 +87,8 @@ def exp32(x: Any) -> Any:
     # 2^n in two factors: n runs from -150 to 128, each half has a normal exponent.
     whole = np.int32(n)
     half = whole >> np.int32(1)
-    first = _float_of_bits((half + _ONE_BITS) << np.int32(23))
-    second = _float_of_bits((whole - half + _ONE_BITS) << np.int32(23))
+    first = float_of_bits((half + _ONE_BITS) << np.int32(23))
+    second = float_of_bits((whole - half + _ONE_BITS) << np.int32(23))
     y = p * first * second
     y = _INF if x > _EXP_HIGH else y
     return _ZERO if x < _EXP_LOW else y
@@ -123,7 +123,7 @@ def log32(x: Any) -> Any:
     bits = _bits_of_float(scaled)
     exponent = f32(((bits >> np.int32(23)) & np.int32(255)) - np.int32(126))
     exponent = exponent - f32(23) if tiny else exponent
-    m = _float_of_bits((bits & np.int32(0x007FFFFF)) | np.int32(0x3F000000))  # in [1/2, 1)
+    m = float_of_bits((bits & np.int32(0x007FFFFF)) | np.int32(0x3F000000))  # in [1/2, 1)
     low = m < _ROOT_HALF
     exponent = exponent - _ONE if low else exponent
     r = m + m - _ONE if low else m - _ONE

@@ -79,6 +79,29 @@ def test_error_relative_to_the_argument(name: str) -> None:
     assert (np.abs(got - truths[name]) / (1 + np.abs(x))).max() < 3e-7
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("width", [1, 7, 64, 100])
+def test_the_largest_of_a_row_keeps_nan_of_either_sign(sign: float, width: int) -> None:
+    """The maximum is taken on bits, where a NaN with its sign set is the smallest number."""
+    for place in {0, width // 2, width - 1}:
+        x = np.random.default_rng(0).normal(size=(3, width)).astype(np.float32)
+        x[1, place] = np.copysign(np.float32(np.nan), np.float32(sign))
+        for f in (tx.softmax, tx.log_softmax):
+            got = tx.jit(f)(x).numpy()
+            assert np.isnan(got[1]).all()
+            assert np.isfinite(got[[0, 2]]).all()
+
+
+@pytest.mark.parametrize(
+    "values", [[-np.inf, 1.0], [-3.0, -2.0], [-0.0, 0.0], [3e38, -3e38], [1e-45, 0]]
+)
+def test_the_largest_of_a_row(values: list[float]) -> None:
+    x = np.array([values], np.float32)
+    shifted = x.astype(np.float64) - x.max()
+    expected = np.exp(shifted) / np.exp(shifted).sum()
+    np.testing.assert_allclose(tx.jit(tx.softmax)(x).numpy(), expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", [*BOUNDS, "gelu", "silu", "sin", "cos", "relu", "abs", "square"])
 def test_nan_comes_through(name: str) -> None:
     got = tx.jit(getattr(tx, name))(np.full(37, np.nan, np.float32)).numpy()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tinygrad_tx.dtypes import int64
 from tinygrad_tx.errors import ShapeError, explain
 from tinygrad_tx.shapes import axis_of, size_of
 from tinygrad_tx.tensor.creation import ones
@@ -84,7 +83,8 @@ def cross_entropy(
         return total
     if reduction != "mean":
         raise ValueError(f"cross_entropy: reduction {reduction!r} is not mean, sum or none.")
-    kept = total_of((labels != ignore_index).astype(int64)).astype(scores.dtype)
+    # Counted in the dtype of the scores: whole numbers are exact there up to 2^24.
+    kept = total_of((labels != ignore_index).astype(scores.dtype))
     return total / kept
 
 
