@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
@@ -37,7 +39,8 @@ def run_suite(operator: str) -> tuple[str, int] | None:
 
 def _first_failure(operator: str) -> tuple[str, int] | None:
     steps = [lambda: check_operator(operator)] if operator else []
-    for step in (*steps, parallel_sizes, random_graphs, random_views, small_transformers):
+    every = (views_in_a_row, parallel_sizes, random_graphs, random_views, small_transformers)
+    for step in (*steps, *every):
         try:
             step()
         except GradientError as error:
@@ -57,6 +60,19 @@ def parallel_sizes() -> None:
     x, w, b = rng.normal(size=(300, 96)), rng.normal(size=96), rng.normal(size=96)
     check_program(lambda x, w, b: tx.gelu(tx.layer_norm(x, w, b)), (x, w, b))
     check_program(lambda x, y: tx.softmax(x @ y), (x, rng.normal(size=(96, 80))))
+
+
+def views_in_a_row() -> None:
+    """Every pair of permutations of a cube, and every axis turned around before one."""
+    x = np.random.default_rng(0).normal(size=(3, 3, 3))
+    orders = list(itertools.permutations(range(3)))
+
+    def f(x: tx.Tensor) -> list[tx.Tensor]:
+        pairs = [tx.permute_dims(tx.permute_dims(x, p), q) for p in orders for q in orders]
+        turned = [tx.permute_dims(tx.flip(x, axis), p) for axis in range(3) for p in orders]
+        return [tx.concat([v * 1.5 for v in some]) for some in (pairs, turned)]
+
+    check_program(f, (x,), name="views in a row")
 
 
 def random_graphs() -> None:
