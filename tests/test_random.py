@@ -134,4 +134,4 @@ def test_bad_arguments() -> None:
     with pytest.raises(ValueError, match="low < high"):
         tx.randint(3, 3)
     with pytest.raises(ValueError, match="seed"):
-        tx.manual_seed(1.5)  # type: ignore[arg-type]
+        tx.manual_seed(1.5)  # type: ignore[arg-type]  # wrong on purpose

@@ -129,7 +129,7 @@ def test_profile_times_every_row_and_changes_no_state(tmp_path: Path) -> None:
     assert len(events) == len(found.rows)
     assert {"name", "ph", "ts", "dur", "pid", "tid"} <= set(events[0])
     with pytest.raises(ValueError, match=r"tx\.jit"):
-        tx.profile(lambda: None)  # type: ignore[arg-type]
+        tx.profile(lambda: None)  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_the_roofline_is_measured() -> None:

@@ -18,7 +18,7 @@ for _name in ("mutants", "suite"):
         _spec.loader.exec_module(sys.modules[_name])
 
 from mutants import MUTANTS, Mutant  # noqa: E402  # made importable just above
-from suite import run_suite  # noqa: E402
+from suite import run_suite  # noqa: E402  # as above
 
 
 def test_there_are_enough_mutants_and_no_two_alike() -> None:

@@ -66,8 +66,8 @@ def test_layers_against_numpy() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2, 3, 8)).astype(np.float32)
     linear = tx.nn.Linear(8, 5, rng)
-    linear.bias.assign_(rng.normal(size=5).astype(np.float32))  # type: ignore[union-attr]
-    expected = x @ linear.weight.numpy() + linear.bias.numpy()  # type: ignore[union-attr]
+    linear.bias.assign_(rng.normal(size=5).astype(np.float32))  # type: ignore[union-attr]  # it has one
+    expected = x @ linear.weight.numpy() + linear.bias.numpy()  # type: ignore[union-attr]  # it has one
     np.testing.assert_allclose(linear(x).numpy(), expected, rtol=1e-5, atol=1e-6)
     norm = tx.nn.LayerNorm(8)
     mean, variance = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)

@@ -51,9 +51,9 @@ def test_adamw_is_algorithm_2(captured: bool, decay: float) -> None:
         change = (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.99**t)) + 1e-8)
         p = p - 0.01 * (change + decay * p)
     if decay:
-        make = lambda ps: tx.optim.AdamW(ps, 0.01, (0.9, 0.99), weight_decay=decay)  # noqa: E731
+        make = lambda ps: tx.optim.AdamW(ps, 0.01, (0.9, 0.99), weight_decay=decay)  # noqa: E731  # two of a kind
     else:
-        make = lambda ps: tx.optim.Adam(ps, 0.01, (0.9, 0.99))  # noqa: E731
+        make = lambda ps: tx.optim.Adam(ps, 0.01, (0.9, 0.99))  # noqa: E731  # two of a kind
     np.testing.assert_allclose(updated(make, captured), p, rtol=1e-5)
 
 

@@ -26,7 +26,7 @@ def run(
     model: tx.models.GPT, folder: Path, config: TrainConfig = CONFIG, **options: object
 ) -> Result:
     train, held_out = Windows(TOKENS, 2, 8, seed=1), Windows(TOKENS[:99], 2, 8)
-    return fit(model, train, held_out, config, RunFolder(folder), **options)  # type: ignore[arg-type]
+    return fit(model, train, held_out, config, RunFolder(folder), **options)  # type: ignore[arg-type]  # any
 
 
 def test_training_learns_and_notes_every_step(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_nan_stops_and_names_its_node_and_keeps_the_last_checkpoint(tmp_path: 
 
     def poison(progress: Progress) -> None:
         if progress.step == 7:
-            weight = model.blocks[0].feed_forward.up.weight  # type: ignore[attr-defined]
+            weight = model.blocks[0].feed_forward.up.weight  # type: ignore[attr-defined]  # a list of Module
             weight.assign_(np.full(weight.shape, np.inf, np.float32))
 
     with pytest.raises(

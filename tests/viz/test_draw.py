@@ -215,7 +215,7 @@ def test_no_renderer_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_bad_arguments_are_named(arguments: dict[str, object], words: str) -> None:
     with pytest.raises(DrawError, match=words):
-        tx.draw(gpt(), **{"inputs": (TOKENS,), **arguments})  # type: ignore[arg-type]
+        tx.draw(gpt(), **{"inputs": (TOKENS,), **arguments})  # type: ignore[arg-type]  # some wrong
 
 
 def test_what_has_no_graph_is_refused() -> None:

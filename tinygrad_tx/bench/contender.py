@@ -35,7 +35,7 @@ def main() -> None:
                 answer: dict[str, Any] = {"first": first, "grown": grown}
             else:
                 answer = {"times": _timed(run, order["run"])}
-        except Exception as error:
+        except Exception as error:  # whatever a library raises is the answer
             answer = {"error": f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"}
         print(json.dumps(answer), flush=True)
 

@@ -11,8 +11,8 @@ from tinygrad_tx.bench import installed, race, suite
 from tinygrad_tx.bench.results import as_csv, as_json, line, ratio_bars, versions
 from tinygrad_tx.config import config
 from tinygrad_tx.errors import DataError, explain
+from tinygrad_tx.files import write_whole
 from tinygrad_tx.roofline import roofline
-from tinygrad_tx.train.files import write_whole
 
 __all__ = ["bench"]
 

@@ -45,7 +45,10 @@ class Executable:
         self._write_tape()
 
     def run(self, leaves: Sequence[Array]) -> list[Array]:
-        """The outputs, in fresh memory. Errors: what a kernel reported; then no state changed."""
+        """The outputs, in memory that nobody else holds.
+
+        Errors: what a kernel reported; then no state has changed.
+        """
         results: list[Array] = []
         program = self.program
         for i, slot in self._leaf_homes:

@@ -17,7 +17,14 @@ import numpy as np
 from tinygrad_tx.tensor.tensor import Tensor
 from tinygrad_tx.testing.blame import explained
 from tinygrad_tx.testing.differences import EPSILON, KINK, STEPS, Slope, one_sided, slope
-from tinygrad_tx.testing.report import CheckInputError, Failure, GradientError, Report, finished
+from tinygrad_tx.testing.report import (
+    CheckInputError,
+    Failure,
+    GradientError,
+    OutsideDomainError,
+    Report,
+    finished,
+)
 from tinygrad_tx.testing.subjects import (
     Array,
     NumpySubject,
@@ -170,7 +177,7 @@ def _outputs_of(subject: Subject, arrays: list[Array]) -> list[Array]:
     for i, output in enumerate(outputs):
         if is_real(output) and not np.isfinite(output).all():
             bad = tuple(int(k) for k in np.argwhere(~np.isfinite(output))[0])
-            raise CheckInputError(
+            raise OutsideDomainError(
                 f"{subject.name}: result {i} is {output[bad]} at {bad}; choose inputs where it is "
                 "finite."
             )

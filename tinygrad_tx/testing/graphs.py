@@ -139,10 +139,6 @@ def _parted(x: Tensor, y: Tensor, c: int) -> Tensor:
     return split(x, (first, x.shape[axis] - first), axis)[c % 2]
 
 
-def _along(name: str) -> Callable[[Tensor, Tensor, int], Tensor]:
-    return lambda x, y, c: apply(name, x, axis=_chosen(x, c)) if x.ndim else x
-
-
 _STEPS: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
     "tanh": lambda x, y, c: tanh(x),
     "add": lambda x, y, c: x + _alike(x, y),

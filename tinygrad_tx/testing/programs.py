@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -26,7 +26,14 @@ from tinygrad_tx.runtime.execute import Executable
 from tinygrad_tx.testing.report import Failure, GradientError, Report, finished
 from tinygrad_tx.testing.subjects import Array, TensorSubject
 
-__all__ = ["check_program", "node_by_node", "run_program"]
+__all__ = [
+    "check_program",
+    "compare",
+    "failed",
+    "node_by_node",
+    "run_program",
+    "size_of_values",
+]
 
 BOUNDS = {"float64": 1e-9, "float32": 2e-4}
 """Largest error, relative to the largest magnitude of a result."""
@@ -124,7 +131,7 @@ def _check_threads(outputs: Sequence[Node], report: Report) -> None:
         if one.tobytes() != two.tobytes():
             at = int(np.flatnonzero(one.reshape(-1) != two.reshape(-1))[0])
             values = float(one.reshape(-1)[at]), float(two.reshape(-1)[at])
-            _raise(report, "two threads against one", *values, f"element {at}")
+            failed(report, "two threads against one", *values, f"element {at}")
 
 
 @contextlib.contextmanager
@@ -140,21 +147,35 @@ def _compare(
     way: str, values: list[Array], truths: list[Array], bound: float, report: Report
 ) -> None:
     for i, (value, truth) in enumerate(zip(values, truths, strict=True)):
-        got, expected = np.asarray(value, np.float64), np.asarray(truth, np.float64)
-        if got.shape != expected.shape:
-            _raise(report, way, expected.size, got.size, f"result {i} has shape {got.shape}")
-        scale = float(np.abs(expected[np.isfinite(expected)]).max(initial=1e-30))
-        with np.errstate(all="ignore"):
-            off = np.abs(got - expected) / (bound * scale)
-        same = (got == expected) | (np.isnan(got) & np.isnan(expected))
-        off = np.where(same, 0.0, np.where(np.isnan(off), np.inf, off))
-        worst = float(off.max(initial=0.0))
-        report.worst = max(report.worst, min(worst, 1e9))
-        if worst > 1:
-            at = np.unravel_index(int(off.argmax()), off.shape)
-            place = f"result {i}, element {tuple(int(k) for k in at)}"
-            _raise(report, way, float(expected[at]), float(got[at]), place)
+        compare(report, way, i, value, truth, bound * max(size_of_values(truth), 1e-30))
 
 
-def _raise(report: Report, check: str, expected: float, got: float, where: str) -> None:
+def size_of_values(array: Array) -> float:
+    """The largest finite magnitude; 0 if there is none."""
+    values = np.abs(np.asarray(array, np.float64))
+    return float(values[np.isfinite(values)].max(initial=0.0))
+
+
+def compare(
+    report: Report, check: str, i: int, got: Array, expected: Array, allowed: float
+) -> None:
+    """Result `i` against the truth; NaN and infinity must be the same. Errors: GradientError."""
+    left, right = np.asarray(got, np.float64), np.asarray(expected, np.float64)
+    if left.shape != right.shape:
+        what = f"{check}: result {i} has shape {left.shape}, not {right.shape}"
+        failed(report, what, right.size, left.size, "")
+    with np.errstate(all="ignore"):
+        off = np.abs(left - right)
+    same = (left == right) | (np.isnan(left) & np.isnan(right))
+    off = np.where(same, 0.0, np.where(np.isnan(off), np.inf, off))
+    worst = float(off.max(initial=0.0))
+    report.worst = max(report.worst, min(worst / max(allowed, 1e-300), 1e9))
+    if worst > allowed:
+        at = np.unravel_index(int(off.argmax()), off.shape)
+        where = f"result {i}, element {tuple(int(k) for k in at)}"
+        failed(report, check, float(right[at]), float(left[at]), where)
+
+
+def failed(report: Report, check: str, expected: float, got: float, where: str) -> NoReturn:
+    """Raises GradientError for one disagreement."""
     raise GradientError(report, Failure(check, expected, got, where))

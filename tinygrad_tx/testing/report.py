@@ -8,7 +8,14 @@ from typing import Any
 
 from tinygrad_tx.errors import TinygradTxError
 
-__all__ = ["CheckInputError", "Failure", "GradientError", "Report", "finished"]
+__all__ = [
+    "CheckInputError",
+    "Failure",
+    "GradientError",
+    "OutsideDomainError",
+    "Report",
+    "finished",
+]
 
 finished: list[Report] = []
 """Every report of this process, in order: what the pytest summary is made from."""
@@ -16,6 +23,10 @@ finished: list[Report] = []
 
 class CheckInputError(TinygradTxError, ValueError):
     """A function or inputs that cannot be checked, as opposed to a wrong gradient."""
+
+
+class OutsideDomainError(CheckInputError):
+    """Inputs where the function is not finite."""
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,14 @@ from tinygrad_tx.graph.registry import find, operators
 from tinygrad_tx.testing.gradcheck import gradcheck
 from tinygrad_tx.testing.layouts import LAID_OUT, LAYOUTS
 from tinygrad_tx.testing.operators import apply
-from tinygrad_tx.testing.programs import node_by_node, run_program
-from tinygrad_tx.testing.report import CheckInputError, Failure, GradientError, Report, finished
+from tinygrad_tx.testing.programs import (
+    compare,
+    failed,
+    node_by_node,
+    run_program,
+    size_of_values,
+)
+from tinygrad_tx.testing.report import CheckInputError, Report, finished
 from tinygrad_tx.testing.subjects import Array, TensorSubject
 
 __all__ = ["check_operator", "checked_operators", "structural"]
@@ -93,9 +99,9 @@ def _check_values(op: Operator, sample: Sample, report: Report) -> None:
         report.samples += 1
         report.count(form)
         # Relative to the largest of all results: one may be a small difference of large terms.
-        scale = max(_size(e) for e in expected)
+        scale = max(size_of_values(e) for e in expected)
         for i, (value, wanted) in enumerate(zip(got, expected, strict=True)):
-            _close(report, form, i, value, wanted, bound * max(scale, 1e-30))
+            compare(report, form, i, value, wanted, bound * max(scale, 1e-30))
 
 
 def _check_layouts(op: Operator, sample: Sample, report: Report) -> None:
@@ -111,7 +117,7 @@ def _check_layouts(op: Operator, sample: Sample, report: Report) -> None:
             sample.attrs,
         )
     )
-    scale = max(_size(e) for e in truth)
+    scale = max(size_of_values(e) for e in truth)
     for layout in LAYOUTS[1:]:
         laid = [LAID_OUT[layout](a) for a in inputs]
         made = apply(op, *laid, **sample.attrs)
@@ -124,28 +130,7 @@ def _check_layouts(op: Operator, sample: Sample, report: Report) -> None:
                 zip(run_program(outputs, generate), truth, strict=True)
             ):
                 allowed = op.row.tolerance * max(scale, 1e-30)
-                _close(report, f"{layout} inputs", i, got, wanted, allowed)
-
-
-def _size(array: Array) -> float:
-    values = np.abs(np.asarray(array, np.float64))
-    return float(values[np.isfinite(values)].max(initial=0.0))
-
-
-def _close(report: Report, check: str, i: int, got: Array, expected: Array, allowed: float) -> None:
-    left, right = np.asarray(got, np.float64), np.asarray(expected, np.float64)
-    if left.shape != right.shape:
-        _raise(report, f"{check}: result {i} has shape {left.shape}, not {right.shape}", 0, 0, "")
-    with np.errstate(all="ignore"):
-        off = np.abs(left - right)
-    same = (left == right) | (np.isnan(left) & np.isnan(right))
-    off = np.where(same, 0.0, np.where(np.isnan(off), np.inf, off))
-    worst = float(off.max(initial=0.0))
-    report.worst = max(report.worst, min(worst / max(allowed, 1e-300), 1e9))
-    if worst > allowed:
-        at = np.unravel_index(int(off.argmax()), off.shape)
-        where = f"result {i}, element {tuple(int(k) for k in at)}"
-        _raise(report, check, float(right[at]), float(left[at]), where)
+                compare(report, f"{layout} inputs", i, got, wanted, allowed)
 
 
 def _check_nan(op: Operator, sample: Sample, report: Report) -> None:
@@ -171,7 +156,7 @@ def _check_nan(op: Operator, sample: Sample, report: Report) -> None:
                 if lost.any():
                     at = np.unravel_index(int(lost.argmax()), lost.shape)
                     where = f"input {i}; result {k}, element {tuple(int(n) for n in at)}"
-                    _raise(report, "a NaN was swallowed", float("nan"), float(value[at]), where)
+                    failed(report, "a NaN was swallowed", float("nan"), float(value[at]), where)
 
 
 def _check_derivatives(op: Operator, sample: Sample, report: Report, order: int, seed: int) -> None:
@@ -215,7 +200,3 @@ def _check_derivatives(op: Operator, sample: Sample, report: Report, order: int,
 def _has_no_real_result(op: Operator, sample: Sample) -> bool:
     nodes = _graph(op, sample.inputs, sample.attrs)
     return not any(n.dtype.kind == "f" for n in nodes)
-
-
-def _raise(report: Report, check: str, expected: float, got: float, where: str) -> None:
-    raise GradientError(report, Failure(check, expected, got, where))

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from tinygrad_tx.errors import CheckpointError, explain
-from tinygrad_tx.train.files import write_whole
+from tinygrad_tx.files import write_whole
 
 __all__ = ["RunFolder"]
 

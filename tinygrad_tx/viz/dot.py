@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from graphviz import Digraph
@@ -65,16 +65,21 @@ def _write_frame(
     """The units of a frame and the frames within it. Frames nest as modules do: a few levels."""
     for unit in inside.get(frame, ()):
         _write_unit(dot, unit, diagram, names)
-    deeper = {
-        f[: len(frame) + 1] for f in inside if len(f) > len(frame) and f[: len(frame)] == frame
-    }
-    for child in sorted(deeper):
+    for child in _frames_within(frame, inside):
         path = ".".join(child)
         with dot.subgraph(name=f"cluster {path}") as part:
             label = names.title_of(path) + _times(diagram, path)
             part.attr(label=label, style="rounded,filled", fillcolor=FRAME, color=FRAME_LINE)
             part.attr(labeljust="r", labelloc="b", fontsize="13", margin="14")
             _write_frame(part, child, inside, diagram, names)
+
+
+def _frames_within(
+    frame: tuple[str, ...], inside: Iterable[tuple[str, ...]]
+) -> list[tuple[str, ...]]:
+    """The frames one level below `frame`."""
+    level = len(frame)
+    return sorted({f[: level + 1] for f in inside if len(f) > level and f[:level] == frame})
 
 
 def _write_unit(dot: Digraph, unit: Unit, diagram: Diagram, names: Names) -> None:
@@ -163,10 +168,7 @@ def _write_ops(
         if node in outputs:
             style["penwidth"] = "2"
         dot.node(f"n{number[node]}", label, **style)
-    deeper = {
-        f[: len(frame) + 1] for f in inside if len(f) > len(frame) and f[: len(frame)] == frame
-    }
-    for child in sorted(deeper):
+    for child in _frames_within(frame, inside):
         with dot.subgraph(name=f"cluster {'.'.join(child)}") as part:
             part.attr(label=child[-1], style="rounded", color=FRAME_LINE, fontsize="11")
             _write_ops(part, child, inside, names, outputs, number)

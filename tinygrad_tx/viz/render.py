@@ -6,14 +6,13 @@ written first and kept whatever happens to the renderer.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from tinygrad_tx.errors import DrawError, explain
+from tinygrad_tx.files import write_whole
 
 __all__ = ["SUFFIXES", "TIMEOUT_SECONDS", "Drawing", "renderer"]
 
@@ -95,16 +94,7 @@ def render(dot: str, format: str) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Beside, then moved into place."""
     try:
-        handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        write_whole(path, data)
     except OSError as error:
-        raise DrawError(explain("draw", f"cannot write {path}: {error.strerror}")) from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(beside, 0o644)
-        os.replace(beside, path)
-    except OSError as error:
-        Path(beside).unlink(missing_ok=True)
         raise DrawError(explain("draw", f"cannot write {path}: {error.strerror}")) from None
