@@ -16,19 +16,19 @@ import numpy as np
 from tinygrad_tx.dtypes import float32
 from tinygrad_tx.errors import Rejected, ShapeError
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.lowering import Lowering
+from tinygrad_tx.graph.lowering import Lowering, shares_of
 from tinygrad_tx.graph.node import Aval, Cost, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import floating
 from tinygrad_tx.ops.kernels.flash import (
     QUERY_ROWS,
+    WORK_OF_A_SHARE,
     fits_heads,
     matrix_view,
     padded,
     score_tiles,
     scratch_floats,
     scratch_size,
-    shares_of,
     visible,
 )
 from tinygrad_tx.ops.kernels.gemm import TILE_COLUMNS, TILE_ROWS, pack_columns, tile
@@ -153,7 +153,7 @@ def lower(lowering: Lowering, node: Node) -> None:
     keys = k.shape[-2]
     heads = q.shape[-3]
     tasks = q.size // (queries * width)
-    shares = shares_of(tasks, queries, keys, width)
+    shares = shares_of(tasks * queries * keys * width, WORK_OF_A_SHARE, tasks)
     scratch = lowering.workspace(shares * scratch_size(keys, width))
     sizes = (tasks, heads, queries, keys, width, int(node.attrs["causal"]))
     views = [o for x in (q, k, v, out) for o in matrix_view(x)]

@@ -15,18 +15,18 @@ import numpy as np
 
 from tinygrad_tx.dtypes import float32
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.lowering import Lowering
+from tinygrad_tx.graph.lowering import Lowering, shares_of
 from tinygrad_tx.graph.node import Aval, Cost, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.kernels.flash import (
     QUERY_ROWS,
+    WORK_OF_A_SHARE,
     fits_heads,
     matrix_view,
     padded,
     score_tiles,
     scratch_floats,
     scratch_size,
-    shares_of,
     visible,
 )
 from tinygrad_tx.ops.kernels.gemm import TILE_COLUMNS, TILE_ROWS, pack_columns, tile
@@ -175,7 +175,7 @@ def lower(lowering: Lowering, node: Node) -> None:
     queries, width = q.shape[-2:]
     keys, heads = k.shape[-2], q.shape[-3]
     tasks = q.size // (queries * width)
-    shares = shares_of(tasks, queries, keys, 2 * width)
+    shares = shares_of(2 * tasks * queries * keys * width, WORK_OF_A_SHARE, tasks)
     scratch = lowering.workspace(shares * scratch_size(keys, width))
     sizes = (tasks, heads, queries, keys, width, int(node.attrs["causal"]))
     views = [o for x in (q, k, v, out, dout, *lowering.writes) for o in matrix_view(x)]

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_tx.dtypes import float32, int64
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.lowering import Lowering
+from tinygrad_tx.graph.lowering import Lowering, shares_of
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import class_rows
@@ -76,7 +76,7 @@ def fits(node: Node) -> bool:
 
 def lower(lowering: Lowering, node: Node) -> None:
     rows, vocab = node.inputs[0].shape
-    shares = max(1, min(16, rows, rows * vocab // 4096))
+    shares = shares_of(rows * vocab, 4096, rows)
     operands = (*lowering.reads, *lowering.writes, node.attrs["ignore_index"], lowering.tag)
     lowering.call(run, rows, vocab, *operands, shares=shares)
 

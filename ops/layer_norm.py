@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_tx.dtypes import float32
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.lowering import Lowering
+from tinygrad_tx.graph.lowering import Lowering, shares_of
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import float_rows, norm_weights
@@ -74,7 +74,7 @@ def fits(node: Node) -> bool:
 def lower(lowering: Lowering, node: Node) -> None:
     width = node.shape[-1]
     rows = node.aval.size // width
-    shares = max(1, min(16, rows, node.aval.size // 8192))
+    shares = shares_of(node.aval.size, 8192, rows)
     operands = (*lowering.reads, *lowering.writes, float(node.attrs["epsilon"]))
     lowering.call(run, rows, width, *operands, shares=shares)
 

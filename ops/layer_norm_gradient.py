@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_tx.dtypes import float32
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.lowering import Lowering
+from tinygrad_tx.graph.lowering import Lowering, shares_of
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import float_rows, norm_weights
@@ -115,7 +115,7 @@ def lower(lowering: Lowering, node: Node) -> None:
     (x, weight, dy), (dx, dweight, dbias) = lowering.reads, lowering.writes
     width = node.shape[-1]
     rows = node.aval.size // width
-    blocks = max(1, min(16, rows, node.aval.size // 8192))
+    blocks = shares_of(node.aval.size, 8192, rows)
     partial = lowering.workspace(2 * blocks * width)
     operands = (x, weight, dy, dx, partial, float(node.attrs["epsilon"]), blocks)
     lowering.call(run, rows, width, *operands, shares=blocks)

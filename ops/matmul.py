@@ -17,7 +17,7 @@ import numpy as np
 from tinygrad_tx.dtypes import float32
 from tinygrad_tx.errors import DTypeError, Rejected, ShapeError
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.lowering import Lowering, View
+from tinygrad_tx.graph.lowering import Lowering, View, shares_of
 from tinygrad_tx.graph.node import Aval, Cost, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.kernels.gemm import (
@@ -31,7 +31,6 @@ from tinygrad_tx.ops.kernels.gemm import (
 from tinygrad_tx.ops.kernels.kernel import inline, kernel, share
 from tinygrad_tx.shapes import size_of
 
-MOST_SHARES = 16
 WORK_OF_A_SHARE = 400_000  # FLOPs: a few µs
 
 
@@ -135,10 +134,10 @@ def lower(lowering: Lowering, node: Node) -> None:
     strips = -(-n // TILE_COLUMNS)
     packed = lowering.workspace(batches * strips * TILE_COLUMNS * k)
     panels = batches * strips * -(-k // DEPTH)
-    shares = min(MOST_SHARES, panels, max(1, batches * n * k // 32768))
+    shares = shares_of(batches * n * k, 32768, panels)
     lowering.call(pack, *sizes, *_strided(y), packed, shares=shares)
     # A block has BLOCK_ROWS rows at most; few rows are spread over groups of strips as well.
-    wanted = min(MOST_SHARES, max(1, 2 * batches * m * n * k // WORK_OF_A_SHARE))
+    wanted = shares_of(2 * batches * m * n * k, WORK_OF_A_SHARE)
     blocks = -(-m // BLOCK_ROWS)
     while batches * blocks < wanted and m // (blocks + 1) >= 2 * TILE_ROWS:
         blocks += 1

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_tx.dtypes import DType, float32, float64, int64, is_float
 from tinygrad_tx.errors import DTypeError, Rejected, ShapeError
-from tinygrad_tx.graph.lowering import Lowering
+from tinygrad_tx.graph.lowering import Lowering, shares_of
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.kernels.kernel import doubles, floats, inline, int64s, kernel, share
@@ -118,7 +118,7 @@ def fits(node: Node) -> bool:
 def lower(lowering: Lowering, node: Node) -> None:
     (seed, counter), (z,) = lowering.reads, lowering.writes
     blocks = blocks_of(z.shape, z.dtype)
-    shares = max(1, min(16, blocks // BLOCKS_OF_A_SHARE))
+    shares = shares_of(blocks, BLOCKS_OF_A_SHARE)
     run = run_single if z.dtype == float32 else run_double
     if z.size:
         lowering.call(run, z.size, blocks, node.attrs["offset"], seed, counter, z, shares=shares)

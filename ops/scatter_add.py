@@ -14,7 +14,7 @@ import numpy as np
 from tinygrad_tx.dtypes import float32, int64
 from tinygrad_tx.errors import Rejected, ShapeError
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.lowering import Lowering
+from tinygrad_tx.graph.lowering import Lowering, shares_of
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import check_indices, check_range
@@ -82,7 +82,7 @@ def lower(lowering: Lowering, node: Node) -> None:
     size = z.shape[0]
     width = size_of(z.shape[1:])
     if z.size:
-        shares = max(1, min(16, width // 16, (updates.size + z.size) // 16384))
+        shares = shares_of(updates.size + z.size, 16384, width // 16)
         operands = (updates, indices, z, lowering.tag)
         lowering.call(run, indices.size, width, size, *operands, shares=shares)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_tx.dtypes import float32
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.lowering import Lowering
+from tinygrad_tx.graph.lowering import Lowering, shares_of
 from tinygrad_tx.graph.node import Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import float_rows
@@ -61,7 +61,7 @@ def fits(node: Node) -> bool:
 def lower(lowering: Lowering, node: Node) -> None:
     width = node.shape[-1]
     rows = node.aval.size // width
-    shares = max(1, min(16, rows, node.aval.size // 4096))
+    shares = shares_of(node.aval.size, 4096, rows)
     lowering.call(run, rows, width, *lowering.reads, *lowering.writes, shares=shares)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_tx.dtypes import float32, int64, is_float
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.lowering import Lowering
+from tinygrad_tx.graph.lowering import Lowering, shares_of
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import keep, reduced
@@ -95,21 +95,21 @@ def lower(lowering: Lowering, node: Node) -> None:
         # All of a long vector: pieces first, so that shares have work, then their sum.
         pieces, rest = count // PIECE, count % PIECE
         partial = lowering.workspace(pieces + 1)
-        lowering.call(sum_rows, pieces, PIECE, x, partial, shares=min(16, max(1, pieces // 4)))
+        lowering.call(sum_rows, pieces, PIECE, x, partial, shares=shares_of(pieces, 4))
         tail = replace(x, offset=x.offset + pieces * PIECE)
         lowering.call(sum_rows, 1, rest, tail, replace(partial, offset=pieces))
         lowering.call(sum_rows, 1, pieces + 1, partial, z)
     elif inner == 1:
-        shares = max(1, min(16, outer, outer * count // 16384))
+        shares = shares_of(outer * count, 16384, outer)
         lowering.call(sum_rows, outer, count, x, z, shares=shares)
     else:
-        blocks = max(1, min(16, count // 8, outer * count * inner // 16384 // outer))
+        blocks = shares_of(count * inner, 16384, count // 8)
         if blocks == 1:
-            shares = max(1, min(16, outer, outer * count * inner // 16384))
+            shares = shares_of(outer * count * inner, 16384, outer)
             lowering.call(sum_columns, outer, count, inner, x, z, 1, shares=shares)
         else:
             partial = lowering.workspace(outer * blocks * inner)
-            shares = min(16, outer * blocks)
+            shares = shares_of(outer * blocks, 1)
             lowering.call(sum_columns, outer, count, inner, x, partial, blocks, shares=shares)
             lowering.call(sum_columns, outer, blocks, inner, partial, z, 1)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_tx.dtypes import float32, int64
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.lowering import Lowering
+from tinygrad_tx.graph.lowering import Lowering, shares_of
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import check_indices, check_range
@@ -71,7 +71,7 @@ def lower(lowering: Lowering, node: Node) -> None:
     size = x.shape[0]
     width = size_of(x.shape[1:])
     if z.size:
-        shares = max(1, min(16, indices.size, z.size // 16384))
+        shares = shares_of(z.size, 16384, indices.size)
         lowering.call(run, indices.size, width, size, x, indices, z, lowering.tag, shares=shares)
 
 

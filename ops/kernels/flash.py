@@ -11,16 +11,17 @@ from tinygrad_tx.shapes import Shape
 
 __all__ = [
     "QUERY_ROWS",
+    "WORK_OF_A_SHARE",
     "fits_heads",
     "matrix_view",
     "padded",
     "score_tiles",
     "scratch_floats",
     "scratch_size",
-    "shares_of",
     "visible",
 ]
 
+WORK_OF_A_SHARE = 50_000  # multiply-adds
 QUERY_ROWS = 48  # a multiple of TILE_ROWS; two blocks of scores stay in L2
 
 
@@ -91,5 +92,3 @@ def matrix_view(view: View) -> tuple[View | int, ...]:
     return (view, *(view.dtype.itemsize * s for s in strides))
 
 
-def shares_of(tasks: int, queries: int, keys: int, width: int) -> int:
-    return max(1, min(16, tasks, tasks * queries * keys * width // 50_000))

@@ -10,14 +10,13 @@ import numpy as np
 from tinygrad_tx.compiler.fuse import Body, Line
 from tinygrad_tx.compiler.generate import Motion, Port, fused_kernel
 from tinygrad_tx.compiler.program import ArrayStep, KernelStep
-from tinygrad_tx.graph.lowering import Operand, View
+from tinygrad_tx.graph.lowering import Operand, View, shares_of
 from tinygrad_tx.graph.node import Aval, Operator
 from tinygrad_tx.shapes import Shape
 
 __all__ = ["Constant", "array_copy", "fused_steps", "kernel_copy"]
 
 WORK_OF_A_SHARE = 32768  # elements times operations: about 5 µs, well above what a fork costs
-MOST_SHARES = 16
 
 _COPY = Operator("copy", infer=lambda x: x, emit=lambda dtype, x: x)
 
@@ -57,7 +56,7 @@ def fused_steps(
         operands.append(_moves(item, steps, motion, is_flat))
     rows = int(np.prod(shape[:-1])) if not is_flat else inner
     work = writes[0].size * max(len(body.lines), 1)
-    shares = max(1, min(MOST_SHARES, work // WORK_OF_A_SHARE, rows))
+    shares = shares_of(work, WORK_OF_A_SHARE, rows)
     outer = (1, 1, *shape[:-1])
     head: list[Operand] = [inner] if is_flat else [inner, rows, outer[-2], outer[-1]]
     kernel = fused_kernel(body, tuple(ports), is_flat)

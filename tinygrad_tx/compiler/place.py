@@ -60,7 +60,8 @@ def place(
                 _ask(placed, source, piece, node)
         elif node.op.view is not None and node.op.unview is not None:
             source = node.inputs[0]
-            if node not in placed and node in copied and _could_move(source):
+            is_shown = source in placed and node.op.view(node, placed[source].strides, 0)
+            if node not in placed and node in copied and not is_shown and _could_move(source):
                 placed[node] = new_buffer(node)
             if node in placed:
                 home = placed[node]

@@ -8,7 +8,9 @@ from typing import Any, Protocol
 from tinygrad_tx.dtypes import DType, float32
 from tinygrad_tx.shapes import Shape, size_of
 
-__all__ = ["Kernel", "Lowering", "Operand", "View"]
+__all__ = ["MOST_SHARES", "Kernel", "Lowering", "Operand", "View", "shares_of"]
+
+MOST_SHARES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,16 @@ class View:
 
 Operand = View | int | float
 """A view is passed as the address of its first element, a float as the bits of a float64."""
+
+
+def shares_of(work: int, of_a_share: int, items: int = MOST_SHARES) -> int:
+    """Into how many shares a row of the tape is cut: none smaller than `of_a_share`.
+
+    It depends on sizes alone, so that any number of threads gives the same bits, and is a power of
+    two, so that two or four threads get equal parts. `items`: what cannot be cut further.
+    """
+    most = min(MOST_SHARES, items, work // of_a_share)
+    return 1 << (most.bit_length() - 1) if most > 1 else 1
 
 
 class Lowering(Protocol):
