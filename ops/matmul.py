@@ -28,7 +28,7 @@ from tinygrad_tx.ops.kernels.gemm import (
     multiply_block,
     pack_columns,
 )
-from tinygrad_tx.ops.kernels.kernel import inline, kernel, share
+from tinygrad_tx.ops.kernels.kernel import call, inline, kernel, operand_address, share
 from tinygrad_tx.shapes import size_of
 
 WORK_OF_A_SHARE = 400_000  # FLOPs: a few µs
@@ -96,7 +96,9 @@ def pack(ith: int, nth: int, operands: Any, arena: int) -> None:
 @kernel("matmul.multiply")
 def multiply(ith: int, nth: int, operands: Any, arena: int) -> None:
     """Blocks of rows times groups of strips. operands[7:13] view A, [13] packed B, [14:20] view C,
-    [20] scratch of all shares, [21] row blocks, [22] rows of a block, [23] strip groups."""
+    [20] scratch of all shares, [21] row blocks, [22] rows of a block, [23] strip groups; [24] the
+    address of an epilogue or 0, its operands behind it: elementwise work on rows that are still in
+    the cache, where one group has all strips."""
     m, n, k = operands[1], operands[2], operands[3]
     strips = (n + TILE_COLUMNS - 1) // TILE_COLUMNS
     blocks, block, groups = operands[21], operands[22], operands[23]
@@ -113,6 +115,10 @@ def multiply(ith: int, nth: int, operands: Any, arena: int) -> None:
         multiply_block(
             a, operands[11], operands[12], packed, begin, end, n, c, operands[18], rows, k, scratch
         )
+        if operands[24] != 0:
+            behind, total = operand_address(operands, 25), operands[0] * m
+            for row in range(matrix * m + first, matrix * m + first + rows):
+                call(operands[24], row, total, behind, arena)
 
 
 def fits(node: Node) -> bool:
@@ -149,7 +155,13 @@ def lower(lowering: Lowering, node: Node) -> None:
     scratch = lowering.workspace(shares * (BLOCK_ROWS * DEPTH + TILE_ROWS * TILE_COLUMNS))
     split = (blocks, block, groups)
     operands = (*sizes, *_strided(x), packed, *_strided(z), scratch, *split)
-    lowering.call(multiply, *operands, shares=shares)
+    after = lowering.epilogue
+    if after is not None and groups == 1:
+        lowering.call(multiply, *operands, after.kernel, *after.operands, shares=shares)
+        return
+    lowering.call(multiply, *operands, 0, shares=shares)
+    if after is not None:
+        lowering.call(after.kernel, *after.operands, shares=after.shares)
 
 
 def _strided(view: View) -> tuple[View | int, ...]:
@@ -185,6 +197,7 @@ register(
         fits=fits,
         reads="any",
         writes="matrix",
+        epilogue=True,
         cost=cost,
         row=TestRow(samples),
         formula="Σₖ xᵢₖ yₖⱼ",

@@ -90,5 +90,3 @@ def matrix_view(view: View) -> tuple[View | int, ...]:
     """A view's address and its strides in bytes for batch, head and time."""
     strides = (0, *view.strides)[-4:-1]
     return (view, *(view.dtype.itemsize * s for s in strides))
-
-

@@ -28,12 +28,14 @@ __all__ = [
     "NOT_FINITE",
     "SIGNATURE",
     "as_float",
+    "call",
     "doubles",
     "floats",
     "inline",
     "int32s",
     "int64s",
     "kernel",
+    "operand_address",
     "report",
     "share",
     "uint8s",
@@ -117,6 +119,35 @@ def as_float(typingctx: Any, bits: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.bitcast(args[0], ir.DoubleType())
+
+    return signature, codegen
+
+
+@intrinsic
+def call(
+    typingctx: Any, address: Any, ith: Any, nth: Any, operands_address: Any, arena: Any
+) -> Any:
+    """Runs share `ith` of `nth` of the kernel whose compiled code is at `address`."""
+    signature = types.void(*([types.int64] * 5))
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        word = ir.IntType(64)
+        kind = ir.FunctionType(ir.VoidType(), [word, word, word.as_pointer(), word])
+        function = builder.inttoptr(args[0], kind.as_pointer())
+        operands = builder.inttoptr(args[3], word.as_pointer())
+        builder.call(function, [args[1], args[2], operands, args[4]])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def operand_address(typingctx: Any, operands: Any, index: Any) -> Any:
+    """The address of operand `index`: where the operands of another kernel begin."""
+    signature = types.int64(operands, types.int64)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ptrtoint(builder.gep(args[0], [args[1]]), ir.IntType(64))
 
     return signature, codegen
 

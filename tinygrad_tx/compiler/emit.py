@@ -10,11 +10,11 @@ import numpy as np
 from tinygrad_tx.compiler.fuse import Body, Line
 from tinygrad_tx.compiler.generate import Motion, Port, fused_kernel
 from tinygrad_tx.compiler.program import ArrayStep, KernelStep
-from tinygrad_tx.graph.lowering import Operand, View, shares_of
+from tinygrad_tx.graph.lowering import Call, Operand, View, shares_of
 from tinygrad_tx.graph.node import Aval, Operator
-from tinygrad_tx.shapes import Shape
+from tinygrad_tx.shapes import Shape, size_of
 
-__all__ = ["Constant", "array_copy", "fused_steps", "kernel_copy"]
+__all__ = ["Constant", "array_copy", "fused_rows", "fused_steps", "kernel_copy"]
 
 WORK_OF_A_SHARE = 32768  # elements times operations: about 5 µs, well above what a fork costs
 
@@ -39,9 +39,31 @@ def fused_steps(
     shape, strides = _collapsed(writes[0].shape, [v.strides for v in views])
     if len(shape) > 4:
         return _by_first_axis(body, reads, writes, label)
+    call = _call(body, reads, writes, shape, strides, is_flat=len(shape) < 2)
+    return [KernelStep(call.kernel, call.shares, call.operands, label)]
+
+
+def fused_rows(body: Body, reads: Sequence[View | Constant], writes: Sequence[View]) -> Call | None:
+    """A fused node as a call whose share i of n is row i, where n counts the rows of its last
+    axis; None where the other axes do not merge into three."""
+    views = [v for v in (*reads, *writes) if isinstance(v, View)]
+    shape, strides = _collapsed(writes[0].shape, [v.strides for v in views], keep_last=True)
+    if len(shape) > 4:
+        return None
+    return _call(body, reads, writes, shape, strides, is_flat=False)
+
+
+def _call(
+    body: Body,
+    reads: Sequence[View | Constant],
+    writes: Sequence[View],
+    shape: Shape,
+    strides: Sequence[Shape],
+    is_flat: bool,
+) -> Call:
+    """`shape` and `strides` (one for each view) are collapsed."""
     inner = shape[-1] if shape else 1
-    is_flat = len(shape) < 2
-    moves = dict(zip(map(id, views), strides, strict=True))
+    moves = iter(strides)
     ports: list[Port] = []
     operands: list[list[Operand]] = []
     for k, item in enumerate((*reads, *writes)):
@@ -49,19 +71,17 @@ def fused_steps(
             ports.append(Port(item.aval.dtype, "constant"))
             operands.append([item.value])
             continue
-        steps = moves[id(item)]
+        steps = next(moves)
         motion = _motion(steps[-1] if steps else 1, inner)
         alias = _alias(item, reads) if k >= len(reads) else -1
         ports.append(Port(item.dtype, motion, alias))
         operands.append(_moves(item, steps, motion, is_flat))
-    rows = int(np.prod(shape[:-1])) if not is_flat else inner
-    work = writes[0].size * max(len(body.lines), 1)
-    shares = shares_of(work, WORK_OF_A_SHARE, rows)
+    rows = inner if is_flat else size_of(shape[:-1])
+    shares = shares_of(writes[0].size * max(len(body.lines), 1), WORK_OF_A_SHARE, rows)
     outer = (1, 1, *shape[:-1])
     head: list[Operand] = [inner] if is_flat else [inner, rows, outer[-2], outer[-1]]
     kernel = fused_kernel(body, tuple(ports), is_flat)
-    flat = [o for group in operands for o in group]
-    return [KernelStep(kernel, shares, (*head, *flat), label)]
+    return Call(kernel, (*head, *(o for group in operands for o in group)), shares)
 
 
 def _alias(item: View, reads: Sequence[View | Constant]) -> int:
@@ -84,14 +104,19 @@ def _moves(view: View, steps: Shape, motion: Motion, is_flat: bool) -> list[Oper
     return found
 
 
-def _collapsed(shape: Shape, strides: Sequence[Shape]) -> tuple[Shape, list[Shape]]:
-    """The fewest axes that walk the same elements: axes of size 1 go, neighbours merge."""
-    axes = [i for i, n in enumerate(shape) if n != 1]
+def _collapsed(
+    shape: Shape, strides: Sequence[Shape], keep_last: bool = False
+) -> tuple[Shape, list[Shape]]:
+    """The fewest axes that walk the same elements: axes of size 1 go, neighbours merge; the last
+    axis stays by itself if asked."""
+    last = len(shape) - 1 if keep_last else -1
+    axes = [i for i, n in enumerate(shape) if n != 1 or i == last]
     sizes: list[int] = []
     steps: list[list[int]] = []
     for axis in axes:
         here = [s[axis] for s in strides]
-        if steps and all(a == b * shape[axis] for a, b in zip(steps[-1], here, strict=True)):
+        merges = steps and axis != last
+        if merges and all(a == b * shape[axis] for a, b in zip(steps[-1], here, strict=True)):
             sizes[-1] *= shape[axis]
             steps[-1] = here
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tinygrad_tx.autodiff.expansion import open_where
+from tinygrad_tx.compiler.epilogue import attach
 from tinygrad_tx.compiler.fuse import LARGEST_GROUP, fuse
 from tinygrad_tx.compiler.memory import plan_memory
 from tinygrad_tx.compiler.plan import Planner
@@ -15,7 +16,7 @@ from tinygrad_tx.graph.node import Node
 
 __all__ = ["OPTIONAL", "compile_graph", "passes"]
 
-OPTIONAL = ("simplify", "grouping")
+OPTIONAL = ("simplify", "grouping", "epilogues")
 """What may be left out: it changes how fast a graph runs and not what it computes."""
 
 Pass = Callable[[Sequence[Node]], tuple[Node, ...]]
@@ -35,6 +36,8 @@ def passes(generate: bool, without: frozenset[str] = frozenset()) -> tuple[Pass,
         found.append(simplify)
     if generate:
         found.append(group)
+        if "epilogues" not in without:
+            found.append(attach)
     return tuple(found)
 
 

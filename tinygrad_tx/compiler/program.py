@@ -101,6 +101,8 @@ class Program:
 
 
 def _operand_text(operand: Operand, memory: tuple[Memory, ...]) -> str:
+    if isinstance(operand, Kernel):
+        return operand.name
     if not isinstance(operand, View):
         return str(operand)
     home = memory[operand.buffer]

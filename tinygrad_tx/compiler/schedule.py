@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tinygrad_tx.autodiff.expansion import depends_on
+from tinygrad_tx.compiler.epilogue import WITH_EPILOGUE
+from tinygrad_tx.compiler.fuse import FUSED
 from tinygrad_tx.compiler.layout import allowed
 from tinygrad_tx.compiler.simplify import scalar_of
 from tinygrad_tx.graph.node import Node
@@ -123,8 +125,16 @@ def _is_safe(
         return False
     if last.get(leaf, -1) < at:
         return True
-    elementwise = producer.op.name == "fused" or producer.op.is_elementwise
-    return elementwise and all(i is leaf or not _is_view_of(i, leaf) for i in producer.inputs)
+    if producer.op is WITH_EPILOGUE:
+        factors = producer.attrs["factors"]
+        whole, by_element = producer.inputs[:factors], producer.inputs[factors:]
+    elif producer.op is FUSED or producer.op.is_elementwise:
+        whole, by_element = (), producer.inputs
+    else:
+        return False
+    return not any(_is_view_of(i, leaf) for i in whole) and all(
+        i is leaf or not _is_view_of(i, leaf) for i in by_element
+    )
 
 
 def _is_view_of(node: Node, leaf: Node) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from tinygrad_tx.dtypes import DType, float32
 from tinygrad_tx.shapes import Shape, size_of
 
-__all__ = ["MOST_SHARES", "Kernel", "Lowering", "Operand", "View", "shares_of"]
+__all__ = ["MOST_SHARES", "Call", "Kernel", "Lowering", "Operand", "View", "shares_of"]
 
 MOST_SHARES = 16
 
@@ -42,8 +42,18 @@ class View:
         return size_of(self.shape)
 
 
-Operand = View | int | float
-"""A view is passed as the address of its first element, a float as the bits of a float64."""
+Operand = View | Kernel | int | float
+"""A view is passed as the address of its first element, a kernel as that of its code, a float as
+the bits of a float64."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A row of the tape: a kernel, its operands, and into how many shares it is cut."""
+
+    kernel: Kernel
+    operands: tuple[Operand, ...]
+    shares: int = 1
 
 
 def shares_of(work: int, of_a_share: int, items: int = MOST_SHARES) -> int:
@@ -66,6 +76,11 @@ class Lowering(Protocol):
     @property
     def writes(self) -> tuple[View, ...]:
         """One view for each result, in a layout that the operator's `writes` allows."""
+
+    @property
+    def epilogue(self) -> Call | None:
+        """Elementwise work on the result, row by row (share i of n is row i where n is the number
+        of rows), that is still to be done. Only for operators that say `epilogue=True`."""
 
     @property
     def tag(self) -> int:

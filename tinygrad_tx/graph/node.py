@@ -130,6 +130,8 @@ class Operator:
     writes: Layout = "contiguous"
     inplace: tuple[int, ...] = ()
     """Inputs whose dying buffer the (first) result may take."""
+    epilogue: bool = False
+    """Whether `lower` also runs `lowering.epilogue` on its result while that is in the cache."""
     view: Callable[[Node, Shape, int], tuple[int, Shape] | None] | None = None
     """view(node, strides, index): (element offset, strides) of result `index` as a view of
     input 0 with the given strides, or None where only a copy would do."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_tx.compiler.program import ArrayStep, KernelStep, Program
 from tinygrad_tx.errors import IndexRangeError, NonFiniteError, TinygradTxError, explain
-from tinygrad_tx.graph.lowering import View
+from tinygrad_tx.graph.lowering import Kernel, View
 from tinygrad_tx.ops.kernels.kernel import BAD_INDEX
 from tinygrad_tx.runtime.buffer import Array, Recycler, address_of_array, aligned
 from tinygrad_tx.runtime.kernels import address_of
@@ -122,6 +122,8 @@ class Executable:
                     self._places.setdefault(operand.buffer, []).append(len(operands))
                     start = self._addresses[operand.buffer]
                     operands.append(start + operand.offset * operand.dtype.itemsize)
+                elif isinstance(operand, Kernel):
+                    operands.append(address_of(operand))
                 elif isinstance(operand, float):
                     operands.append(struct.unpack("q", struct.pack("d", operand))[0])
                 else:

@@ -22,24 +22,9 @@ PLAIN, COMMIT = 0, 1
 
 _WALKER = '''"""The walker of tapes."""
 
-from llvmlite import ir
-from numba import njit, prange, types
-from numba.extending import intrinsic
+from numba import njit, prange
 
-
-@intrinsic
-def call(typingctx, address, ith, nth, operands, arena):
-    signature = types.void(*([types.int64] * 5))
-
-    def codegen(context, builder, signature, args):
-        word = ir.IntType(64)
-        kind = ir.FunctionType(ir.VoidType(), [word, word, word.as_pointer(), word])
-        function = builder.inttoptr(args[0], kind.as_pointer())
-        operands = builder.inttoptr(args[3], word.as_pointer())
-        builder.call(function, [args[1], args[2], operands, args[4]])
-        return context.get_dummy_value()
-
-    return signature, codegen
+from tinygrad_tx.ops.kernels.kernel import call
 
 
 @njit(
