@@ -20,7 +20,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from tinygrad_tx.ops.kernels.kernel import floats, inline
-from tinygrad_tx.ops.kernels.simd import LANES, ZERO, Emitter, copy_lanes
+from tinygrad_tx.ops.kernels.simd import LANES, ZERO, Emitter, copy_lanes, transpose
 
 __all__ = [
     "BLOCK_ROWS",
@@ -169,13 +169,29 @@ def pack_columns(source: int, k_step: int, n_step: int, k: int, columns: int, ta
             target += 4 * TILE_COLUMNS
             source += k_step
         return
-    out = floats(target, k * TILE_COLUMNS)
     if columns < TILE_COLUMNS:
+        out = floats(target, k * TILE_COLUMNS)
         for i in range(k * TILE_COLUMNS):
             out[i] = 0.0
-    for j in range(columns):
-        at = source + j * n_step
-        for i in range(k):
+    squares = k // LANES * LANES if k_step == 4 else 0
+    whole = columns // LANES * LANES if squares > 0 else 0
+    for j in range(0, whole, LANES):
+        for i in range(0, squares, LANES):
+            at = target + 4 * (i * TILE_COLUMNS + j)
+            transpose(source + j * n_step + 4 * i, n_step, at, 4 * TILE_COLUMNS)
+    _pack_one_by_one(source, k_step, n_step, squares, k, 0, whole, target)
+    _pack_one_by_one(source, k_step, n_step, 0, k, whole, columns, target)
+
+
+@inline
+def _pack_one_by_one(
+    source: int, k_step: int, n_step: int, k0: int, k1: int, j0: int, j1: int, target: int
+) -> None:
+    """What no square covers: rows k0 to k1 of columns j0 to j1."""
+    out = floats(target, k1 * TILE_COLUMNS)
+    for j in range(j0, j1):
+        at = source + j * n_step + k0 * k_step
+        for i in range(k0, k1):
             out[i * TILE_COLUMNS + j] = floats(at, 1)[0]
             at += k_step
 

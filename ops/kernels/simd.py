@@ -14,7 +14,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["HAS_FMA", "LANES", "VECTOR", "Emitter", "address_of_array", "copy_lanes"]
+__all__ = ["HAS_FMA", "LANES", "VECTOR", "Emitter", "address_of_array", "copy_lanes", "transpose"]
 
 
 def _features() -> set[str]:
@@ -76,6 +76,39 @@ class Emitter:
         # declare_intrinsic refuses vector types, so the function is inserted by its name.
         function = cgutils.get_or_insert_function(b.module, kind, f"llvm.fma.v{LANES}f32")
         return b.call(function, [x, y, z])
+
+
+@intrinsic
+def transpose(typingctx: Any, source: Any, source_step: Any, target: Any, target_step: Any) -> Any:
+    """LANES rows of LANES floats, `source_step` bytes apart, to the columns of the target's rows.
+
+    Squares of 1, 2, 4, ... lanes change places with those across the diagonal.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emitter = Emitter(builder)
+        source, source_step, target, target_step = args
+        rows = []
+        for _ in range(LANES):
+            rows.append(emitter.load(source))
+            source = builder.add(source, source_step)
+        size = 1
+        while size < LANES:
+            lanes = range(LANES)
+            upper = [j + LANES - size if j & size else j for j in lanes]
+            lower = [j + LANES if j & size else j + size for j in lanes]
+            masks = [ir.Constant(ir.VectorType(WORD, LANES), m) for m in (upper, lower)]
+            for i in lanes:
+                if not i & size:
+                    pair = rows[i], rows[i + size]
+                    rows[i], rows[i + size] = (builder.shuffle_vector(*pair, m) for m in masks)
+            size *= 2
+        for row in rows:
+            emitter.store(row, target)
+            target = builder.add(target, target_step)
+        return context.get_dummy_value()
+
+    return types.void(*([types.int64] * 4)), codegen
 
 
 @intrinsic
