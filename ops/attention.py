@@ -1,9 +1,12 @@
-"""attention: softmax(q k^T scale) v for each head, without ever storing queries x keys.
+"""attention: softmax(q k^T scale + bias) v for each head, without ever storing queries x keys.
 
-Shapes: q (..., heads, queries, width), k and v (..., heads, keys, width) -> out like q, and the
-log-sum-exp of the scaled scores (..., heads, queries). Causal: query i sees keys up to
-i + keys - queries. Source: Vaswani et al. 2017, equation 1; tiles after Dao et al. 2022.
-Cost: 4 queries keys width FLOPs a head, half of it when causal. Errors: ShapeError, DTypeError.
+Shapes: q (..., heads, queries, width), k and v (..., key heads, keys, width), where the key heads
+divide the heads -> out like q, and the log-sum-exp of the scores (..., heads, queries). Causal:
+query i sees keys up to i + keys - queries. bias (..., heads, queries, keys) is often a broadcast
+view; seed and counter are those of the draws of dropout, which zeroes weights of the pattern.
+Source: Vaswani et al. 2017, equation 1; Ainslie et al. 2023 (grouped heads); tiles after Dao et
+al. 2022. Cost: 4 queries keys width FLOPs a head, half of it when causal. Errors: ShapeError,
+DTypeError.
 """
 
 from __future__ import annotations
@@ -19,127 +22,141 @@ from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.lowering import Lowering, shares_of
 from tinygrad_tx.graph.node import Aval, Cost, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
+from tinygrad_tx.ops.attending import check_extras, dropped, repeated, scores_of
 from tinygrad_tx.ops.infer import floating
 from tinygrad_tx.ops.kernels.flash import (
+    HEAD_OPERANDS,
     QUERY_ROWS,
     WORK_OF_A_SHARE,
+    add_bias,
+    clear_behind,
+    drop,
     fits_heads,
+    head_operands,
     matrix_view,
     padded,
     score_tiles,
-    scratch_floats,
-    scratch_size,
     visible,
+    weigh,
+    whole_rows,
 )
-from tinygrad_tx.ops.kernels.gemm import TILE_COLUMNS, TILE_ROWS, pack_columns, tile
-from tinygrad_tx.ops.kernels.kernel import as_float, floats, kernel, share
+from tinygrad_tx.ops.kernels.gemm import TILE_COLUMNS, TILE_ROWS, pack_columns
+from tinygrad_tx.ops.kernels.kernel import floats, inline, kernel, share
 from tinygrad_tx.ops.kernels.rowwise import row_max, row_sum
 from tinygrad_tx.ops.kernels.vecmath import exp32, log32
 
 
-def infer(q: Aval, k: Aval, v: Aval, causal: bool, scale: float) -> tuple[Aval, Aval]:
-    del scale
+def infer(
+    q: Aval,
+    k: Aval,
+    v: Aval,
+    *rest: Aval,
+    causal: bool,
+    scale: float,
+    extras: int,
+    dropout: float,
+    offset: int,
+) -> tuple[Aval, Aval]:
+    del scale, dropout, offset
     for x in (q, k, v):
         if len(x.shape) < 3:
             raise Rejected(ShapeError, f"needs (..., heads, time, width), got {x.shape}")
         floating(x, Aval(x.shape, q.dtype))
-    if k.shape != v.shape or q.shape[:-2] != k.shape[:-2] or q.shape[-1] != k.shape[-1]:
+    same = q.shape[:-3] == k.shape[:-3] and q.shape[-1] == k.shape[-1] and k.shape == v.shape
+    if not same or q.shape[-3] % max(k.shape[-3], 1):
         raise Rejected(ShapeError, f"q {q.shape}, k {k.shape}, v {v.shape} do not belong together")
     if causal and q.shape[-2] > k.shape[-2]:
         what = f"causal with more queries ({q.shape[-2]}) than keys ({k.shape[-2]})"
         raise Rejected(ShapeError, what)
+    check_extras(q, k, rest, extras)
     return q, Aval(q.shape[:-1], q.dtype)
 
 
 def expand(b: Builder, node: Node) -> tuple[Node, Node]:
-    q, k, v = node.inputs
-    n = len(q.shape)
-    turned = b.permute_dims(k, axes=(*range(n - 2), n - 1, n - 2))
-    scores = b.multiply(b.matmul(q, turned), node.attrs["scale"])  # (..., queries, keys)
-    if node.attrs["causal"]:
-        shape = scores.shape
-        row = b.iota(shape=shape, axis=n - 2, dtype=np.dtype(np.int64))
-        column = b.iota(shape=shape, axis=n - 1, dtype=np.dtype(np.int64))
-        seen = b.less_equal(column, b.add(row, shape[-1] - shape[-2]))
-        scores = b.where(seen, scores, b.full(shape, float("-inf"), q.dtype))
-    scores = b.point(scores, name="scores")
-    top = b.stop_gradient(b.max(scores, axes=(n - 1,), keepdims=True))
+    q, _, v = node.inputs[:3]
+    last = len(q.shape) - 1
+    scores = b.point(scores_of(b, node), name="scores")
+    top = b.stop_gradient(b.max(scores, axes=(last,), keepdims=True))
     powers = b.exp(b.subtract(scores, top))
-    total = b.sum(powers, axes=(n - 1,), keepdims=True)
+    total = b.sum(powers, axes=(last,), keepdims=True)
     pattern = b.point(b.divide(powers, total), name="pattern")
     lse = b.reshape(b.add(b.log(total), top), shape=q.shape[:-1])
-    return b.point(b.matmul(pattern, v), name="context"), lse
+    context = b.matmul(dropped(b, node, pattern), repeated(b, v, q.shape[-3]))
+    return b.point(context, name="context"), lse
 
 
-def gradient(b: Builder, node: Node, dout: Node | None, dlse: Node | None) -> tuple[Node, ...]:
-    q, k, v = node.inputs
-    out, lse = b.apply(node.op, *node.inputs, **node.attrs)
+def gradient(b: Builder, node: Node, dout: Node | None, dlse: Node | None) -> tuple[Any, ...]:
+    (q, k, v, *rest), attrs = node.inputs, node.attrs
+    out, lse = b.apply(node.op, *node.inputs, **attrs)
     dout = dout if dout is not None else b.full(q.shape, 0, q.dtype)
     dlse = dlse if dlse is not None else b.full(q.shape[:-1], 0, q.dtype)
-    found: tuple[Node, ...] = b.attention_gradient(q, k, v, out, lse, dout, dlse, **node.attrs)
-    return found
+    given = (q, k, v, out, lse, dout, dlse, *rest)
+    found = b.attention_gradient(*given, **attrs)
+    if not attrs["extras"] % 2:
+        return (*found, *(None for _ in rest))
+    return (*found, b.attention_bias_gradient(*given, **attrs), *(None for _ in rest[1:]))
 
 
 @kernel("attention")
 def run(ith: int, nth: int, operands: Any, arena: int) -> None:
     """A head at a time, QUERY_ROWS queries at a time: scores, softmax, weighted sum of values.
 
-    Operands: tasks, heads, queries, keys, width, causal, scale; views of q, k, v and out (address,
-    strides in bytes of batch, head, time); lse; scratch.
+    Operands: see flash.py; then views of q, k, v and out (address, strides in bytes of batch, head,
+    time), and lse.
     """
-    heads, queries, keys, width = operands[1], operands[2], operands[3], operands[4]
-    offset = keys - queries
-    scale = np.float32(as_float(operands[6]))
-    wide = padded(keys)
-    kt = operands[24] + 4 * ith * scratch_floats(keys, width)
+    heads, group, width = operands[1], operands[2], operands[5]
+    queries, keys = operands[3], operands[4]
+    views, wide = HEAD_OPERANDS, padded(keys)
+    kt = operands[17] + 4 * ith * operands[18]
     s = kt + 4 * width * wide
+    spare = s + 4 * QUERY_ROWS * wide
+    draws = spare + 4 * TILE_ROWS * TILE_COLUMNS
+    rows_of_v = draws + 4 * wide
     low, high = share(operands[0], ith, nth)
     for task in range(low, high):
         batch, head = task // heads, task % heads
-        q = operands[7] + batch * operands[8] + head * operands[9]
-        k = operands[11] + batch * operands[12] + head * operands[13]
-        v = operands[15] + batch * operands[16] + head * operands[17]
-        out = operands[19] + batch * operands[20] + head * operands[21]
-        lse = floats(operands[23] + 4 * task * queries, queries)
+        q = operands[views] + batch * operands[views + 1] + head * operands[views + 2]
+        own = head // group
+        k = operands[views + 4] + batch * operands[views + 5] + own * operands[views + 6]
+        v = operands[views + 8] + batch * operands[views + 9] + own * operands[views + 10]
+        out = operands[views + 12] + batch * operands[views + 13] + head * operands[views + 14]
+        k_row, out_row = operands[views + 7], operands[views + 15]
+        lse = operands[views + 16] + 4 * task * queries
         for n0 in range(0, keys, TILE_COLUMNS):
             columns = min(TILE_COLUMNS, keys - n0)
-            pack_columns(
-                k + n0 * operands[14], 4, operands[14], width, columns, kt + 4 * n0 * width
-            )
+            pack_columns(k + n0 * k_row, 4, k_row, width, columns, kt + 4 * n0 * width)
+        v, v_row = whole_rows(v, operands[views + 11], keys, width, rows_of_v)
         for q0 in range(0, queries, QUERY_ROWS):
             q1 = min(queries, q0 + QUERY_ROWS)
-            score_tiles(q, operands[10], kt, width, q0, q1, keys, offset, operands[5], s, wide)
+            offset, causal = keys - queries, operands[6]
+            q_row = operands[views + 3]
+            score_tiles(q, q_row, kt, width, q0, q1, keys, offset, causal, s, wide)
             for i in range(q0, q1):
-                n = visible(i, keys, offset, operands[5])
+                n = visible(i, keys, offset, causal)
                 row = s + 4 * (i - q0) * wide
-                x = floats(row, n)
-                top = row_max(row, n)
-                for j in range(n):
-                    x[j] = exp32((x[j] - top) * scale)
-                total = row_sum(row, n)
-                inverse = np.float32(1) / total
-                for j in range(n):
-                    x[j] *= inverse
-                rest = floats(row + 4 * n, TILE_ROWS)
-                for j in range(TILE_ROWS):
-                    rest[j] = np.float32(0)
-                lse[i] = top * scale + log32(total)
+                factor = add_bias(operands, task, i, row, n)
+                floats(lse + 4 * i, 1)[0] = _softmax(row, n, factor)
+                drop(operands, task, i, row, n, draws)
+                clear_behind(row, n)
             for m in range(q0, q1, TILE_ROWS):
                 rows = min(TILE_ROWS, q1 - m)
-                depth = visible(m + rows - 1, keys, offset, operands[5])
-                for n0 in range(0, width, TILE_COLUMNS):
-                    tile(
-                        depth,
-                        s + 4 * (m - q0) * wide,
-                        4 * wide,
-                        4,
-                        v + 4 * n0,
-                        operands[18],
-                        out + m * operands[22] + 4 * n0,
-                        operands[22],
-                        rows,
-                        0,
-                    )
+                depth = visible(m + rows - 1, keys, offset, causal)
+                a, at = s + 4 * (m - q0) * wide, out + m * out_row
+                weigh(depth, a, 4 * wide, 4, v, v_row, at, out_row, rows, width, 0, spare)
+
+
+@inline
+def _softmax(row: int, n: int, factor: Any) -> Any:
+    """The softmax of factor x in place; its log-sum-exp."""
+    x = floats(row, n)
+    top = row_max(row, n)
+    for j in range(n):
+        x[j] = exp32((x[j] - top) * factor)
+    total = row_sum(row, n)
+    inverse = np.float32(1) / total
+    for j in range(n):
+        x[j] *= inverse
+    return top * factor + log32(total)
 
 
 def fits(node: Node) -> bool:
@@ -148,16 +165,15 @@ def fits(node: Node) -> bool:
 
 
 def lower(lowering: Lowering, node: Node) -> None:
-    (q, k, v), (out, lse) = lowering.reads, lowering.writes
-    queries, width = q.shape[-2:]
-    keys = k.shape[-2]
-    heads = q.shape[-3]
+    q, k, v = lowering.reads[:3]
+    out, lse = lowering.writes
+    (queries, width), keys = q.shape[-2:], k.shape[-2]
     tasks = q.size // (queries * width)
     shares = shares_of(tasks * queries * keys * width, WORK_OF_A_SHARE, tasks)
-    scratch = lowering.workspace(shares * scratch_size(keys, width))
-    sizes = (tasks, heads, queries, keys, width, int(node.attrs["causal"]))
+    wide, whole = (int(padded.py_func(n)) for n in (keys, width))
+    head = head_operands(lowering, node, tasks, shares, (width + QUERY_ROWS) * wide + keys * whole)
     views = [o for x in (q, k, v, out) for o in matrix_view(x)]
-    lowering.call(run, *sizes, float(node.attrs["scale"]), *views, lse, scratch, shares=shares)
+    lowering.call(run, *head, *views, lse, shares=shares)
 
 
 def cost(node: Node) -> Cost:
@@ -167,16 +183,23 @@ def cost(node: Node) -> Cost:
 
 
 def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for leading, queries, keys, width, causal in (
-        ((2,), 3, 3, 4, True),
-        ((1, 2), 3, 5, 2, False),
-        ((2, 2), 2, 4, 32, True),
-        ((1,), 70, 70, 64, True),
-        ((1,), 5, 33, 32, False),
+    for leading, own, queries, keys, width, causal, extras in (
+        ((2,), 2, 3, 3, 4, True, 0),
+        ((1, 2), 2, 3, 5, 2, False, 1),
+        ((2, 2), 1, 2, 4, 32, True, 0),
+        ((1,), 1, 70, 70, 64, True, 0),
+        ((1,), 1, 5, 33, 32, False, 0),
+        ((1, 4), 2, 3, 5, 7, True, 3),
+        ((2,), 1, 4, 4, 40, False, 2),
     ):
+        heads = leading[-1]
         q = rng.normal(size=(*leading, queries, width))
-        k, v = (rng.normal(size=(*leading, keys, width)) for _ in range(2))
-        yield Sample((q, k, v), {"causal": causal, "scale": width**-0.5}, nan=not causal)
+        k, v = (rng.normal(size=(*leading[:-1], own, keys, width)) for _ in range(2))
+        bias = [rng.normal(size=(*leading[:-1], heads, queries, keys))] if extras % 2 else []
+        rest = [*bias, np.asarray(5), np.asarray(3)] if extras > 1 else bias
+        attrs = {"causal": causal, "scale": width**-0.5, "extras": extras}
+        attrs |= {"dropout": 0.25 if extras > 1 else 0.0, "offset": 2}
+        yield Sample((q, k, v, *rest), attrs, nan=not causal and extras < 2)
 
 
 register(
@@ -187,10 +210,10 @@ register(
         expand=expand,
         lower=lower,
         fits=fits,
-        reads="matrix",
+        reads=("matrix", "matrix", "matrix", "any"),
         writes="matrix",
         cost=cost,
         row=TestRow(samples, tolerance=5e-6),
-        formula="softmax(q kᵀ s) v",
+        formula="softmax(q kᵀ s + b) v",
     )
 )

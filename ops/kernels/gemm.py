@@ -29,6 +29,7 @@ __all__ = [
     "TILE_ROWS",
     "multiply_block",
     "pack_columns",
+    "store_edge",
     "tile",
 ]
 
@@ -281,13 +282,13 @@ def multiply_block(
                         high,
                         0,
                     )
-                    _store_edge(spare, out, c_row, high, wide, accumulate)
+                    store_edge(spare, out, c_row, high, wide, accumulate)
                 at += a_strip
                 out += c_row * TILE_ROWS
 
 
 @inline
-def _store_edge(spare: int, c: int, c_row: int, rows: int, wide: int, accumulate: int) -> None:
+def store_edge(spare: int, c: int, c_row: int, rows: int, wide: int, accumulate: int) -> None:
     """The part of a tile that lies inside C."""
     for i in range(rows):
         source = floats(spare + 4 * i * TILE_COLUMNS, wide)

@@ -326,12 +326,13 @@ def attention_with(**changes: Any) -> Callable[..., list[Node]]:
     def make(
         b: Builder, node: Node, right: list[Node], dout: Node | None, dlse: Node | None
     ) -> list[Node]:
-        q, k, v = node.inputs
+        q, k, v, *rest = node.inputs
         out, lse = b.apply(node.op, *node.inputs, **node.attrs)
         dout = constant_like(b, q, 0) if dout is None else dout
         dlse = b.full(q.shape[:-1], 0, q.dtype) if dlse is None else dlse
         attrs = {k: changes.get(k, v) for k, v in node.attrs.items()}
-        return list(b.attention_gradient(q, k, v, out, lse, dout, dlse, **attrs))
+        found = b.attention_gradient(q, k, v, out, lse, dout, dlse, *rest, **attrs)
+        return [*found, *right[3:]]
 
     return make
 

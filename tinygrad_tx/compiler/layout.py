@@ -41,8 +41,9 @@ def is_contiguous(shape: Shape, strides: Shape) -> bool:
 
 
 def reads_of(op: Operator, count: int) -> tuple[Layout, ...]:
-    """The layout asked of each input."""
-    return op.reads if isinstance(op.reads, tuple) else (op.reads,) * count
+    """The layout asked of each input; the last one named holds for all further inputs."""
+    named = op.reads if isinstance(op.reads, tuple) else (op.reads,)
+    return (*named, *named[-1:] * count)[:count]
 
 
 def view_of(node: Node, source: View, index: int = 0) -> View | None:

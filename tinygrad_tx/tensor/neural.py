@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from tinygrad_tx.dtypes import DType
 from tinygrad_tx.errors import ShapeError, explain
-from tinygrad_tx.shapes import axis_of, size_of
-from tinygrad_tx.tensor.creation import ones
-from tinygrad_tx.tensor.elementwise import where
-from tinygrad_tx.tensor.linalg import matmul
-from tinygrad_tx.tensor.random import dropout as drop
+from tinygrad_tx.shapes import Shape, axis_of, size_of
+from tinygrad_tx.tensor import random
+from tinygrad_tx.tensor.elementwise import astype, where
 from tinygrad_tx.tensor.reductions import sum as total_of
-from tinygrad_tx.tensor.shape import broadcast_to, moveaxis, reshape, swapaxes, tril
+from tinygrad_tx.tensor.shape import broadcast_to, moveaxis, reshape
 from tinygrad_tx.tensor.tensor import Tensor, TensorLike, as_tensor, build
 
 __all__ = [
@@ -117,31 +116,43 @@ def attention(
                 remedy="the heads of k and v must divide those of q",
             )
         )
+    if not 0 <= dropout < 1:
+        raise ValueError(f"attention: dropout is {dropout}, not at least 0 and below 1.")
+    shape = (*q.shape[:-1], k.shape[-2])
+    extras = [] if bias is None and mask is None else [_score_bias(mask, bias, shape, q.dtype)]
     factor = q.shape[-1] ** -0.5 if scale is None else float(scale)
-    k, v = _repeated(k, q.shape[-3]), _repeated(v, q.shape[-3])
-    if mask is None and bias is None and dropout == 0:
-        out: Tensor = build("attention", q, k, v, causal=causal, scale=factor)[0]
+
+    def attend(*state: Tensor, offset: int = 0) -> Tensor:
+        rest = (*extras, *state)
+        out: Tensor = build(
+            "attention",
+            q,
+            k,
+            v,
+            *rest,
+            causal=causal,
+            scale=factor,
+            extras=len(rest),
+            dropout=float(dropout),
+            offset=offset,
+        )[0]
         return out
-    scores = matmul(q, swapaxes(k, -1, -2)) * factor
-    scores = scores if bias is None else scores + bias
-    if causal:
-        queries, keys = scores.shape[-2:]
-        seen = tril(ones((queries, keys), "int64"), keys - queries) > 0
-        scores = where(seen, scores, float("-inf"))
-    scores = scores if mask is None else where(mask, scores, float("-inf"))
-    pattern = build("point", softmax(build("point", scores, name="scores")), name="pattern")
-    return matmul(drop(pattern, dropout), v)
 
-
-def _repeated(x: Tensor, heads: int) -> Tensor:
-    """Each key-value head once for every query head that shares it."""
-    *leading, own, time, width = x.shape
-    if own == heads:
-        return x
-    wide = broadcast_to(
-        reshape(x, (*leading, own, 1, time, width)), (*leading, own, heads // own, time, width)
+    if dropout == 0:
+        return attend()
+    generator = random.default
+    return generator.draw(
+        lambda counter, offset: attend(generator.seed, counter, offset=offset),
+        -(-size_of(shape) // 4),
     )
-    return reshape(wide, (*leading, heads, time, width))
+
+
+def _score_bias(mask: TensorLike, bias: TensorLike, shape: Shape, dtype: DType) -> Tensor:
+    """What is added to the scores: minus infinity where the mask forbids; a view of `shape`."""
+    if mask is None:
+        return broadcast_to(astype(bias, dtype), shape)
+    allowed = where(mask, 0.0 if bias is None else bias, float("-inf"))
+    return broadcast_to(astype(allowed, dtype), shape)
 
 
 def stop_gradient(x: TensorLike) -> Tensor:

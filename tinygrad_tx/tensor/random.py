@@ -7,7 +7,7 @@ next replay draws new numbers, and a replay from a restored counter draws the sa
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from tinygrad_tx.tensor.tensor import Tensor, TensorLike, as_tensor
 
 __all__ = [
     "Generator",
+    "default",
     "dropout",
     "get_state",
     "manual_seed",
@@ -77,23 +78,33 @@ class Generator:
     def uniform(self, shape: Shape, dtype: Any = float32) -> Tensor:
         """Numbers in [0, 1) of `shape`; the counter moves on by 16 bytes a step."""
         dtype = as_dtype(dtype)
-        steps = -(-size_of(shape) * dtype.itemsize // 16)
         b = Builder(current_scope(), user_place())
+
+        def make(counter: Tensor, offset: int) -> Tensor:
+            attrs = {"shape": shape, "dtype": dtype, "offset": offset}
+            return Tensor(b.random_uniform(self.seed.node, counter.node, **attrs))
+
+        return self.draw(make, -(-size_of(shape) * dtype.itemsize // 16))
+
+    def draw(self, make: Callable[[Tensor, int], Tensor], steps: int) -> Tensor:
+        """`make(counter, offset)`, a tensor that draws from there; the counter moves on by `steps`.
+
+        It is made before the counter changes: a tensor not yet computed reads what it was made of.
+        """
         recording = capture.current()
         start, offset = self.counter.node, 0
-        if recording is not None:
-            assigned, first, drawn = self._drawn.get(recording, (None, start, 0))
-            if assigned is start:
-                start, offset = first, drawn
-        attrs = {"shape": shape, "dtype": dtype, "offset": offset}
-        numbers = Tensor(b.random_uniform(self.seed.node, start, **attrs))
         if recording is None:
+            drawn = make(self.counter, 0)
             self.counter.assign_(self.counter.numpy() + np.int64(steps))
-        else:
-            after = b.add(start, offset + steps)
-            self.counter.assign_(Tensor(after))
-            self._drawn[recording] = (after, start, offset + steps)
-        return numbers
+            return drawn
+        assigned, first, before = self._drawn.get(recording, (None, start, 0))
+        if assigned is start:
+            start, offset = first, before
+        drawn = make(Tensor(start), offset)
+        after = Builder(current_scope(), user_place()).add(start, offset + steps)
+        self.counter.assign_(Tensor(after))
+        self._drawn[recording] = (after, start, offset + steps)
+        return drawn
 
 
 def _as_seed(seed: int) -> np.int64:
@@ -105,27 +116,27 @@ def _as_seed(seed: int) -> np.int64:
     return np.uint64(int(seed) % 2**64).astype(np.int64)
 
 
-_default = Generator()
+default = Generator()
 
 
 def manual_seed(seed: int) -> None:
     """Starts the stream of random numbers that `seed` names."""
-    _default.manual_seed(seed)
+    default.manual_seed(seed)
 
 
 def get_state() -> Array:
     """(seed, counter) of the stream, for a checkpoint."""
-    return _default.get_state()
+    return default.get_state()
 
 
 def set_state(state: Any) -> None:
     """Goes on from what `get_state` gave. Errors: ShapeError, DTypeError."""
-    _default.set_state(state)
+    default.set_state(state)
 
 
 def rand(*shape: int | Sequence[int], dtype: Any = float32) -> Tensor:
     """Numbers drawn evenly from [0, 1): 24 random bits in float32, 53 in float64."""
-    return _default.uniform(_sizes("rand", shape), _floating("rand", dtype))
+    return default.uniform(_sizes("rand", shape), _floating("rand", dtype))
 
 
 def randn(*shape: int | Sequence[int], dtype: Any = float32) -> Tensor:
@@ -136,7 +147,7 @@ def randn(*shape: int | Sequence[int], dtype: Any = float32) -> Tensor:
     sizes = _sizes("randn", shape)
     count = size_of(sizes)
     half = (count + 1) // 2
-    pairs = _default.uniform((2, half), _floating("randn", dtype))
+    pairs = default.uniform((2, half), _floating("randn", dtype))
     radius, angle = sqrt(-2.0 * log(1.0 - pairs[0])), 2 * np.pi * pairs[1]
     return reshape(concat([radius * cos(angle), radius * sin(angle)])[:count], sizes)
 
@@ -153,7 +164,7 @@ def randint(low: int, high: int, shape: int | Sequence[int] = (), dtype: Any = i
     if not 0 < high - low <= EXACT_RANGE or low < limits.min or high - 1 > limits.max:
         what = f"no {dtype} can be drawn from {low} to {high} - 1"
         raise ValueError(explain("randint", what, remedy="use low < high, at most 2^53 apart"))
-    places = floor(_default.uniform(_sizes("randint", (shape,)), float64) * float(high - low))
+    places = floor(default.uniform(_sizes("randint", (shape,)), float64) * float(high - low))
     return astype(astype(places, int64) + low, dtype)
 
 
@@ -167,7 +178,7 @@ def dropout(x: TensorLike, p: float) -> Tensor:
         raise ValueError(f"dropout: p is {p}, not at least 0 and below 1.")
     if p == 0:
         return as_tensor(x)
-    kept = _default.uniform(x.shape, _floating("dropout", x.dtype)) >= p
+    kept = default.uniform(x.shape, _floating("dropout", x.dtype)) >= p
     return where(kept, x * (1 / (1 - p)), 0.0)
 
 
@@ -175,7 +186,7 @@ def randperm(count: int) -> Tensor:
     """0, ..., count - 1 in a random order."""
     if not count:
         return arange(0)
-    return argsort(_default.uniform(_sizes("randperm", (count,)), float64))
+    return argsort(default.uniform(_sizes("randperm", (count,)), float64))
 
 
 def _sizes(operation: str, given: Sequence[Any]) -> Shape:
