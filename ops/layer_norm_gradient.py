@@ -8,6 +8,7 @@ Shapes: x, dy (..., width), weight (width,) -> (..., width), (width,), (width,).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import float_rows, norm_weights
 from tinygrad_tx.ops.kernels.kernel import as_float, floats, kernel, share
-from tinygrad_tx.ops.kernels.rowwise import row_sum
+from tinygrad_tx.ops.kernels.rowwise import add_blocks, row_sum
 
 
 def infer(x: Aval, weight: Aval, cotangent: Aval, epsilon: float) -> tuple[Aval, Aval, Aval]:
@@ -93,20 +94,6 @@ def run(ith: int, nth: int, operands: Any, arena: int) -> None:
                 dbias[j] += g
 
 
-@kernel("layer_norm_gradient.total")
-def add_blocks(ith: int, nth: int, operands: Any, arena: int) -> None:
-    """Operands: blocks, width, partial sums, dweight, dbias. The order of the sum is fixed."""
-    blocks, width = operands[0], operands[1]
-    for which in range(2):
-        total = floats(operands[3 + which], width)
-        for j in range(width):
-            total[j] = np.float32(0)
-        for block in range(blocks):
-            part = floats(operands[2] + 4 * width * (2 * block + which), width)
-            for j in range(width):
-                total[j] += part[j]
-
-
 def fits(node: Node) -> bool:
     return node.dtype == float32 and node.aval.size > 0
 
@@ -119,7 +106,8 @@ def lower(lowering: Lowering, node: Node) -> None:
     partial = lowering.workspace(2 * blocks * width)
     operands = (x, weight, dy, dx, partial, float(node.attrs["epsilon"]), blocks)
     lowering.call(run, rows, width, *operands, shares=blocks)
-    lowering.call(add_blocks, blocks, width, partial, dweight, dbias)
+    lowering.call(add_blocks, blocks, width, 2 * width, partial, dweight)
+    lowering.call(add_blocks, blocks, width, 2 * width, replace(partial, offset=width), dbias)
 
 
 def samples(rng: np.random.Generator) -> Iterator[Sample]:

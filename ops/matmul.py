@@ -96,13 +96,13 @@ def pack(ith: int, nth: int, operands: Any, arena: int) -> None:
 @kernel("matmul.multiply")
 def multiply(ith: int, nth: int, operands: Any, arena: int) -> None:
     """Blocks of rows times groups of strips. operands[7:13] view A, [13] packed B, [14:20] view C,
-    [20] scratch of all shares, [21] row blocks, [22] rows of a block, [23] strip groups; [24] the
-    address of an epilogue or 0, its operands behind it: elementwise work on rows that are still in
-    the cache, where one group has all strips."""
+    [20] scratch of all shares, [21] row blocks, [22] rows of a block, [23] strip groups, [24]
+    floats of scratch for each share; [25] the address of an epilogue or 0, its operands behind it:
+    elementwise work on rows that are still in the cache, where one group has all strips."""
     m, n, k = operands[1], operands[2], operands[3]
     strips = (n + TILE_COLUMNS - 1) // TILE_COLUMNS
     blocks, block, groups = operands[21], operands[22], operands[23]
-    scratch = operands[20] + 4 * ith * (BLOCK_ROWS * DEPTH + TILE_ROWS * TILE_COLUMNS)
+    scratch = operands[20] + 4 * ith * operands[24]
     low, high = share(operands[0] * blocks * groups, ith, nth)
     for task in range(low, high):
         matrix, rest = task // (blocks * groups), task % (blocks * groups)
@@ -115,10 +115,10 @@ def multiply(ith: int, nth: int, operands: Any, arena: int) -> None:
         multiply_block(
             a, operands[11], operands[12], packed, begin, end, n, c, operands[18], rows, k, scratch
         )
-        if operands[24] != 0:
-            behind, total = operand_address(operands, 25), operands[0] * m
+        if operands[25] != 0:
+            behind, total = operand_address(operands, 26), operands[0] * m
             for row in range(matrix * m + first, matrix * m + first + rows):
-                call(operands[24], row, total, behind, arena)
+                call(operands[25], row, total, behind, arena)
 
 
 def fits(node: Node) -> bool:
@@ -152,8 +152,10 @@ def lower(lowering: Lowering, node: Node) -> None:
     blocks = -(-m // block)
     groups = min(strips, -(-wanted // (batches * blocks)))
     shares = min(wanted, batches * blocks * groups)
-    scratch = lowering.workspace(shares * (BLOCK_ROWS * DEPTH + TILE_ROWS * TILE_COLUMNS))
-    split = (blocks, block, groups)
+    panel = 0 if x.strides[-1] == 1 else block * min(k, DEPTH)
+    needed = TILE_ROWS * TILE_COLUMNS + panel
+    scratch = lowering.workspace(shares * needed)
+    split = (blocks, block, groups, needed)
     operands = (*sizes, *_strided(x), packed, *_strided(z), scratch, *split)
     after = lowering.epilogue
     if after is not None and groups == 1:

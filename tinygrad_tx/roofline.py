@@ -43,7 +43,7 @@ class Roofline:
 
 def timed_rows(kernel: Kernel, shares: int, operands: list[int], repeats: int) -> float:
     """The best time of one row of the tape, in seconds."""
-    rows = np.array([[address_of(kernel), shares, 0, 0]], np.int64)
+    rows = np.array([[address_of(kernel), shares, 0, 0, 1, 0]], np.int64)
     words = np.array(operands, np.int64)
     status = np.zeros(8, np.int64)
     best = float("inf")

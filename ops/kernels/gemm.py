@@ -236,19 +236,19 @@ def multiply_block(
 ) -> None:
     """C[rows, strips] = A[rows, k] B for the strips [first, last) of a packed B.
 
-    `c` is the address of column 0. `scratch` holds BLOCK_ROWS * DEPTH + TILE_ROWS * TILE_COLUMNS
-    floats.
+    `c` is the address of column 0. `scratch` holds a tile and, unless rows of A are contiguous, as
+    many floats as A's largest panel, its rows rounded up to TILE_ROWS.
     """
     strips = (n + TILE_COLUMNS - 1) // TILE_COLUMNS
-    spare = scratch + 4 * BLOCK_ROWS * DEPTH
+    packed_rows = scratch + 4 * TILE_ROWS * TILE_COLUMNS
     for k0 in range(0, k, DEPTH):
         depth = min(DEPTH, k - k0)
         accumulate = 1 if k0 > 0 else 0
         if k_step == 4:  # rows are read where they are
             base, a_row, a_step, a_strip = a + 4 * k0, m_step, 4, m_step * TILE_ROWS
         else:
-            pack_rows(a + k0 * k_step, m_step, k_step, rows, depth, scratch)
-            base, a_row, a_step, a_strip = scratch, 4, 4 * TILE_ROWS, 4 * TILE_ROWS * depth
+            pack_rows(a + k0 * k_step, m_step, k_step, rows, depth, packed_rows)
+            base, a_row, a_step, a_strip = packed_rows, 4, 4 * TILE_ROWS, 4 * TILE_ROWS * depth
         panel = packed + 4 * k0 * strips * TILE_COLUMNS
         for s in range(first_strip, last_strip):
             strip = panel + 4 * s * TILE_COLUMNS * depth
@@ -277,12 +277,12 @@ def multiply_block(
                         a_step,
                         strip,
                         4 * TILE_COLUMNS,
-                        spare,
+                        scratch,
                         4 * TILE_COLUMNS,
                         high,
                         0,
                     )
-                    store_edge(spare, out, c_row, high, wide, accumulate)
+                    store_edge(scratch, out, c_row, high, wide, accumulate)
                 at += a_strip
                 out += c_row * TILE_ROWS
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_tx.ops.kernels.kernel import floats, inline, int32s
+from tinygrad_tx.ops.kernels.kernel import floats, inline, int32s, kernel
 from tinygrad_tx.ops.kernels.vecmath import float_of_bits
 
-__all__ = ["row_max", "row_sum"]
+__all__ = ["add_blocks", "row_max", "row_sum"]
 
 _ZERO = np.float32(0)
 _NAN = np.float32(np.nan)
@@ -49,3 +49,19 @@ def row_max(address: int, count: int) -> Any:
     if largest > _INFINITE:
         return _NAN
     return float_of_bits(np.int32(best ^ np.int32(np.int32(best >> np.int32(31)) & _ALL_BUT_SIGN)))
+
+
+@kernel("rows.add_blocks")
+def add_blocks(ith: int, nth: int, operands: Any, arena: int) -> None:
+    """The sum of the partial sums that blocks of rows left; its order is that of the blocks.
+
+    Operands: blocks, width, floats from one block to the next, the first partial sum, the result.
+    """
+    width = operands[1]
+    total = floats(operands[4], width)
+    for j in range(width):
+        total[j] = _ZERO
+    for block in range(operands[0]):
+        part = floats(operands[3] + 4 * block * operands[2], width)
+        for j in range(width):
+            total[j] += part[j]

@@ -70,7 +70,21 @@ def checkpointed() -> tuple[Any, tuple[Any, ...]]:
     return (lambda x: tx.value_and_grad(lambda v: body(v).sum())(x)), (single(5, 7),)
 
 
-CASES = [fused_chain, views_cost_nothing, update_in_place, norm_and_loss, checkpointed]
+def dense_layer() -> tuple[Any, tuple[Any, ...]]:
+    """Bias and activation are epilogues of the product, the loss is summed where it is computed,
+    and the cotangents of neighbouring slices are written side by side."""
+
+    def f(x: tx.Tensor, w: tx.Tensor, b: tx.Tensor) -> Any:
+        def loss(w: tx.Tensor) -> tx.Tensor:
+            hidden = tx.relu(x @ w + b)
+            return ((hidden[:, :4] - hidden[:, 4:]) ** 2).sum()
+
+        return tx.value_and_grad(loss)(w)
+
+    return f, (single(6, 3), single(3, 8), single(8))
+
+
+CASES = [dense_layer, fused_chain, views_cost_nothing, update_in_place, norm_and_loss, checkpointed]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.__name__)

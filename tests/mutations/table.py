@@ -16,6 +16,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import compiler_mutants  # noqa: F401  # from this folder; registers more
 from mutants import MUTANTS, Mutant  # from this folder
 from suite import run_suite  # from this folder
 

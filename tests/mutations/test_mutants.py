@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-for _name in ("mutants", "suite"):
+for _name in ("mutants", "compiler_mutants", "suite"):
     if _name not in sys.modules:
         _spec = importlib.util.spec_from_file_location(_name, HERE / f"{_name}.py")
         assert _spec is not None

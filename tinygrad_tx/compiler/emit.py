@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,9 +12,10 @@ from tinygrad_tx.compiler.generate import Motion, Port, fused_kernel
 from tinygrad_tx.compiler.program import ArrayStep, KernelStep
 from tinygrad_tx.graph.lowering import Call, Operand, View, shares_of
 from tinygrad_tx.graph.node import Aval, Operator
+from tinygrad_tx.ops.kernels.rowwise import add_blocks
 from tinygrad_tx.shapes import Shape, size_of
 
-__all__ = ["Constant", "array_copy", "fused_rows", "fused_steps", "kernel_copy"]
+__all__ = ["Constant", "array_copy", "fused_rows", "fused_steps", "kernel_copy", "summed_steps"]
 
 WORK_OF_A_SHARE = 32768  # elements times operations: about 5 µs, well above what a fork costs
 
@@ -39,8 +40,29 @@ def fused_steps(
     shape, strides = _collapsed(writes[0].shape, [v.strides for v in views])
     if len(shape) > 4:
         return _by_first_axis(body, reads, writes, label)
-    call = _call(body, reads, writes, shape, strides, is_flat=len(shape) < 2)
+    size = writes[0].size
+    call = _call(body, reads, writes, shape, strides, is_flat=len(shape) < 2, size=size)
     return [KernelStep(call.kernel, call.shares, call.operands, label)]
+
+
+def summed_steps(
+    body: Body,
+    reads: Sequence[View | Constant],
+    target: View,
+    workspace: Callable[[int], View],
+    label: str,
+) -> list[KernelStep]:
+    """The rows of a fused node of at most four axes all of whose elements are added."""
+    shape = body.avals[0].shape
+    views = [v for v in reads if isinstance(v, View)]
+    shape, strides = _collapsed(shape, [v.strides for v in views])
+    size = body.avals[0].size
+    call = _call(body, reads, (), shape, strides, is_flat=len(shape) < 2, size=size)
+    partial = target if call.shares == 1 else workspace(call.shares)
+    steps = [KernelStep(call.kernel, call.shares, (*call.operands, partial), label)]
+    if call.shares > 1:
+        steps.append(KernelStep(add_blocks, 1, (call.shares, 1, 1, partial, target), label))
+    return steps
 
 
 def fused_rows(body: Body, reads: Sequence[View | Constant], writes: Sequence[View]) -> Call | None:
@@ -50,7 +72,7 @@ def fused_rows(body: Body, reads: Sequence[View | Constant], writes: Sequence[Vi
     shape, strides = _collapsed(writes[0].shape, [v.strides for v in views], keep_last=True)
     if len(shape) > 4:
         return None
-    return _call(body, reads, writes, shape, strides, is_flat=False)
+    return _call(body, reads, writes, shape, strides, is_flat=False, size=writes[0].size)
 
 
 def _call(
@@ -60,8 +82,9 @@ def _call(
     shape: Shape,
     strides: Sequence[Shape],
     is_flat: bool,
+    size: int,
 ) -> Call:
-    """`shape` and `strides` (one for each view) are collapsed."""
+    """`shape` and `strides` (one for each view) are collapsed. No `writes`: the sum is wanted."""
     inner = shape[-1] if shape else 1
     moves = iter(strides)
     ports: list[Port] = []
@@ -77,10 +100,10 @@ def _call(
         ports.append(Port(item.dtype, motion, alias))
         operands.append(_moves(item, steps, motion, is_flat))
     rows = inner if is_flat else size_of(shape[:-1])
-    shares = shares_of(writes[0].size * max(len(body.lines), 1), WORK_OF_A_SHARE, rows)
+    shares = shares_of(size * max(len(body.lines), 1), WORK_OF_A_SHARE, rows)
     outer = (1, 1, *shape[:-1])
     head: list[Operand] = [inner] if is_flat else [inner, rows, outer[-2], outer[-1]]
-    kernel = fused_kernel(body, tuple(ports), is_flat)
+    kernel = fused_kernel(body, tuple(ports), is_flat, is_sum=not writes)
     return Call(kernel, (*head, *(o for group in operands for o in group)), shares)
 
 

@@ -19,6 +19,8 @@ from tinygrad_tx.graph.lowering import Kernel
 
 __all__ = ["Motion", "Port", "fused_kernel"]
 
+PIECE = 4096
+
 Motion = Literal["unit", "scalar", "strided", "constant"]
 
 
@@ -58,42 +60,49 @@ def entry(ith, nth, operands, arena):
 
 
 @lru_cache(maxsize=4096)
-def fused_kernel(body: Body, ports: tuple[Port, ...], is_flat: bool) -> Kernel:
+def fused_kernel(
+    body: Body, ports: tuple[Port, ...], is_flat: bool, is_sum: bool = False
+) -> Kernel:
     """The kernel of `body`. `ports`: the inputs, then the results.
 
     Operands, flat: (length, then for each port the address and, if strided, its step in bytes; a
     constant is its value). Not flat: (length, rows, size of the middle axis, size of the last outer
     axis), then for each port address, three outer strides in bytes and the inner one if strided.
+    is_sum: each share leaves the sum of its one result; `ports` are the inputs, and behind their
+    operands comes the address of one float for each share.
     """
-    text = _text(body, ports, is_flat)
-    title = " ".join(line.op.name for line in body.lines)
+    text = _text(body, ports, is_flat, is_sum)
+    title = " ".join([line.op.name for line in body.lines] + ["sum"] * is_sum)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     shown = title if len(title) < 60 else title[:57] + "..."
     return Kernel(f"fused_{digest}", source=_HEADER.format(title=shown) + text)
 
 
-def _text(body: Body, ports: Sequence[Port], is_flat: bool) -> str:
+def _text(body: Body, ports: Sequence[Port], is_flat: bool, is_sum: bool) -> str:
     lines = ["n = operands[0]"]
+    before = [f"total = {_CASTS[body.avals[0].dtype]}(0)"] if is_sum else []
+    loop = _summed(body, ports) if is_sum else _loop(body, ports)
+    after = [f"floats(operands[{_slots(ports, is_flat)[-1]}], nth)[ith] = total"] if is_sum else []
     if is_flat:
         lines += ["low, high = share(n, ith, nth)", "m = high - low"]
-        lines += _opened(ports, is_flat)
-        lines += _loop(body, ports)
+        lines += [*_opened(ports, is_flat), *before, *loop, *after]
         return "\n".join("    " + line for line in lines) + "\n"
     lines += ["m = n", "low, high = share(operands[1], ith, nth)"]
     lines += [f"c{i} = {c}" for i, c in _constants(ports, is_flat)]
-    lines.append("for row in range(low, high):")
+    lines += [*before, "for row in range(low, high):"]
     inner = [
         "i2 = row % operands[3]",
         "i1 = row // operands[3] % operands[2]",
         "i0 = row // operands[3] // operands[2]",
         *_opened(ports, is_flat, constants=False),
-        *_loop(body, ports),
+        *loop,
     ]
-    return "\n".join(["    " + x for x in lines] + ["        " + x for x in inner]) + "\n"
+    text = ["    " + x for x in lines] + ["        " + x for x in inner]
+    return "\n".join(text + ["    " + x for x in after]) + "\n"
 
 
 def _slots(ports: Sequence[Port], is_flat: bool) -> list[int]:
-    """Where each port begins among the operands."""
+    """Where each port begins among the operands, and where they end."""
     slots, at = [], 1 if is_flat else 4
     for port in ports:
         slots.append(at)
@@ -101,12 +110,12 @@ def _slots(ports: Sequence[Port], is_flat: bool) -> list[int]:
             at += 1
         else:
             at += (1 if is_flat else 4) + (port.motion == "strided")
-    return slots
+    return [*slots, at]
 
 
 def _constants(ports: Sequence[Port], is_flat: bool) -> list[tuple[int, str]]:
     found = []
-    for i, (port, at) in enumerate(zip(ports, _slots(ports, is_flat), strict=True)):
+    for i, (port, at) in enumerate(zip(ports, _slots(ports, is_flat), strict=False)):
         if port.motion == "constant":
             if port.dtype == bool_:
                 text = f"operands[{at}] != 0"
@@ -121,7 +130,7 @@ def _constants(ports: Sequence[Port], is_flat: bool) -> list[tuple[int, str]]:
 def _opened(ports: Sequence[Port], is_flat: bool, constants: bool = True) -> list[str]:
     """Lines that open each operand as an array over the inner loop, or read its one value."""
     lines = [f"c{i} = {c}" for i, c in _constants(ports, is_flat)] if constants else []
-    for i, (port, at) in enumerate(zip(ports, _slots(ports, is_flat), strict=True)):
+    for i, (port, at) in enumerate(zip(ports, _slots(ports, is_flat), strict=False)):
         if port.motion == "constant" or port.alias >= 0:
             continue
         size, opener = port.dtype.itemsize, _ARRAYS[port.dtype]
@@ -146,9 +155,31 @@ def _opened(ports: Sequence[Port], is_flat: bool, constants: bool = True) -> lis
 
 def _loop(body: Body, ports: Sequence[Port]) -> list[str]:
     count = len(ports) - len(body.results)
-    lines = ["for j in range(m):"]
-    names = []
-    for i, port in enumerate(ports[:count]):
+    lines = ["for j in range(m):", *_values(body, ports[:count])]
+    for i, (port, result) in enumerate(zip(ports[count:], body.results, strict=True), count):
+        home = port.alias if port.alias >= 0 else i
+        target = f"p{home}[j]" if port.motion == "unit" else _strided(home, port)
+        lines.append(f"    {target} = t{result}")
+    return lines
+
+
+def _summed(body: Body, ports: Sequence[Port]) -> list[str]:
+    """Adds to `total` piece by piece: the error grows with the pieces and not the elements."""
+    values = _values(body, ports)
+    return [
+        f"for begin in range(0, m, {PIECE}):",
+        f"    part = {_CASTS[body.avals[0].dtype]}(0)",
+        f"    for j in range(begin, min(m, begin + {PIECE})):",
+        *("    " + line for line in values),
+        f"        part += t{body.results[0]}",
+        "    total += part",
+    ]
+
+
+def _values(body: Body, ports: Sequence[Port]) -> list[str]:
+    """Lines that compute every line of the body for element j; `ports` are the inputs."""
+    lines, names = [], []
+    for i, port in enumerate(ports):
         if port.motion in ("constant", "scalar"):
             names.append(f"c{i}")
             continue
@@ -159,10 +190,6 @@ def _loop(body: Body, ports: Sequence[Port]) -> list[str]:
         text = line.op.emit(line.dtype, *(names[a] for a in line.args), **dict(line.attrs))  # type: ignore[misc]  # elementwise: emit is there
         lines.append(f"    t{k} = {text}")
         names.append(f"t{k}")
-    for i, (port, result) in enumerate(zip(ports[count:], body.results, strict=True), count):
-        home = port.alias if port.alias >= 0 else i
-        target = f"p{home}[j]" if port.motion == "unit" else _strided(home, port)
-        lines.append(f"    {target} = t{result}")
     return lines
 
 

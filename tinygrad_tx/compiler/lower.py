@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_tx.compiler.emit import Constant, fused_rows, fused_steps
+from tinygrad_tx.compiler.emit import Constant, fused_rows, fused_steps, summed_steps
 from tinygrad_tx.compiler.epilogue import WITH_EPILOGUE, product_of
+from tinygrad_tx.compiler.fuse import FUSED
 from tinygrad_tx.compiler.layout import allowed, is_contiguous, reads_of
 from tinygrad_tx.compiler.program import ArrayStep, KernelStep
 from tinygrad_tx.compiler.simplify import scalar_of
+from tinygrad_tx.compiler.sums import SUMMED
 from tinygrad_tx.dtypes import DType, float32
 from tinygrad_tx.errors import CompileError, explain
 from tinygrad_tx.graph.lowering import Call, Kernel, Operand, View
@@ -40,12 +42,19 @@ class NodeLowering:
         self.epilogue: Call | None = None
 
     def run(self) -> None:
-        before = len(self.planner.steps)
+        planner = self.planner
+        before, memory = len(planner.steps), len(planner.memory)
         self._lower()
-        if len(self.planner.steps) > before:
+        # What the node may write: where its values live, and all memory made for it.
+        values = planner.schedule.parts.get(self.node, [self.node])
+        homes = [planner.homes[v].buffer for v in values if v in planner.homes]
+        written = frozenset([*homes, *range(memory, len(planner.memory))])
+        for i, step in enumerate(planner.steps[before:], before):
+            if isinstance(step, KernelStep):
+                planner.steps[i] = replace(step, writes=written)
+        if len(planner.steps) > before:
             flops, moved = self._work()
-            last = self.planner.steps[-1]
-            self.planner.steps[-1] = replace(last, flops=flops, bytes=moved)
+            planner.steps[-1] = replace(planner.steps[-1], flops=flops, bytes=moved)
 
     def _work(self) -> tuple[int, int]:
         """Operations and bytes of the node: as it states, or what its memory and lines say."""
@@ -54,18 +63,22 @@ class NodeLowering:
             return cost.flops, cost.bytes
         moved = sum(o.nbytes for o in self.node.outputs)
         moved += sum(i.aval.nbytes for i in self.node.inputs if scalar_of(i) is None)
-        lines = len(self.node.attrs["body"].lines) if self.node.op.name == "fused" else 1
-        return lines * max(o.size for o in self.node.outputs), moved
+        if self.node.op in (FUSED, SUMMED):
+            body = self.node.attrs["body"]
+            return len(body.lines) * body.avals[0].size, moved
+        return max(o.size for o in self.node.outputs), moved
 
     def _lower(self) -> None:
         op = self.node.op
-        if op.name == "fused":
+        if op is FUSED:
             sources = [self.planner.source(i) for i in self.node.inputs]
             self.writes = self._homes(tuple(s for s in sources if isinstance(s, View)))
             body = self.node.attrs["body"]
             self.planner.steps += fused_steps(body, sources, self.writes, self.label)
         elif op is WITH_EPILOGUE:
             self._lower_with_epilogue()
+        elif op is SUMMED:
+            self._lower_summed()
         elif op.lower is not None and (op.fits is None or op.fits(self.node)):
             self.reads = tuple(
                 self._read(i, layout)
@@ -99,6 +112,12 @@ class NodeLowering:
         product.op.lower(self, product)
         if self.epilogue is None:
             self.planner.steps += fused_steps(body, reads, homes, self.label)
+
+    def _lower_summed(self) -> None:
+        body, label = self.node.attrs["body"], self.label
+        sources = [self.planner.source(i) for i in self.node.inputs]
+        self.writes = self._homes(())
+        self.planner.steps += summed_steps(body, sources, self.writes[0], self.workspace, label)
 
     def _result_of(
         self, product: Node, homes: Sequence[View], others: Sequence[View | Constant]

@@ -12,11 +12,12 @@ from tinygrad_tx.compiler.plan import Planner
 from tinygrad_tx.compiler.program import Program
 from tinygrad_tx.compiler.schedule import schedule
 from tinygrad_tx.compiler.simplify import simplify
+from tinygrad_tx.compiler.sums import sum_groups
 from tinygrad_tx.graph.node import Node
 
 __all__ = ["OPTIONAL", "compile_graph", "passes"]
 
-OPTIONAL = ("simplify", "grouping", "epilogues")
+OPTIONAL = ("simplify", "grouping", "epilogues", "sums")
 """What may be left out: it changes how fast a graph runs and not what it computes."""
 
 Pass = Callable[[Sequence[Node]], tuple[Node, ...]]
@@ -38,6 +39,8 @@ def passes(generate: bool, without: frozenset[str] = frozenset()) -> tuple[Pass,
         found.append(group)
         if "epilogues" not in without:
             found.append(attach)
+        if "sums" not in without:
+            found.append(sum_groups)
     return tuple(found)
 
 

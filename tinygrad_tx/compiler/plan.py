@@ -127,7 +127,9 @@ class Planner:
         if target.size == 0 or (isinstance(source, View) and _same_memory(source, target)):
             return
         if self.generate:
-            self.steps.extend(kernel_copy(source, target, label))
+            written = frozenset([target.buffer])
+            steps = kernel_copy(source, target, label)
+            self.steps.extend(replace(step, writes=written) for step in steps)
         else:
             self.steps.append(array_copy(source, target, label))
 

@@ -42,6 +42,8 @@ class KernelStep:
     flops: int = 0
     bytes: int = 0
     """Work of the node that this step belongs to, noted on the last of its steps."""
+    writes: frozenset[int] = frozenset()
+    """Buffers that the step may write."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
 from tinygrad_tx.compiler.program import ArrayStep, KernelStep, Program
+from tinygrad_tx.compiler.waves import waves_of
 from tinygrad_tx.errors import IndexRangeError, NonFiniteError, TinygradTxError, explain
 from tinygrad_tx.graph.lowering import Kernel, View
 from tinygrad_tx.ops.kernels.kernel import BAD_INDEX
@@ -41,7 +43,8 @@ class Executable:
         self._output_homes = [(i, home.slot) for i, home in homes if home.kind == "output"]
         self._segments = _segments(program)
         kernels = [s for s in program.steps if isinstance(s, KernelStep)]
-        self._is_shared = any(s.shares > 1 for s in kernels)
+        self._waves = waves_of(program)
+        self._is_shared = bool(self._waves) or any(s.shares > 1 for s in kernels)
         self._write_tape()
 
     def run(self, leaves: Sequence[Array]) -> list[Array]:
@@ -77,8 +80,10 @@ class Executable:
         step = self.program.steps[number]
         if isinstance(step, KernelStep):
             row = sum(isinstance(s, KernelStep) for s in self.program.steps[:number])
+            alone = self._rows[row : row + 1].copy()
+            alone[0, 4] = 1
             started = time.perf_counter()
-            walk(self._rows[row : row + 1], self._operands, self._status, step.shares > 1)
+            walk(alone, self._operands, self._status, step.shares > 1)
             return time.perf_counter() - started
         reads, writes = [self._array(v) for v in step.reads], [self._array(v) for v in step.writes]
         started = time.perf_counter()
@@ -109,14 +114,15 @@ class Executable:
         return np.ndarray(view.shape, view.dtype, flat, view.offset * size, strides)
 
     def _write_tape(self) -> None:
-        rows: list[tuple[int, int, int, int]] = []
+        rows: list[tuple[int, ...]] = []
         operands: list[int] = []
         self._places: dict[int, list[int]] = {}
         for number, step in enumerate(self.program.steps):
             if not isinstance(step, KernelStep):
                 continue
             is_commit = int(number >= self.program.commit)
-            rows.append((address_of(step.kernel), step.shares, len(operands), is_commit))
+            place = (len(operands), is_commit, 1, 0)
+            rows.append((address_of(step.kernel), step.shares, *place))
             for operand in step.operands:
                 if isinstance(operand, View):
                     self._places.setdefault(operand.buffer, []).append(len(operands))
@@ -128,7 +134,12 @@ class Executable:
                     operands.append(struct.unpack("q", struct.pack("d", operand))[0])
                 else:
                     operands.append(int(operand))
-        self._rows = np.array(rows, np.int64).reshape(-1, 4)
+        self._rows = np.array(rows, np.int64).reshape(-1, 6)
+        row_of = accumulate((isinstance(s, KernelStep) for s in self.program.steps), initial=0)
+        row_numbers = list(row_of)
+        for wave in self._waves.values():
+            self._rows[row_numbers[wave.first], 4:] = wave.count, len(operands)
+            operands += [*wave.starts, *(n for unit in wave.units for n in unit)]
         self._operands = np.array(operands or [0], np.int64)
 
     def _reported(self) -> TinygradTxError:

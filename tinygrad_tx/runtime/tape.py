@@ -1,4 +1,5 @@
-"""The tape: rows of (kernel address, shares, first operand, kind) that one compiled loop walks.
+"""The tape: rows of (kernel address, shares, first operand, kind, rows of the wave that begins here
+or 1, its table) that one compiled loop walks. Operands and tables are one array of int64.
 
 `prange` over the shares of a row is the whole threading layer: a row ends before the next begins.
 """
@@ -12,6 +13,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from tinygrad_tx.compiler.waves import CHUNKS
 from tinygrad_tx.config import config
 from tinygrad_tx.runtime.buffer import address_of_array
 from tinygrad_tx.runtime.kernels import load_generated
@@ -24,7 +26,7 @@ _WALKER = '''"""The walker of tapes."""
 
 from numba import njit, prange
 
-from tinygrad_tx.ops.kernels.kernel import call
+from tinygrad_tx.ops.kernels.kernel import call, int64s
 
 
 @njit(
@@ -36,17 +38,28 @@ from tinygrad_tx.ops.kernels.kernel import call
 )
 def walk(rows, operands, status, arena):
     """A row of kind 1 changes state: it and all after it run only while the status is clean."""
-    for i in range(rows.shape[0]):
+    i = 0
+    while i < rows.shape[0]:
         if rows[i, 3] == 1 and status[0] != 0:
             return
         address = rows[i, 0]
         nth = rows[i, 1]
         start = operands + 8 * rows[i, 2]
-        if nth == 1:
+        if rows[i, 4] > 1:
+            # A wave: bounds of its parts, then its units.
+            parts = int64s(operands + 8 * rows[i, 5], {chunks} + 1)
+            units = operands + 8 * (rows[i, 5] + {chunks} + 1)
+            for part in {range}({chunks}):
+                for u in range(parts[part], parts[part + 1]):
+                    unit = int64s(units + 16 * u, 2)
+                    row = i + unit[0]
+                    call(rows[row, 0], unit[1], rows[row, 1], operands + 8 * rows[row, 2], arena)
+        elif nth == 1:
             call(address, 0, 1, start, arena)
         else:
             for ith in {range}(nth):
                 call(address, ith, nth, start, arena)
+        i += rows[i, 4]
 '''
 
 # Two Python threads may not enter Numba's workqueue layer at once; the other layers do not mind.
@@ -57,6 +70,7 @@ _lock = threading.Lock()
 def _walker(parallel: bool) -> Any:
     text = _WALKER.replace("{parallel}", str(parallel))
     text = text.replace("{range}", "prange" if parallel else "range")
+    text = text.replace("{chunks}", str(CHUNKS))
     return load_generated("walk_parallel" if parallel else "walk_serial", text).walk
 
 
