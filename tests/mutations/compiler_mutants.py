@@ -22,10 +22,24 @@ from tinygrad_tx.compiler import (
 )
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Node
+from tinygrad_tx.runtime import evaluate
 
 
 def compiler(name: str, what: str, switch: Callable[[], Any]) -> None:
-    MUTANTS.append(Mutant(f"{name}: {what}", "", what, switch, rule=False))
+    @contextmanager
+    def alone() -> Iterator[None]:
+        """No plan and no source from before is used, and none outlives the mutant."""
+        _forget()
+        with switch():
+            yield
+        _forget()
+
+    MUTANTS.append(Mutant(f"{name}: {what}", "", what, alone, rule=False))
+
+
+def _forget() -> None:
+    generate.fused_kernel.cache_clear()
+    evaluate._programs.clear()
 
 
 def stale() -> Any:
@@ -158,18 +172,14 @@ def other_input() -> Any:
 compiler("epilogue", "the product stands for another input", other_input)
 
 
-@contextmanager
-def short_sum() -> Iterator[None]:
-    """A sum leaves out the first element; no kernel outlives the mutant."""
+def short_sum() -> Any:
+    """A sum leaves out the first element."""
     right = generate._summed
 
     def wrong(body: Any, ports: Any) -> list[str]:
         return [line.replace("range(0, m", "range(1, m") for line in right(body, ports)]
 
-    generate.fused_kernel.cache_clear()
-    with patch.object(generate, "_summed", wrong):
-        yield
-    generate.fused_kernel.cache_clear()
+    return patch.object(generate, "_summed", wrong)
 
 
 compiler("generate", "a sum leaves out the first element", short_sum)
