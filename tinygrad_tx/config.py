@@ -10,7 +10,7 @@ __all__ = ["Config", "config"]
 
 
 class Config:
-    """`tx.config`. Environment: TINYGRAD_TX_THREADS, TINYGRAD_TX_CACHE."""
+    """`tx.config`. Environment: TINYGRAD_TX_THREADS, TINYGRAD_TX_CACHE, TINYGRAD_TX_CACHE_MB."""
 
     def __init__(self) -> None:
         self._threads = self._checked(
@@ -37,15 +37,20 @@ class Config:
         home = os.environ.get("XDG_CACHE_HOME")
         return (Path(home) if home else Path.home() / ".cache") / "tinygrad_tx"
 
+    @property
+    def cache_bytes(self) -> int:
+        """What compiled kernels may take on disk; those used longest ago go first."""
+        return 1_000_000 * self._checked(os.environ.get("TINYGRAD_TX_CACHE_MB", 512), "cache size")
+
     @staticmethod
-    def _checked(count: int | str) -> int:
+    def _checked(given: int | str, what: str = "threads") -> int:
         try:
-            threads = int(count)
+            count = int(given)
         except (TypeError, ValueError):
-            threads = 0
-        if threads < 1:
-            raise ValueError(f"threads: {count!r} is not a whole number of at least 1.")
-        return threads
+            count = 0
+        if count < 1:
+            raise ValueError(f"{what}: {given!r} is not a whole number of at least 1.")
+        return count
 
 
 config = Config()

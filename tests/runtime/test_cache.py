@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tinygrad_tx.runtime.cache import trim
+
 STEP = """
 import numpy as np
 import tinygrad_tx as tx
@@ -104,3 +106,44 @@ def test_other_cpus_get_a_correct_path(tmp_path: Path) -> None:
     count, generic = compiled(tmp_path, NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="")
     assert count > 20, "another CPU must have kernels of its own"
     assert generic == pytest.approx(loss, rel=1e-5)
+
+
+@pytest.mark.slow
+def test_two_cold_processes_compile_each_kernel_once(tmp_path: Path) -> None:
+    """One waits while the other compiles: together little more than one alone."""
+    alone, loss = compiled(tmp_path / "alone")
+    environment = {**os.environ, "TINYGRAD_TX_CACHE": str(tmp_path / "both")}
+    command = [sys.executable, "-c", STEP]
+    pair = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    outputs = [p.communicate(timeout=600)[0].split() for p in pair]
+    assert [float(words[3]) for words in outputs] == [loss, loss]
+    assert sum(int(words[1]) for words in outputs) < 1.3 * alone
+
+
+def test_the_cache_keeps_its_bound(tmp_path: Path) -> None:
+    """Whole kernels go, those used longest ago first, and never those of this process."""
+    (tmp_path / "__pycache__").mkdir()
+    for number in range(10):
+        (tmp_path / f"kernel{number}.py").write_text("x" * 100)
+        for suffix in ("nbi", "nbc"):
+            file = tmp_path / "__pycache__" / f"kernel{number}.entry-1.py311.{suffix}"
+            file.write_bytes(b"y" * 450)
+            os.utime(file, (1_000 + number, 1_000 + number))
+        os.utime(tmp_path / f"kernel{number}.py", (500, 500))
+    assert trim(tmp_path, 10_000, set()) == 0
+    assert trim(tmp_path, 9_999, {"kernel1"}) == 3
+    left = {f.name.split(".")[0] for f in tmp_path.rglob("*") if f.is_file()}
+    assert left == {f"kernel{n}" for n in (1, 4, 5, 6, 7, 8, 9)}
+    assert len([f for f in tmp_path.rglob("*") if f.is_file()]) == 21
+
+
+@pytest.mark.slow
+def test_a_cache_too_small_for_one_run_still_serves_it(tmp_path: Path) -> None:
+    _, loss = compiled(tmp_path / "large")
+    assert compiled(tmp_path / "small", TINYGRAD_TX_CACHE_MB="1")[1] == loss
+    size = sum(f.stat().st_size for f in (tmp_path / "small").rglob("*") if f.is_file())
+    assert compiled(tmp_path / "small", TINYGRAD_TX_CACHE_MB="1")[1] == loss
+    assert size < 20_000_000

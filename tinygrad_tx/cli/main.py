@@ -21,6 +21,7 @@ from tinygrad_tx.cli.train import train
 from tinygrad_tx.config import config
 from tinygrad_tx.errors import TinygradTxError
 from tinygrad_tx.ops.kernels.simd import LANES
+from tinygrad_tx.runtime.kernels import cache_info
 
 __all__ = ["main"]
 
@@ -39,6 +40,7 @@ app.command("gradcheck")(check_gradients)
 @app.command()
 def info(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
     """What a bug report needs: versions, machine, threads, cache. Example: tinygrad-tx info"""
+    cached = cache_info()
     found = {
         "tinygrad-tx": __version__,
         "python": platform.python_version(),
@@ -48,7 +50,9 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="One JSON object."
         "system": f"{platform.system()} {platform.machine()}",
         "floats in a vector": LANES,
         "threads": config.threads,
-        "kernel cache": str(config.cache),
+        "kernel cache": str(cached.folder),
+        "kernels in it": f"{cached.kernels}, {cached.bytes // 1_000_000} of at most "
+        f"{cached.bound // 1_000_000} MB",
     }
     if as_json:
         typer.echo(json.dumps(found))

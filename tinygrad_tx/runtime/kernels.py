@@ -12,7 +12,6 @@ import importlib.util
 import os
 import platform
 import sys
-import tempfile
 import threading
 from dataclasses import dataclass
 from functools import cache
@@ -30,6 +29,7 @@ import tinygrad_tx.ops
 from tinygrad_tx.config import config
 from tinygrad_tx.errors import CompileError, explain
 from tinygrad_tx.graph.lowering import Kernel
+from tinygrad_tx.runtime.cache import folder, index_files, locked, note_use, trim, write_text
 
 __all__ = [
     "CacheInfo",
@@ -50,6 +50,8 @@ entry = cfunc(SIGNATURE, cache=True, error_model="numpy", fastmath=FAST)(entry)
 """
 
 _loaded: dict[str, Any] = {}
+_used: set[str] = set()
+_compiled_files = 0
 _lock = threading.Lock()
 
 
@@ -108,19 +110,40 @@ def load_generated(name: str, text: str) -> ModuleType:
     if module_name in sys.modules:
         return sys.modules[module_name]
     safe = "".join(c if c.isalnum() else "_" for c in name)
-    path = _folder() / f"{safe}_{digest}.py"
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        _write(path, text)
-    if config.on_compile and not any(_index_files(path)):
-        config.on_compile(name)
+    path = folder() / f"{safe}_{digest}.py"
+    _used.add(path.stem)
     try:
-        return _imported(module_name, path)
+        return _loaded_from(path, name, module_name, text)
     except Exception:
-        # A damaged cache entry: remove what Numba wrote beside the file and compile once more.
+        # A damaged cache entry, or one that another process removed just now: made once more.
         sys.modules.pop(module_name, None)
-        for index in _index_files(path):
+        for index in index_files(path):
             index.unlink(missing_ok=True)
+        return _loaded_from(path, name, module_name, text)
+
+
+def _loaded_from(path: Path, name: str, module_name: str, text: str) -> ModuleType:
+    """Imports a kernel; one process compiles it while others that want it wait."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
+    if index_files(path):
+        note_use(path)
         return _imported(module_name, path)
+    with locked(path):
+        if config.on_compile and not index_files(path):
+            config.on_compile(name)
+        module = _imported(module_name, path)
+    _trim_now_and_then()
+    return module
+
+
+def _trim_now_and_then() -> None:
+    """After the first kernel that a process compiles, then after every 32."""
+    global _compiled_files
+    if _compiled_files % 32 == 0:
+        trim(folder(), config.cache_bytes, _used)
+    _compiled_files += 1
 
 
 def _imported(module_name: str, path: Path) -> ModuleType:
@@ -131,38 +154,6 @@ def _imported(module_name: str, path: Path) -> ModuleType:
     sys.modules[module_name] = module
     spec.loader.exec_module(module)
     return module
-
-
-def _index_files(path: Path) -> list[Path]:
-    return [*(path.parent / "__pycache__").glob(f"{path.stem}.*.nb?")]
-
-
-def _write(path: Path, text: str) -> None:
-    """Beside, then moved into place: other processes see all of it or nothing."""
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, suffix=".tmp", delete=False, encoding="utf-8"
-    ) as out:
-        out.write(text)
-    os.replace(out.name, path)
-    # Numba stamps cache entries with the time of the file: the same text must keep the same time.
-    os.utime(path, (1_000_000_000, 1_000_000_000))
-
-
-@cache
-def _folder() -> Path:
-    """The cache folder, or a temporary one where it cannot be written."""
-    folder = config.cache / "kernels"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError as error:
-        fallback = Path(tempfile.mkdtemp(prefix="tinygrad_tx_"))
-        print(
-            f"tinygrad_tx: cannot write {folder} ({error}); compiling to {fallback}",
-            file=sys.stderr,
-        )
-        return fallback
 
 
 @cache
@@ -191,17 +182,19 @@ class CacheInfo:
     folder: Path
     kernels: int
     bytes: int
+    bound: int
     loaded: int
     compiled: int
 
 
 def cache_info() -> CacheInfo:
     """How many kernels the cache folder holds, their size, and how many this process used."""
-    files = [f for f in _folder().rglob("*") if f.is_file()]
+    files = [f for f in folder().rglob("*") if f.is_file()]
     return CacheInfo(
-        folder=_folder(),
+        folder=folder(),
         kernels=sum(f.suffix == ".py" for f in files),
         bytes=sum(f.stat().st_size for f in files),
+        bound=config.cache_bytes,
         loaded=len(_loaded),
         compiled=compilations(),
     )
@@ -209,7 +202,7 @@ def cache_info() -> CacheInfo:
 
 def clear_cache() -> int:
     """Removes the compiled kernels on disk; returns how many files went."""
-    files = [f for f in _folder().rglob("*") if f.is_file()]
+    files = [f for f in folder().rglob("*") if f.is_file()]
     for file in files:
         file.unlink(missing_ok=True)
     return len(files)
