@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_tx.compiler.program import KernelStep
+from tinygrad_tx.files import write_whole
 from tinygrad_tx.jit import Jitted
 from tinygrad_tx.ops.kernels.probe import idle
 from tinygrad_tx.roofline import Roofline, roofline, timed_rows
@@ -108,7 +109,7 @@ class Profile:
 
     def save(self, path: str | Path) -> None:
         """Writes the trace as JSON."""
-        Path(path).write_text(json.dumps(self.trace()), encoding="utf-8")
+        write_whole(Path(path), json.dumps(self.trace()))
 
 
 def profile(step: Jitted, *args: Any, rounds: int = 20, **kwargs: Any) -> Profile:

@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 import tinygrad_tx as tx
 from tinygrad_tx.bench import Workload, race, suite
 from tinygrad_tx.bench.ours import build
-from tinygrad_tx.bench.results import as_csv, as_json, line, ratio_bars
-from tinygrad_tx.bench.workloads import flops_of_step
+from tinygrad_tx.bench.plots import growth_curves, ratio_bars, roofline_points
+from tinygrad_tx.bench.results import as_csv, as_json, line
+from tinygrad_tx.bench.workloads import flops_of_step, parameters_of
 from tinygrad_tx.cli.main import app
 from tinygrad_tx.roofline import Roofline, roofline
 
@@ -68,6 +69,19 @@ def test_a_race_in_turns_and_its_reports() -> None:
     found = json.loads(as_json([result], MACHINE, 1))
     assert found["results"][0]["ratios_of_medians"]["numpy"] == result.ratio("numpy")
     assert ratio_bars([result], "svg").startswith(b"<?xml")
+
+
+def test_growth_reaches_what_it_must_and_is_drawn() -> None:
+    works = suite("growth")
+    steps = [w for w in works if w.kind == "step"]
+    assert max(parameters_of(w.sizes) for w in steps) > 30e6
+    assert max(w.sizes[3] for w in steps) == 2048
+    layers, heads, width, context, _, vocab = steps[0].sizes
+    model = tx.models.GPT(tx.models.GPTConfig(vocab, context, layers, heads, width))
+    assert sum(p.size for p in model.parameters()) == parameters_of(steps[0].sizes)
+    results = race([w for w in works if w.name in ("context 64", "batch 1")], [], 1, rounds=1)
+    assert all(r.planned > 0 for r in results)
+    assert growth_curves(results, "svg").startswith(b"<?xml")
 
 
 def test_a_contender_that_cannot_is_named() -> None:
@@ -125,6 +139,7 @@ def test_profile_times_every_row_and_changes_no_state(tmp_path: Path) -> None:
         assert "ms" in found.table(by)
     with pytest.raises(ValueError, match="colour"):
         found.table("colour")
+    assert roofline_points(found, "svg").startswith(b"<?xml")
     found.save(tmp_path / "trace.json")
     events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
     assert len(events) == len(found.rows)

@@ -32,7 +32,8 @@ def main() -> None:
                 for _ in range(3):
                     run()
                 grown = _status("VmHWM") - before
-                answer: dict[str, Any] = {"first": first, "grown": grown}
+                planned = getattr(run, "planned_bytes", 0)
+                answer: dict[str, Any] = {"first": first, "grown": grown, "planned": planned}
             else:
                 answer = {"times": _timed(run, order["run"])}
         except Exception as error:  # whatever a library raises is the answer

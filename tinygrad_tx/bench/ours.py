@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from tinygrad_tx import nn, optim
 from tinygrad_tx.bench.workloads import Workload
 from tinygrad_tx.config import config
 from tinygrad_tx.functional import vjp
-from tinygrad_tx.jit import jit
+from tinygrad_tx.jit import Jitted, jit
 from tinygrad_tx.models import GPT, GPTConfig
 from tinygrad_tx.tensor import (
     Tensor,
@@ -25,7 +26,7 @@ from tinygrad_tx.tensor import (
     tensor,
 )
 
-__all__ = ["build"]
+__all__ = ["Step", "build"]
 
 Run = Callable[[], Any]
 
@@ -51,8 +52,41 @@ def _step(work: Workload) -> Run:
         return loss
 
     tokens = np.random.default_rng(0).integers(0, vocab, (batch, context + 1))
-    x, y = tokens[:, :-1].copy(), tokens[:, 1:].copy()
-    return lambda: step(x, y).item()
+    return Step(step, tokens[:, :-1].copy(), tokens[:, 1:].copy())
+
+
+@dataclass(frozen=True)
+class Step:
+    """A captured training step on its batch."""
+
+    step: Jitted
+    x: np.ndarray[Any, Any]
+    y: np.ndarray[Any, Any]
+
+    def __call__(self) -> float:
+        loss: float = self.step(self.x, self.y).item()
+        return loss
+
+    @property
+    def planned_bytes(self) -> int:
+        return self.step.plan(self.x, self.y).peak_bytes
+
+
+def _graph(work: Workload) -> Run:
+    """A chain of so many nodes, recorded, differentiated and compiled each time."""
+    (nodes,) = work.sizes
+    x = tensor(np.ones(8, np.float32))
+
+    def chain(x: Tensor) -> Tensor:
+        for _ in range(nodes):
+            x = x * 0.99999
+        return x
+
+    def both(x: Tensor) -> Any:
+        out, pull = vjp(chain, x)
+        return out, pull(out)
+
+    return lambda: jit(both).plan(x)
 
 
 def _matmul(work: Workload) -> Run:
@@ -121,6 +155,7 @@ def _adamw(work: Workload) -> Run:
 
 _BUILDERS: dict[str, Callable[[Workload], Run]] = {
     "step": _step,
+    "graph": _graph,
     "matmul": _matmul,
     "softmax": lambda w: _both_ways(softmax, _rows(w.sizes)),
     "gelu": lambda w: _both_ways(gelu, _rows(w.sizes)),

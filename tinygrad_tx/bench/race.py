@@ -36,6 +36,8 @@ class Result:
     turns: dict[str, list[float]] = field(default_factory=dict)
     first: dict[str, float] = field(default_factory=dict)
     grown: dict[str, int] = field(default_factory=dict)
+    planned: int = 0
+    """Bytes that our plan says a step takes beside its state, arguments and results."""
     failed: dict[str, str] = field(default_factory=dict)
 
     def median(self, name: str) -> float:
@@ -94,6 +96,7 @@ def _one(work: Workload, names: list[str], threads: int, rounds: int) -> Result:
             contender.times = max(1, int(TURN_SECONDS / max(min(once), 1e-6)))
             result.first[name], result.grown[name] = built["first"], built["grown"]
             result.turns[name] = []
+            result.planned = max(result.planned, built["planned"])
         for _ in range(rounds):
             for name, contender in running.items():
                 time.sleep(PAUSE_SECONDS)

@@ -10,13 +10,11 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from tinygrad_tx.bench.race import Result
 from tinygrad_tx.bench.workloads import flops_of_step
 from tinygrad_tx.roofline import Roofline
 
-__all__ = ["as_csv", "as_json", "line", "ratio_bars", "versions"]
+__all__ = ["as_csv", "as_json", "line", "versions"]
 
 
 def versions(threads: int) -> dict[str, Any]:
@@ -68,6 +66,7 @@ def as_json(results: Sequence[Result], machine: Roofline, threads: int) -> str:
             "turns_seconds": r.turns,
             "first_seconds": r.first,
             "grown_bytes": r.grown,
+            "planned_bytes": r.planned,
             "failed": r.failed,
             "ratios_of_medians": {p: r.ratio(p) for p in r.peers},
         }
@@ -86,22 +85,4 @@ def as_csv(results: Sequence[Result]) -> str:
             ratio = r.median(name) / r.median("ours") if "ours" in r.turns else float("nan")
             row = (r.median(name) * 1e3, r.best(name) * 1e3, ratio)
             writer.writerow((r.work.name, name, *(f"{v:.5g}" for v in row)))
-    return out.getvalue()
-
-
-def ratio_bars(results: Sequence[Result], format: str) -> bytes:
-    """Bars of the ratios of medians; right of 1 we are faster."""
-    bars = [
-        (f"{r.work.name} / {p}", r.ratio(p)) for r in results if "ours" in r.turns for p in r.peers
-    ]
-    figure = Figure(figsize=(8, 1 + 0.24 * len(bars)), layout="constrained")
-    axes = figure.subplots()
-    names, ratios = [b[0] for b in bars][::-1], [b[1] for b in bars][::-1]
-    axes.barh(names, ratios, color=["#1f5f99" if r >= 1 else "#c4572a" for r in ratios])
-    axes.axvline(1.0, color="#444444", linewidth=1)
-    axes.set_xlabel("peer's time / our time (medians)")
-    axes.tick_params(labelsize=7)
-    axes.spines[["top", "right"]].set_visible(False)
-    out = io.BytesIO()
-    figure.savefig(out, format=format, dpi=130)
     return out.getvalue()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["CONFIGS", "Workload", "flops_of_step", "suite"]
+__all__ = ["CONFIGS", "Workload", "flops_of_step", "growth", "parameters_of", "suite"]
 
 # layers, heads, width, context, batch, vocab
 CONFIGS: dict[str, tuple[int, ...]] = {
@@ -40,8 +40,30 @@ def flops_of_step(config: tuple[int, ...]) -> int:
     )
 
 
+def parameters_of(config: tuple[int, ...]) -> int:
+    """Parameters of a GPT with learned positions and tied embeddings, norms and biases included."""
+    layers, _, width, context, _, vocab = config
+    return layers * (12 * width**2 + 13 * width) + (vocab + context + 2) * width
+
+
+def growth() -> list[Workload]:
+    """One thing grows at a time: parameters to 30 million, context to 2,048, batch, nodes."""
+    parameters = ((4, 4, 64), (4, 4, 128), (4, 4, 256), (6, 6, 384), (10, 8, 512))
+    named = [("parameters", (*p, 64, 8, 65)) for p in parameters]
+    named += [("context", (4, 4, 128, time, 1, 65)) for time in (64, 128, 256, 512, 1024, 2048)]
+    named += [("batch", (4, 4, 128, 64, batch, 65)) for batch in (1, 4, 16, 64)]
+    works = []
+    for option, sizes in named:
+        value = {"parameters": parameters_of(sizes), "context": sizes[3], "batch": sizes[4]}[option]
+        works.append(Workload(f"{option} {value:,}", "step", sizes, option))
+    return works + [
+        Workload(f"graph of {nodes:,} nodes", "graph", (nodes,), peers=())
+        for nodes in (1_000, 10_000, 100_000)
+    ]
+
+
 def suite(which: str = "all") -> list[Workload]:
-    """The workloads of "steps", "parts", "quick" or "all"."""
+    """The workloads of "steps", "parts", "quick", "growth" or "all" (steps and parts)."""
     steps = [
         Workload(f"step {name}", "step", sizes, peers=("torch", "torch compiled", "jax"))
         for name, sizes in CONFIGS.items()
@@ -70,4 +92,5 @@ def suite(which: str = "all") -> list[Workload]:
     ]
     parts += [Workload(f"adamw {n:,}", "adamw", (n,)) for n in (800_000, 10_000_000)]
     quick = [w for w in steps if w.name.endswith(("A", "C"))] + parts[1:3]
-    return {"steps": steps, "parts": parts, "quick": quick, "all": steps + parts}[which]
+    suites = {"steps": steps, "parts": parts, "quick": quick, "growth": growth()}
+    return {**suites, "all": steps + parts}[which]

@@ -7,18 +7,21 @@ from typing import Annotated
 
 import typer
 
-from tinygrad_tx.bench import installed, race, suite
-from tinygrad_tx.bench.results import as_csv, as_json, line, ratio_bars, versions
+from tinygrad_tx.bench import Workload, installed, race, suite
+from tinygrad_tx.bench.ours import Step, build
+from tinygrad_tx.bench.plots import growth_curves, ratio_bars, roofline_points
+from tinygrad_tx.bench.results import as_csv, as_json, line, versions
 from tinygrad_tx.config import config
 from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.files import write_whole
+from tinygrad_tx.profile import profile
 from tinygrad_tx.roofline import roofline
 
 __all__ = ["bench"]
 
 
 def bench(
-    what: Annotated[str, typer.Argument(help="steps, parts, quick or all.")] = "all",
+    what: Annotated[str, typer.Argument(help="steps, parts, quick, growth or all.")] = "all",
     rounds: Annotated[int, typer.Option(min=1, help="Turns of each contender.")] = 7,
     threads: Annotated[int | None, typer.Option(min=1, help="Of each contender.")] = None,
     only: Annotated[str, typer.Option(help="Workloads whose name holds this.")] = "",
@@ -29,8 +32,8 @@ def bench(
     On an idle machine; figures are medians over the turns, then the best turn, in milliseconds.
     Example: tinygrad-tx bench steps --only "step A" --out bench
     """
-    if what not in ("steps", "parts", "quick", "all"):
-        raise DataError(explain("bench", f"{what!r} is not steps, parts, quick or all"))
+    if what not in ("steps", "parts", "quick", "growth", "all"):
+        raise DataError(explain("bench", f"{what!r} is not steps, parts, quick, growth or all"))
     works = [w for w in suite(what) if only in w.name]
     if not works:
         raise DataError(explain("bench", f"no workload of {what} holds {only!r}"))
@@ -46,6 +49,23 @@ def bench(
         out.mkdir(parents=True, exist_ok=True)
         write_whole(out / "bench.json", as_json(results, machine, count))
         write_whole(out / "bench.csv", as_csv(results))
+        steps = [w for w in works if w.kind == "step"]
         for suffix in ("svg", "png"):
             write_whole(out / f"ratios.{suffix}", ratio_bars(results, suffix))
-        typer.echo(f"Left in {out}: bench.json, bench.csv, ratios.svg, ratios.png")
+            if what == "growth":
+                write_whole(out / f"growth.{suffix}", growth_curves(results, suffix))
+        if steps:
+            _roofline_of(steps[0], count, out)
+        typer.echo(f"Left in {out}: {', '.join(sorted(p.name for p in out.iterdir()))}")
+
+
+def _roofline_of(work: Workload, threads: int, out: Path) -> None:
+    """Where each operator of our step stands under the roof, and its trace."""
+    built = build(work, threads)
+    assert isinstance(built, Step)
+    found = profile(built.step, built.x, built.y)
+    found.save(out / "trace.json")
+    for suffix in ("svg", "png"):
+        write_whole(out / f"roofline.{suffix}", roofline_points(found, suffix))
+    typer.echo(f"{work.name}:")
+    typer.echo(found.table())
