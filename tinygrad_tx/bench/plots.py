@@ -16,6 +16,7 @@ from tinygrad_tx.profile import Profile
 __all__ = ["growth_curves", "ratio_bars", "roofline_points"]
 
 OURS, THEIRS, GREY = "#1f5f99", "#c4572a", "#444444"
+PEERS = (THEIRS, "#7a7a7a", "#b08a2e", "#5b8c5a")
 
 
 def ratio_bars(results: Sequence[Result], format: str) -> bytes:
@@ -74,10 +75,12 @@ def _curve(
     y: Callable[[Result, str], float],
 ) -> None:
     """One line for each contender."""
-    for name in dict.fromkeys(n for r in results for n in r.turns):
+    names = dict.fromkeys(n for r in results for n in r.turns)
+    colours = dict(zip([n for n in names if n != "ours"], PEERS, strict=False)) | {"ours": OURS}
+    for name in names:
         known = [r for r in results if name in r.turns]
-        style = {"color": OURS, "marker": "o"} if name == "ours" else {"marker": "s"}
-        axes.plot([x(r.work) for r in known], [y(r, name) for r in known], label=name, **style)
+        xs, ys = [x(r.work) for r in known], [y(r, name) for r in known]
+        axes.plot(xs, ys, label=name, color=colours[name], marker="o" if name == "ours" else "s")
 
 
 def _labels(axes: Any, x: str, y: str) -> None:
@@ -101,9 +104,11 @@ def roofline_points(profile: Profile, format: str) -> bytes:
             size = 30 + 900 * seconds / total
             at = flops / moved, flops / seconds / 1e9
             axes.scatter(*at, s=size, color=OURS, alpha=0.55, linewidths=0)
-            axes.annotate(f"{name} ({100 * seconds / total:.0f} %)", at, fontsize=7)
+            if seconds > 0.01 * total:
+                axes.annotate(f"{name} ({100 * seconds / total:.0f} %)", at, fontsize=7)
     axes.set(xlabel="FLOPs a byte", ylabel="GFLOPS", xscale="log", yscale="log")
-    axes.set_title("operators of a training step; area: share of its time", fontsize=9)
+    title = "operators of a training step; area: share of its time; above the roof: cached"
+    axes.set_title(title, fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
     return _drawn(figure, format)
 

@@ -66,7 +66,8 @@ class NodeLowering:
         if self.node.op in (FUSED, SUMMED):
             body = self.node.attrs["body"]
             return len(body.lines) * body.avals[0].size, moved
-        return max(o.size for o in self.node.outputs), moved
+        avals = (*self.node.outputs, *(i.aval for i in self.node.inputs))
+        return max(a.size for a in avals), moved
 
     def _lower(self) -> None:
         op = self.node.op
