@@ -22,7 +22,7 @@ try:
 except ImportError:  # no such locks on this system: at worst two processes compile the same
     fcntl = None  # type: ignore[assignment]  # absent, and asked for below
 
-__all__ = ["folder", "index_files", "locked", "note_use", "trim", "write_text"]
+__all__ = ["folder", "index_files", "is_compiled", "locked", "note_use", "trim", "write_text"]
 
 KEPT = 0.8  # of the bound, after a trim: so that not every new kernel trims again
 
@@ -47,6 +47,11 @@ def folder() -> Path:
 def index_files(path: Path) -> list[Path]:
     """What Numba wrote for the kernel at `path`."""
     return [*(path.parent / "__pycache__").glob(f"{path.stem}.*.nb?")]
+
+
+def is_compiled(path: Path) -> bool:
+    """Whether the kernel at `path` is there whole: Numba writes its index first, its code last."""
+    return any(file.suffix == ".nbc" for file in index_files(path))
 
 
 def write_text(path: Path, text: str) -> None:

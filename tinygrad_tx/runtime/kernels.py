@@ -29,7 +29,15 @@ import tinygrad_tx.ops
 from tinygrad_tx.config import config
 from tinygrad_tx.errors import CompileError, explain
 from tinygrad_tx.graph.lowering import Kernel
-from tinygrad_tx.runtime.cache import folder, index_files, locked, note_use, trim, write_text
+from tinygrad_tx.runtime.cache import (
+    folder,
+    index_files,
+    is_compiled,
+    locked,
+    note_use,
+    trim,
+    write_text,
+)
 
 __all__ = [
     "CacheInfo",
@@ -127,11 +135,11 @@ def _loaded_from(path: Path, name: str, module_name: str, text: str) -> ModuleTy
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         write_text(path, text)
-    if index_files(path):
+    if is_compiled(path):
         note_use(path)
         return _imported(module_name, path)
     with locked(path):
-        if config.on_compile and not index_files(path):
+        if config.on_compile and not is_compiled(path):
             config.on_compile(name)
         module = _imported(module_name, path)
     _trim_now_and_then()
