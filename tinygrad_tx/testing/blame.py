@@ -16,8 +16,8 @@ from tinygrad_tx.testing.differences import slope
 from tinygrad_tx.testing.operators import apply
 from tinygrad_tx.testing.repro import code_of_call, code_of_graph
 from tinygrad_tx.testing.subjects import Array, Subject, TensorSubject, is_real, location_of
-from tinygrad_tx.viz.dot import dot_of_ops
 from tinygrad_tx.viz.names import Names
+from tinygrad_tx.viz.ops_view import ops_picture
 from tinygrad_tx.viz.render import Drawing
 
 __all__ = ["explained", "guilty"]
@@ -32,7 +32,7 @@ def explained(subject: Subject, arrays: Sequence[Array], mode: str) -> tuple[str
     leaves, outputs = subject.traced(arrays)
     node = guilty(outputs, mode)
     repro = code_of_graph(subject, leaves, outputs, arrays)
-    drawing = Drawing(dot_of_ops(outputs, Names(), shapes=True, marked=node))
+    drawing = Drawing(ops_picture(outputs, Names(), shapes=True, marked=node)[0])
     if node is None:
         return "no single operator: each rule is right by itself", repro, drawing
     return f"{_name(node)}, {_rule_place(node)}", repro, drawing

@@ -7,7 +7,8 @@ no parameter.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,7 +16,9 @@ from tinygrad_tx.graph.node import Aval, Node
 from tinygrad_tx.graph.walk import collect
 from tinygrad_tx.viz.names import Names, components
 
-__all__ = ["Diagram", "Edge", "Unit", "blocks_of"]
+__all__ = ["BACKWARD", "Diagram", "Edge", "Unit", "bare", "blocks_of"]
+
+BACKWARD = "backward"
 
 # Shown as an arrow that passes through: the same numbers, seen differently.
 _PASSES = frozenset(("part", "barrier", "alias", "stop_gradient", "astype", "require_finite"))
@@ -56,25 +59,53 @@ class Diagram:
     repeats: dict[str, int] = field(default_factory=dict)
 
 
-def blocks_of(outputs: Sequence[Node], names: Names, depth: int) -> Diagram:
-    """The diagram, before repeated blocks are folded."""
-    nodes = collect(outputs)
-    return _Grouping(nodes, names, depth).diagram(outputs)
+def blocks_of(
+    outputs: Sequence[Node],
+    names: Names,
+    depth: int,
+    backward: Sequence[Node] = (),
+) -> Diagram:
+    """The diagram, before repeated blocks are folded.
+
+    backward: gradients, which stand in a frame of their own beside that of the forward pass.
+    """
+    nodes = collect([*outputs, *backward])
+    sides = dict.fromkeys(collect(outputs), "forward") if backward else {}
+    return _Grouping(nodes, names, depth, sides).diagram(outputs)
 
 
 class _Grouping:
-    def __init__(self, nodes: list[Node], names: Names, depth: int) -> None:
-        self.nodes, self.names, self.depth = nodes, names, depth
+    def __init__(
+        self, nodes: list[Node], names: Names, depth: int, forward: Mapping[Node, str]
+    ) -> None:
+        self.nodes, self.names, self.depth = nodes, names, depth + bool(forward)
+        self.forward = forward
         self.units: dict[str, Unit] = {}
         self.edges: dict[Edge, None] = {}
         # Where the value of a node comes from in the picture, with its shape there.
         self.sources: dict[Node, dict[str, Aval]] = {}
         self.weights: dict[Node, Node] = {}
-        self.number = {node: i for i, node in enumerate(nodes)}
+        self.numbers: Counter[str] = Counter()
+        self.keys: dict[Node, str] = {}
         self.inner = {p[:i] for p in self._paths() for i in range(len(p))}
 
+    def _key(self, kind: str, node: Node) -> str:
+        """Made of module and operation, and a number within these, so that it seldom changes."""
+        if node not in self.keys:
+            word = node.op.name if kind == "op" else self.names.parameters.get(node, kind)
+            stem = f"{kind} {self._scope(node)} {word}"
+            self.numbers[stem] += 1
+            self.keys[node] = f"{stem} {self.numbers[stem]}"
+        return self.keys[node]
+
     def _paths(self) -> set[tuple[str, ...]]:
-        return {components(n.scope) for n in self.nodes}
+        return {components(self._scope(n)) for n in self.nodes}
+
+    def _scope(self, node: Node) -> str:
+        """The module path of a node, within its side where there are two."""
+        if not self.forward:
+            return node.scope
+        return f"{self.forward.get(node, BACKWARD)}.{node.scope}".rstrip(".")
 
     def diagram(self, outputs: Sequence[Node]) -> Diagram:
         for node in self.nodes:
@@ -95,7 +126,7 @@ class _Grouping:
         if self.names.is_parameter(node):
             self.weights[node] = node
         elif node in self.names.inputs or not self.names.inputs:
-            key = f"input {self.number[node]}"
+            key = self._key("input", node)
             self.units[key] = Unit(key, "input", "", [node])
             self.sources[node] = {key: node.aval}
 
@@ -121,34 +152,42 @@ class _Grouping:
                 if key != unit.key:
                     self.edges[Edge(key, unit.key, aval)] = None
         for weight in weights:
-            self._add_weight(weight, unit)
+            # The backward pass reads all weights once more: what it reads is not drawn.
+            if not self.forward or node in self.forward:
+                self._add_weight(weight, unit)
         self.sources[node] = {unit.key: node.aval}
 
     def _unit_of(self, node: Node) -> Unit:
         """The outermost closed module around the node, or the node itself."""
-        parts = components(node.scope)
+        parts = components(self._scope(node))
         for level in range(1, len(parts) + 1):
             inner = parts[:level] in self.inner
             if level > self.depth or not inner:
                 path = ".".join(parts[:level])
                 return self.units.setdefault(f"box {path}", Unit(f"box {path}", "box", path))
-        key = f"op {self.number[node]}"
-        return self.units.setdefault(key, Unit(key, "op", node.scope))
+        key = self._key("op", node)
+        return self.units.setdefault(key, Unit(key, "op", self._scope(node)))
 
     def _add_weight(self, weight: Node, unit: Unit) -> None:
         """A box holds its own weights; a weight of another box is tied, any other is drawn."""
         path = self.names.parameters.get(weight, "")
         owner = path.rpartition(".")[0]
         for other in self.units.values():
-            if other.kind == "box" and owner and _within(owner, other.path):
+            if other.kind == "box" and owner and _within(owner, bare(other.path)):
                 if other is not unit:
                     self.edges[Edge(other.key, unit.key, weight.aval, tied=True)] = None
                 return
         if unit.kind == "box":
             return
-        key = f"parameter {self.number[weight]}"
+        key = self._key("parameter", weight)
         self.units.setdefault(key, Unit(key, "parameter", unit.path, [weight]))
         self.edges[Edge(key, unit.key, weight.aval)] = None
+
+
+def bare(path: str) -> str:
+    """A module path without its side."""
+    side, _, rest = path.partition(".")
+    return rest if side in ("forward", BACKWARD) else path
 
 
 def _within(path: str, module: str) -> bool:

@@ -1,77 +1,65 @@
-"""DOT text of the two views."""
+"""DOT text of a picture."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
-from graphviz import Digraph
+from graphviz import Digraph, escape, nohtml
 
-from tinygrad_tx.graph.node import Aval, Node
-from tinygrad_tx.graph.walk import collect
-from tinygrad_tx.viz.blocks import Diagram, Unit
-from tinygrad_tx.viz.names import Names, components, spaced
+from tinygrad_tx.viz.picture import Arrow, Box, Picture
+from tinygrad_tx.viz.theme import THEMES, Theme, translated
 
-__all__ = ["dot_of_blocks", "dot_of_ops"]
+__all__ = ["dot_of", "id_of"]
 
-# After the figures of Vaswani et al. 2017: a colour for what a box does.
-ATTENTION, NORM, EMBEDDING, PRODUCT, OTHER = "#ffe2bb", "#f2f4c1", "#fce0e2", "#c2e8f7", "#ededed"
-MARK = "#ffb3b3"
-FRAME, FRAME_LINE = "#f7f7f7", "#9a9a9a"
-_NORMS = {"layer_norm", "rms_norm"}
-_SIGNS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "÷"}
-_TITLES = {"gelu": "GELU", "relu": "ReLU", "silu": "SiLU", "matmul": "MatMul"}
+_PLAIN = ("input", "output")
 
 
-def _start(title: str) -> Digraph:
-    dot = Digraph(name=title or "graph")
-    dot.attr("graph", rankdir="BT", fontname="Helvetica", fontsize="12", nodesep="0.35")
-    dot.attr("graph", ranksep="0.35", compound="true", bgcolor="white")
-    dot.attr("node", fontname="Helvetica", fontsize="12", color="#555555")
-    dot.attr("edge", fontname="Helvetica", fontsize="9", color="#555555", arrowsize="0.7")
-    return dot
-
-
-def dot_of_blocks(diagram: Diagram, names: Names, shapes: bool) -> str:
-    """Boxes, frames around open modules, and arrows between them."""
-    dot = _start(names.title)
-    if names.title:
-        dot.attr("graph", label=names.title, labelloc="t", fontsize="16")
-    inside: dict[tuple[str, ...], list[Unit]] = defaultdict(list)
-    for unit in diagram.units.values():
-        inside[unit.frame].append(unit)
-    _write_frame(dot, (), inside, diagram, names)
-    kinds = {key: unit.kind for key, unit in diagram.units.items()}
-    for edge in diagram.edges:
-        style: dict[str, str] = {}
-        if shapes and not edge.tied:
-            style["label"] = f" {_shape(edge.aval)}"
-        if edge.tied:
-            style |= {"style": "dashed", "label": " same weights", "constraint": "false"}
-        if kinds[edge.source] == "parameter":
-            style["arrowhead"] = "none"
-        dot.edge(_id(edge.source), _id(edge.target), **style)
+def dot_of(picture: Picture, theme: str = "light", language: str = "en") -> str:
+    """Boxes, frames around open modules, and arrows; rounded for what computes."""
+    look = THEMES[theme]
+    dot = _start(picture, look, language)
+    inside: dict[tuple[str, ...], list[Box]] = defaultdict(list)
+    for box in picture.boxes.values():
+        inside[box.frame].append(box)
+    _write_frame(dot, (), inside, picture, look, language)
+    for arrow in picture.arrows:
+        _write_arrow(dot, arrow, look, language)
     return str(dot.source)
+
+
+def _start(picture: Picture, look: Theme, language: str) -> Digraph:
+    dot = Digraph(name="graph")
+    font = "Helvetica" if language == "en" else "Noto Sans CJK SC, WenQuanYi Zen Hei, sans-serif"
+    dot.attr("graph", rankdir="BT", fontname=font, fontsize="12", nodesep="0.35", ranksep="0.35")
+    dot.attr("graph", compound="true", bgcolor=look.paper, fontcolor=look.ink)
+    dot.attr("node", fontname=font, fontsize="12", color=look.line, fontcolor=look.ink)
+    dot.attr("edge", fontname=font, fontsize="9", color=look.line, fontcolor=look.ink)
+    dot.attr("edge", arrowsize="0.7")
+    title = "\n".join(t for t in (translated(picture.title, language), picture.note) if t)
+    if title:
+        dot.attr("graph", label=_plain(title), labelloc="t", fontsize="16")
+    return dot
 
 
 def _write_frame(
     dot: Digraph,
     frame: tuple[str, ...],
-    inside: dict[tuple[str, ...], list[Unit]],
-    diagram: Diagram,
-    names: Names,
+    inside: dict[tuple[str, ...], list[Box]],
+    picture: Picture,
+    look: Theme,
+    language: str,
 ) -> None:
-    """The units of a frame and the frames within it. Frames nest as modules do: a few levels."""
-    for unit in inside.get(frame, ()):
-        _write_unit(dot, unit, diagram, names)
+    """The boxes of a frame and the frames within it. Frames nest as modules do: a few levels."""
+    for box in inside.get(frame, ()):
+        _write_box(dot, box, look, language)
     for child in _frames_within(frame, inside):
-        path = ".".join(child)
-        with dot.subgraph(name=f"cluster {path}") as part:
-            label = names.title_of(path) + _times(diagram, path)
-            part.attr(label=label, style="rounded,filled", fillcolor=FRAME, color=FRAME_LINE)
+        with dot.subgraph(name=f"cluster_{id_of('.'.join(child))}") as part:
+            label = _titled(picture.frames.get(child, child[-1]), language)
+            part.attr(label=label, style="rounded,filled", fillcolor=look.frame, color=look.line)
             part.attr(labeljust="r", labelloc="b", fontsize="13", margin="14")
-            _write_frame(part, child, inside, diagram, names)
+            _write_frame(part, child, inside, picture, look, language)
 
 
 def _frames_within(
@@ -79,105 +67,68 @@ def _frames_within(
 ) -> list[tuple[str, ...]]:
     """The frames one level below `frame`."""
     level = len(frame)
-    return sorted({f[: level + 1] for f in inside if len(f) > level and f[:level] == frame})
+    return list(
+        dict.fromkeys(f[: level + 1] for f in inside if len(f) > level and f[:level] == frame)
+    )
 
 
-def _write_unit(dot: Digraph, unit: Unit, diagram: Diagram, names: Names) -> None:
-    key = _id(unit.key)
-    node = unit.nodes[0]
-    if unit.kind == "box":
-        title = names.title_of(unit.path) + _times(diagram, unit.path)
-        own = components(unit.path)[-1].split(".")[0]
-        label = title if spaced(own) == title else f"{title}\n{own.replace('_', ' ')}"
-        dot.node(key, label, shape="box", style="rounded,filled", fillcolor=_colour(unit))
-    elif unit.kind == "op" and node.op.name in _SIGNS:
-        dot.node(
-            key, _SIGNS[node.op.name], shape="circle", margin="0.02", width="0.3", fixedsize="true"
-        )
-    elif unit.kind == "op":
-        title = _TITLES.get(node.op.name, spaced(node.op.name))
-        dot.node(key, title, shape="box", style="rounded,filled", fillcolor=_colour(unit))
-    elif unit.kind == "parameter":
-        label = f"{names.parameters.get(node, 'weight')}\n{_shape(node.aval)}"
-        dot.node(key, label, shape="box", style="filled", fillcolor="white", fontsize="9")
-    elif unit.kind == "input":
-        title = names.inputs.get(node, "input")
-        dot.node(key, f"{title}\n{node.dtype} {_shape(node.aval)}", shape="plaintext")
-    else:
-        dot.node(key, f"output\n{node.dtype} {_shape(node.aval)}", shape="plaintext")
+def _titled(text: str, language: str) -> str:
+    """A title with `× n` behind it, its words translated, its signs harmless."""
+    title, times, count = text.partition("  × ")
+    shown: str = nohtml(escape(translated(title, language) + times + count))
+    return shown
 
 
-def _times(diagram: Diagram, path: str) -> str:
-    return f"  × {diagram.repeats[path]}" if path in diagram.repeats else ""
+def _write_box(dot: Digraph, box: Box, look: Theme, language: str) -> None:
+    lines = [_titled(box.title, language), *(escape(translated(n, language)) for n in box.lines)]
+    style: dict[str, Any] = {"shape": "box", "style": "rounded,filled"}
+    fill = look.fills.get(box.role, look.paper)
+    if box.role == "sign":
+        style = {"shape": "circle", "style": "filled", "margin": "0.02"}
+        style |= {"width": "0.3"} if len(lines) > 1 else {"width": "0.3", "fixedsize": "true"}
+    elif box.role in _PLAIN:
+        style = {"shape": "plaintext"}
+    elif box.role == "parameter":
+        style = {"shape": "box", "style": "filled", "fontsize": "9"}
+    elif box.role == "data":
+        style = {"shape": "ellipse", "style": "filled"}
+    if box.heat is not None:
+        fill = look.warm(box.heat)
+    if box.marked:
+        fill, style["color"], style["penwidth"] = look.mark, "#b00020", "3"
+    elif box.is_result:
+        style["penwidth"] = "2"
+    if box.role not in _PLAIN or box.heat is not None:
+        style["fillcolor"] = fill
+    facts = "\n".join(f"{name}: {value}" for name, value in box.facts)
+    dot.node(id_of(box.key), nohtml("\\n".join(lines)), tooltip=_plain(facts or box.title), **style)
 
 
-def _colour(unit: Unit) -> str:
-    """By what the box computes, not by what it is called."""
-    ops = {n.op.name for n in unit.nodes}
-    if "attention" in ops or any(n.name == "pattern" for n in unit.nodes):
-        return ATTENTION
-    if ops <= _NORMS:
-        return NORM
-    if "take" in ops and "matmul" not in ops:
-        return EMBEDDING
-    return PRODUCT if "matmul" in ops else OTHER
+def _plain(text: str) -> str:
+    """Text without any meaning of its own for Graphviz, but for ends of lines."""
+    shown: str = nohtml("\\n".join(escape(line) for line in text.split("\n")))
+    return shown
 
 
-def dot_of_ops(
-    outputs: Sequence[Node], names: Names, shapes: bool, marked: Node | None = None
-) -> str:
-    """Every operation in the frame of its module; constants stand in the label of their reader."""
-    dot = _start(names.title)
-    nodes = [n for n in collect(outputs) if n.op.name != "constant"]
-    number = {node: i for i, node in enumerate(nodes)}
-    inside: dict[tuple[str, ...], list[Node]] = defaultdict(list)
-    for node in nodes:
-        inside[components(node.scope)].append(node)
-    _write_ops(dot, (), inside, names, set(outputs), number)
-    if marked is not None:
-        dot.node(f"n{number[marked]}", fillcolor=MARK, color="#b00020", penwidth="3")
-    for node in nodes:
-        for source in node.inputs:
-            if source in number:
-                label = {"label": f" {source.dtype} {_shape(source.aval)}"} if shapes else {}
-                dot.edge(f"n{number[source]}", f"n{number[node]}", **label)
-    return str(dot.source)
+def _write_arrow(dot: Digraph, arrow: Arrow, look: Theme, language: str) -> None:
+    style: dict[str, str] = {}
+    label = translated(arrow.label, language)
+    if label:
+        style["label"] = f" {escape(label)}"
+    source, target = id_of(arrow.source), id_of(arrow.target)
+    if arrow.link == "tied":
+        style |= {"style": "dashed", "constraint": "false"}
+    elif arrow.link == "weight":
+        style["arrowhead"] = "none"
+    elif arrow.link == "saved":
+        style |= {"style": "dotted", "constraint": "false", "arrowhead": "open"}
+    elif arrow.link == "back":
+        # Written from the end, so that a gradient stands as high as its value.
+        source, target = target, source
+        style |= {"dir": "back"}
+    dot.edge(source, target, **style)
 
 
-def _write_ops(
-    dot: Digraph,
-    frame: tuple[str, ...],
-    inside: dict[tuple[str, ...], list[Node]],
-    names: Names,
-    outputs: set[Node],
-    number: dict[Node, int],
-) -> None:
-    for node in inside.get(frame, ()):
-        style: dict[str, Any] = {"shape": "box", "style": "rounded,filled", "fillcolor": "#eef3fa"}
-        if node.op.name == "buffer":
-            title = names.parameters.get(node) or names.inputs.get(node) or "data"
-            label = f"{title}\n{node.dtype} {_shape(node.aval)}"
-            style |= {
-                "shape": "ellipse",
-                "fillcolor": EMBEDDING if names.is_parameter(node) else "white",
-            }
-        else:
-            values = [str(i.attrs["value"]) for i in node.inputs if i.op.name == "constant"]
-            label = " ".join([node.op.name, *values])
-            label = f"{node.name}: {label}" if node.name else label
-        if node in outputs:
-            style["penwidth"] = "2"
-        dot.node(f"n{number[node]}", label, **style)
-    for child in _frames_within(frame, inside):
-        with dot.subgraph(name=f"cluster {'.'.join(child)}") as part:
-            part.attr(label=child[-1], style="rounded", color=FRAME_LINE, fontsize="11")
-            _write_ops(part, child, inside, names, outputs, number)
-
-
-def _shape(aval: Aval) -> str:
-    return "×".join(map(str, aval.shape)) or "number"
-
-
-def _id(key: str) -> str:
+def id_of(key: str) -> str:
     """A name in DOT without the signs that mean something there."""
-    return key.replace(" ", "_").replace(".", "_").replace(":", "_")
+    return "".join(c if c.isalnum() else "_" for c in key)

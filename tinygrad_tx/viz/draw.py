@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from tinygrad_tx.autodiff import reverse
 from tinygrad_tx.errors import DrawError, explain
+from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Node
-from tinygrad_tx.jit import Jitted
+from tinygrad_tx.graph.walk import collect
+from tinygrad_tx.jit import Jitted, jit
 from tinygrad_tx.nn import Module
+from tinygrad_tx.profile import profile
 from tinygrad_tx.tensor.tensor import Tensor, as_tensor, no_grad
 from tinygrad_tx.tree import flatten
-from tinygrad_tx.viz.blocks import blocks_of
-from tinygrad_tx.viz.dot import dot_of_blocks, dot_of_ops
-from tinygrad_tx.viz.fold import folded
+from tinygrad_tx.viz.blocks_view import blocks_picture, gradient_picture
 from tinygrad_tx.viz.names import Names
-from tinygrad_tx.viz.render import SUFFIXES, Drawing
+from tinygrad_tx.viz.ops_view import ops_picture
+from tinygrad_tx.viz.overlay import OVERLAYS, overlaid, timed
+from tinygrad_tx.viz.picture import Picture
+from tinygrad_tx.viz.program_view import memory_picture, program_picture
+from tinygrad_tx.viz.render import SUFFIXES, Drawing, Plot
+from tinygrad_tx.viz.shorten import BUDGET, shortened
+from tinygrad_tx.viz.theme import LANGUAGES, THEMES
 
-__all__ = ["draw"]
+__all__ = ["VIEWS", "draw"]
 
-View = Literal["blocks", "ops"]
-Overlay = Literal["shapes"]
+VIEWS = ("blocks", "ops", "gradient", "program", "memory")
+
+View = Literal["blocks", "ops", "gradient", "program", "memory"]
 
 
 def draw(
@@ -32,48 +42,152 @@ def draw(
     *,
     inputs: Sequence[Any] = (),
     depth: int | None = None,
-    overlay: Overlay | None = None,
-) -> Drawing:
+    overlay: str | Mapping[str, Any] | None = None,
+    theme: str = "light",
+    lang: str = "en",
+) -> Drawing | Plot:
     """The picture of `target`: a Tensor, a Module or a captured function with example `inputs`.
 
-    view: "blocks" draws modules as boxes and repeated modules once, with their number; "ops" draws
-    every operation. depth: how many levels of modules stand open in "blocks" (1 if not given).
-    overlay: "shapes" writes the shape of what flows along each arrow. The suffix of `path` decides
-    the format: .svg, .png, .pdf or .dot; the .dot is always written beside it. Nothing is computed.
+    view: "blocks" draws modules as boxes and repeated modules once, with their number; "ops" every
+    operation; "gradient" the backward pass beside the forward pass; "program" the compiled steps;
+    "memory" their buffers over time. The last two need a module or a captured function.
+    depth: how many levels of modules stand open (1 if not given).
+    overlay: "shapes" along the arrows; "parameters", "flops", "bytes", "memory" (of results) or
+    measured "time" in the boxes, with colours from the least to the most; or a mapping from module
+    paths to figures or arrays of your own. theme: "light" or "dark". lang: "en" or "zh".
+    The suffix of `path` decides the format: .svg, .png, .pdf, .dot, .mmd (Mermaid) or .html (a page
+    with search and zoom); the .dot is always written beside a picture. Nothing is computed but for
+    "time". A graph too large to draw is drawn shortened, and says so.
     Errors: DrawError where the target has no graph, or no renderer can draw it.
     """
-    if view not in ("blocks", "ops"):
-        raise DrawError(explain("draw", f"view {view!r} is not blocks or ops"))
-    if overlay not in (None, "shapes"):
-        raise DrawError(explain("draw", f"overlay {overlay!r} is not shapes"))
-    if depth is not None and depth < 0:
-        raise DrawError(explain("draw", f"depth {depth} is negative"))
-    if path is not None and Path(path).suffix not in SUFFIXES:
-        what = f"{str(path)!r} ends in none of {', '.join(SUFFIXES)}"
-        raise DrawError(explain("draw", what))
-    outputs, names = _read(target, inputs)
+    _check(path, view, depth, overlay, theme, lang)
+    subject = _Subject(target, inputs)
     shapes = overlay == "shapes"
-    if view == "ops":
-        drawing = Drawing(dot_of_ops(outputs, names, shapes))
+    if view == "memory":
+        program = subject.captured().plan(*inputs).program
+        plot = Plot(lambda format: memory_picture(program, theme, format))
+        if path is not None:
+            plot.save(path)
+        return plot
+    outputs, names = subject.nodes, subject.names
+    level = 1 if depth is None else depth
+    if view == "program":
+        picture, _ = program_picture(subject.captured().plan(*inputs).program)
+        behind: dict[str, Sequence[Node]] = {}
+    elif view == "ops":
+        picture, own = ops_picture(outputs, names, shapes)
+        behind = {**own}
     else:
-        diagram = folded(blocks_of(outputs, names, 1 if depth is None else depth))
-        drawing = Drawing(dot_of_blocks(diagram, names, shapes))
+        gradients = _gradients(outputs, names) if view == "gradient" else ()
+        make = (outputs, gradients, names, level, shapes)
+        picture, diagram = (
+            gradient_picture(*make)
+            if view == "gradient"
+            else blocks_picture(outputs, names, level, shapes)
+        )
+        behind = {key: unit.nodes for key, unit in diagram.units.items()}
+    if overlay is not None and not shapes:
+        picture = _measured(picture, overlay, behind, subject)
+    picture = shortened(picture, BUDGET)
+    levels: Sequence[Picture] = ()
+    if view == "blocks" and path is not None and Path(path).suffix == ".html":
+        levels = _levels(picture, subject, level, shapes)
+    drawing = Drawing(picture, theme, lang, levels)
     if path is not None:
         drawing.save(path)
     return drawing
 
 
-def _read(target: Any, inputs: Sequence[Any]) -> tuple[list[Node], Names]:
-    """The nodes to draw, and what is known of names: of parameters, modules and inputs."""
-    if isinstance(target, Module):
-        return _of_module(target, inputs)
-    if isinstance(target, Jitted):
-        return list(target.graph(*inputs)), Names()
-    tensors, _ = flatten(target, lambda v: isinstance(v, Tensor))
-    if not tensors:
-        remedy = "pass a tensor, a module with inputs=, or a function under tx.jit with inputs="
-        raise DrawError(explain("draw", f"{type(target).__name__} has no graph", remedy=remedy))
-    return [t.node for t in tensors], Names()
+def _levels(picture: Picture, subject: _Subject, level: int, shapes: bool) -> list[Picture]:
+    """The picture with every depth beside it, up to where nothing more opens."""
+    found: list[Picture] = []
+    for depth in range(12):
+        other = picture
+        if depth != level:
+            made, _ = blocks_picture(subject.nodes, subject.names, depth, shapes)
+            other = shortened(made, BUDGET)
+        if depth > level and other.boxes.keys() == found[-1].boxes.keys():
+            break
+        found.append(other)
+    return found
+
+
+def _check(path: Any, view: str, depth: int | None, overlay: Any, theme: str, lang: str) -> None:
+    for name, value, allowed in (
+        ("view", view, VIEWS),
+        ("overlay", overlay, (None, *OVERLAYS)),
+        ("theme", theme, tuple(THEMES)),
+        ("lang", lang, LANGUAGES),
+    ):
+        if not isinstance(value, Mapping) and value not in allowed:
+            listed = ", ".join(str(a) for a in allowed if a)
+            raise DrawError(explain("draw", f"{name} {value!r} is not one of {listed}"))
+    if depth is not None and depth < 0:
+        raise DrawError(explain("draw", f"depth {depth} is negative"))
+    if overlay not in (None, "shapes") and view in ("program", "memory"):
+        what = f"view {view} takes no overlay but shapes"
+        raise DrawError(explain("draw", what, remedy="use view blocks, ops or gradient"))
+    if path is not None and Path(path).suffix not in SUFFIXES:
+        what = f"{str(path)!r} ends in none of {', '.join(SUFFIXES)}"
+        raise DrawError(explain("draw", what))
+
+
+def _measured(
+    picture: Picture,
+    overlay: str | Mapping[str, Any],
+    behind: Mapping[str, Sequence[Node]],
+    subject: _Subject,
+) -> Picture:
+    if overlay != "time":
+        return overlaid(picture, overlay, behind, subject.names)
+    found = profile(subject.captured(), *subject.inputs)
+    total = f"{found.seconds * 1e3:.3g} ms a call"
+    return replace(timed(picture, behind, found), note=total)
+
+
+def _gradients(outputs: Sequence[Node], names: Names) -> list[Node]:
+    """Gradients of the parameters, or of all data where there are none."""
+    leaves = [n for n in collect(outputs) if n.op.name == "buffer" and n.dtype.kind == "f"]
+    wanted = [n for n in leaves if names.is_parameter(n)] or leaves
+    real = [o for o in outputs if o.dtype.kind == "f"]
+    seeds = [Builder().full(o.shape, 1.0, o.dtype) for o in real]
+    found = [g for g in reverse(real, seeds, wanted) if g is not None]
+    if not found:
+        raise DrawError(explain("draw", "nothing here has a gradient"))
+    return found
+
+
+@dataclass
+class _Subject:
+    """What is drawn: its nodes, and what is known of the names of parameters and modules."""
+
+    target: Any
+    inputs: Sequence[Any]
+
+    def __post_init__(self) -> None:
+        if isinstance(self.target, Module):
+            self.nodes, self.names = _of_module(self.target, self.inputs)
+        elif isinstance(self.target, Jitted):
+            self.nodes, self.names = list(self.target.graph(*self.inputs)), Names()
+        else:
+            tensors, _ = flatten(self.target, lambda v: isinstance(v, Tensor))
+            if not tensors:
+                remedy = (
+                    "pass a tensor, a module with inputs=, or a function under tx.jit with inputs="
+                )
+                what = f"{type(self.target).__name__} has no graph"
+                raise DrawError(explain("draw", what, remedy=remedy))
+            self.nodes, self.names = [t.node for t in tensors], Names()
+
+    def captured(self) -> Jitted:
+        """What can be compiled and timed."""
+        target = self.target
+        if isinstance(target, Jitted):
+            return target
+        if isinstance(target, Module):
+            return jit(lambda *values: target(*values))
+        remedy = "draw the module, or the function under tx.jit"
+        raise DrawError(explain("draw", "a tensor has no program of its own", remedy=remedy))
 
 
 def _of_module(model: Module, inputs: Sequence[Any]) -> tuple[list[Node], Names]:

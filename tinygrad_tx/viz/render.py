@@ -9,51 +9,132 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tinygrad_tx.errors import DrawError, explain
 from tinygrad_tx.files import write_whole
+from tinygrad_tx.viz.dot import dot_of
+from tinygrad_tx.viz.mermaid import mermaid_of
+from tinygrad_tx.viz.page import page_of
+from tinygrad_tx.viz.picture import Picture
+from tinygrad_tx.viz.shorten import shortened
 
-__all__ = ["SUFFIXES", "TIMEOUT_SECONDS", "Drawing", "renderer"]
+__all__ = ["SUFFIXES", "TIMEOUT_SECONDS", "Drawing", "Plot", "renderer"]
 
-SUFFIXES = (".svg", ".png", ".pdf", ".dot")
-TIMEOUT_SECONDS = 60.0
+SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".mmd", ".html")
+TIMEOUT_SECONDS = 20.0
 RENDERERS = ("dot", "graphviz-pure")
+PLOT_SUFFIXES = (".svg", ".png", ".pdf")
+SMALLER = (150, 40)
+"""Boxes of the simpler drawings that are tried when a layout takes too long."""
 
 
 class Drawing:
-    """A picture. In a notebook it shows itself."""
+    """A picture in any format. In a notebook it shows itself.
 
-    def __init__(self, dot: str) -> None:
-        self.dot = dot
+    levels: the same with less and more detail, among which the picture itself stands; a page shows
+    them all.
+    """
+
+    def __init__(
+        self,
+        picture: Picture,
+        theme: str = "light",
+        language: str = "en",
+        levels: Sequence[Picture] = (),
+    ) -> None:
+        self.picture, self.theme, self.language = picture, theme, language
+        self.levels = tuple(levels) or (picture,)
         self._svg = ""
+
+    @property
+    def dot(self) -> str:
+        return dot_of(self.picture, self.theme, self.language)
+
+    @property
+    def mermaid(self) -> str:
+        """The picture as Mermaid text."""
+        return mermaid_of(self.picture, self.theme, self.language)
 
     @property
     def svg(self) -> str:
         """The picture as SVG. Errors: DrawError."""
         if not self._svg:
-            self._svg = render(self.dot, "svg").decode()
+            self._svg = self._rendered(self.picture, "svg").decode()
         return self._svg
+
+    @property
+    def html(self) -> str:
+        """An offline page around the picture. Errors: DrawError."""
+        sheets = [
+            (p, self.svg if p is self.picture else self._rendered(p, "svg").decode())
+            for p in self.levels
+        ]
+        shown = self.levels.index(self.picture)
+        return page_of(sheets, shown, self.theme, self.language)
 
     def _repr_svg_(self) -> str:
         return self.svg
 
     def save(self, path: str | Path) -> None:
-        """Writes the .dot, then the picture of the format that the suffix names.
+        """Writes the picture in the format that the suffix names; its .dot first, but for Mermaid.
 
         Errors: DrawError where it cannot be written or rendered; the .dot stands once written.
         """
         path = Path(path)
+        if path.suffix == ".mmd":
+            _write(path, self.mermaid.encode())
+            return
         source = path.with_suffix(".dot")
         _write(source, self.dot.encode())
         if path.suffix == ".dot":
             return
         try:
-            picture = render(self.dot, path.suffix.removeprefix("."))
+            made = self.html.encode() if path.suffix == ".html" else None
+            data = made or self._rendered(self.picture, path.suffix.removeprefix("."))
         except DrawError as error:
             message = f"{str(error)[:-1]}; the graph is kept in {source}."
             raise DrawError(message) from None
-        _write(path, picture)
+        _write(path, data)
+
+    def _rendered(self, picture: Picture, format: str) -> bytes:
+        """The picture, or a simpler one where its layout takes too long."""
+        for boxes in (len(picture.boxes), *(n for n in SMALLER if n < len(picture.boxes))):
+            try:
+                text = dot_of(shortened(picture, boxes), self.theme, self.language)
+                return render(text, format)
+            except LayoutError as error:
+                slow = error
+                warnings.warn(f"draw: {error} Drawing less.", stacklevel=2)
+        raise slow
+
+
+class Plot:
+    """A picture that is no graph: `draw(format)` gives it as bytes."""
+
+    def __init__(self, draw: Callable[[str], bytes]) -> None:
+        self._draw = draw
+
+    @property
+    def svg(self) -> str:
+        return self._draw("svg").decode()
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    def save(self, path: str | Path) -> None:
+        """Errors: DrawError."""
+        path = Path(path)
+        if path.suffix not in PLOT_SUFFIXES:
+            what = f"{str(path)!r}: this view is no graph, it ends in {', '.join(PLOT_SUFFIXES)}"
+            raise DrawError(explain("draw", what))
+        _write(path, self._draw(path.suffix.removeprefix(".")))
+
+
+class LayoutError(DrawError):
+    """The renderer was stopped."""
 
 
 def renderer() -> str:
@@ -80,9 +161,8 @@ def render(dot: str, format: str) -> bytes:
         )
     except subprocess.TimeoutExpired:
         what = f"{program} was stopped after {TIMEOUT_SECONDS:g} s"
-        raise DrawError(
-            explain("draw", what, remedy="draw less: view blocks, or a depth")
-        ) from None
+        remedy = "draw less: view blocks, or a depth"
+        raise LayoutError(explain("draw", what, remedy=remedy)) from None
     except OSError as error:
         raise DrawError(explain("draw", f"{program} cannot run: {error.strerror}")) from None
     if done.returncode or not done.stdout:

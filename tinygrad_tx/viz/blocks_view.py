@@ -1,0 +1,126 @@
+"""Pictures of block diagrams: what a paper shows, and the same with the backward pass beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tinygrad_tx.graph.node import Node
+from tinygrad_tx.viz.blocks import BACKWARD, Diagram, Unit, bare, blocks_of
+from tinygrad_tx.viz.fold import folded
+from tinygrad_tx.viz.names import Names, components, spaced
+from tinygrad_tx.viz.picture import Arrow, Box, Link, Picture, Role, shape_text
+
+__all__ = ["blocks_picture", "facts_of", "gradient_picture", "role_of"]
+
+_NORMS = {"layer_norm", "rms_norm"}
+_SIGNS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "÷"}
+_TITLES = {"gelu": "GELU", "relu": "ReLU", "silu": "SiLU", "matmul": "MatMul"}
+
+
+def blocks_picture(
+    outputs: Sequence[Node], names: Names, depth: int, shapes: bool
+) -> tuple[Picture, Diagram]:
+    """Modules as boxes, repeated ones once with their number; and the diagram behind it."""
+    diagram = folded(blocks_of(outputs, names, depth))
+    return _picture(diagram, names, shapes), diagram
+
+
+def gradient_picture(
+    outputs: Sequence[Node], gradients: Sequence[Node], names: Names, depth: int, shapes: bool
+) -> tuple[Picture, Diagram]:
+    """Forward and backward side by side, each gradient beside its value."""
+    diagram = folded(blocks_of(outputs, names, depth, gradients))
+    picture = _picture(diagram, names, shapes)
+    side = {key: box.frame[:1] == (BACKWARD,) for key, box in picture.boxes.items()}
+    arrows: dict[Arrow, None] = {}
+    for arrow in picture.arrows:
+        if side[arrow.source] and side[arrow.target]:
+            arrows[Arrow(arrow.source, arrow.target, arrow.label, "back")] = None
+        elif not side[arrow.target]:
+            arrows[arrow] = None
+        elif _twin(arrow.target) == arrow.source:
+            arrows[Arrow(arrow.source, arrow.target, "", "saved")] = None
+        elif arrow.source.startswith("output"):
+            arrows[arrow] = None
+    picture.arrows = list(arrows)
+    return picture, diagram
+
+
+def _twin(key: str) -> str:
+    """The key of the forward box that a backward box belongs to."""
+    return key.replace(f" {BACKWARD}", " forward", 1)
+
+
+def _picture(diagram: Diagram, names: Names, shapes: bool) -> Picture:
+    boxes = {key: _box(unit, diagram, names) for key, unit in diagram.units.items()}
+    kinds = {key: unit.kind for key, unit in diagram.units.items()}
+    arrows: dict[Arrow, None] = {}
+    for edge in diagram.edges:
+        if edge.tied:
+            arrows[Arrow(edge.source, edge.target, "same weights", "tied")] = None
+            continue
+        label = shape_text(edge.aval) if shapes else ""
+        link: Link = "weight" if kinds[edge.source] == "parameter" else "flow"
+        arrows[Arrow(edge.source, edge.target, label, link)] = None
+    frames = {}
+    for box in boxes.values():
+        for level in range(1, len(box.frame) + 1):
+            path = ".".join(box.frame[:level])
+            frames[box.frame[:level]] = _title(path, names) + _times(diagram, path)
+    return Picture(names.title, boxes, list(arrows), frames)
+
+
+def _title(path: str, names: Names) -> str:
+    return names.title_of(bare(path)) if bare(path) else path
+
+
+def _times(diagram: Diagram, path: str) -> str:
+    return f"  × {diagram.repeats[path]}" if path in diagram.repeats else ""
+
+
+def _box(unit: Unit, diagram: Diagram, names: Names) -> Box:
+    node = unit.nodes[0]
+    if unit.kind == "input":
+        lines = (f"{node.dtype} {shape_text(node.aval)}",)
+        return Box(unit.key, names.inputs.get(node, "input"), "input", lines=lines)
+    if unit.kind == "output":
+        return Box(unit.key, "output", "output", lines=(f"{node.dtype} {shape_text(node.aval)}",))
+    if unit.kind == "parameter":
+        title = names.parameters.get(node, "weight")
+        return Box(unit.key, title, "parameter", unit.frame, (shape_text(node.aval),))
+    if unit.kind == "op":
+        facts = facts_of(node)
+        if node.op.name in _SIGNS:
+            return Box(unit.key, _SIGNS[node.op.name], "sign", unit.frame, facts=facts)
+        title = _TITLES.get(node.op.name, spaced(node.op.name))
+        return Box(unit.key, title, role_of(unit.nodes), unit.frame, facts=facts)
+    title = _title(unit.path, names)
+    own = components(unit.path)[-1].split(".")[0]
+    second = () if spaced(own) == title else (own.replace("_", " "),)
+    inside = dict.fromkeys(n.op.name for n in unit.nodes)
+    facts = (
+        ("module", bare(unit.path)),
+        ("operations", ", ".join(inside)),
+        *facts_of(unit.nodes[-1]),
+    )
+    title += _times(diagram, unit.path)
+    return Box(unit.key, title, role_of(unit.nodes), unit.frame, second, facts)
+
+
+def facts_of(node: Node) -> tuple[tuple[str, str], ...]:
+    """What a page says of a node: its results, where it was asked for, its formula."""
+    shown = ", ".join(f"{a.dtype} {shape_text(a)}" for a in node.outputs)
+    found = [("result", shown), ("formula", node.op.formula), ("made at", node.where)]
+    return tuple((name, value) for name, value in found if value)
+
+
+def role_of(nodes: Sequence[Node]) -> Role:
+    """By what is computed, not by what it is called."""
+    ops = {n.op.name.removesuffix("_gradient") for n in nodes}
+    if "attention" in ops or any(n.name == "pattern" for n in nodes):
+        return "attention"
+    if ops <= _NORMS:
+        return "norm"
+    if ops & {"take", "scatter_add"} and "matmul" not in ops:
+        return "embedding"
+    return "product" if "matmul" in ops else "other"
