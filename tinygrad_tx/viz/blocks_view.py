@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.viz.blocks import BACKWARD, Diagram, Unit, bare, blocks_of
@@ -28,27 +30,30 @@ def blocks_picture(
 def gradient_picture(
     outputs: Sequence[Node], gradients: Sequence[Node], names: Names, depth: int, shapes: bool
 ) -> tuple[Picture, Diagram]:
-    """Forward and backward side by side, each gradient beside its value."""
-    diagram = folded(blocks_of(outputs, names, depth, gradients))
+    """Forward and backward side by side, with arrows from modules to their gradients."""
+    whole = blocks_of(outputs, names, depth, gradients)
+    is_back = {key: unit.frame[:1] == (BACKWARD,) for key, unit in whole.units.items()}
+    # What the backward pass reads of the forward pass would keep equal blocks apart.
+    kept = [e for e in whole.edges if is_back[e.source] or not is_back[e.target]]
+    reads = {(_alike(e.source), _alike(e.target)) for e in whole.edges if e not in set(kept)}
+    diagram = folded(Diagram(whole.units, kept))
     picture = _picture(diagram, names, shapes)
-    side = {key: box.frame[:1] == (BACKWARD,) for key, box in picture.boxes.items()}
     arrows: dict[Arrow, None] = {}
     for arrow in picture.arrows:
-        if side[arrow.source] and side[arrow.target]:
-            arrows[Arrow(arrow.source, arrow.target, arrow.label, "back")] = None
-        elif not side[arrow.target]:
-            arrows[arrow] = None
-        elif _twin(arrow.target) == arrow.source:
-            arrows[Arrow(arrow.source, arrow.target, "", "saved")] = None
-        elif arrow.source.startswith("output"):
-            arrows[arrow] = None
+        both = is_back[arrow.source] and is_back[arrow.target]
+        arrows[replace(arrow, link="back") if both else arrow] = None
+    shown = {_alike(key): key for key in picture.boxes if not is_back[key]}
+    for key in picture.boxes:
+        twin = _alike(key).replace(BACKWARD, "forward", 1)
+        if is_back[key] and (twin, _alike(key)) in reads and twin in shown:
+            arrows[Arrow(shown[twin], key, "", "saved")] = None
     picture.arrows = list(arrows)
     return picture, diagram
 
 
-def _twin(key: str) -> str:
-    """The key of the forward box that a backward box belongs to."""
-    return key.replace(f" {BACKWARD}", " forward", 1)
+def _alike(key: str) -> str:
+    """A key without the numbers of repeated blocks."""
+    return re.sub(r"\.\d+", ".*", key)
 
 
 def _picture(diagram: Diagram, names: Names, shapes: bool) -> Picture:

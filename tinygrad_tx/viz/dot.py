@@ -129,6 +129,10 @@ def _write_arrow(dot: Digraph, arrow: Arrow, look: Theme, language: str) -> None
     dot.edge(source, target, **style)
 
 
+_SIGNS = {" ": "_", ".": "__", "_": "_u_"}
+
+
 def id_of(key: str) -> str:
-    """A name in DOT without the signs that mean something there."""
-    return "".join(c if c.isalnum() else "_" for c in key)
+    """A name in DOT for a key; other keys have other names."""
+    plain = (c if c.isascii() and c.isalnum() else _SIGNS.get(c, f"_x{ord(c):x}_") for c in key)
+    return "".join(plain)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tinygrad_tx.autodiff import reverse
+from tinygrad_tx.compiler.simplify import simplify
 from tinygrad_tx.errors import DrawError, explain
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Node
@@ -78,7 +79,10 @@ def draw(
         picture, own = ops_picture(outputs, names, shapes)
         behind = {**own}
     else:
-        gradients = _gradients(outputs, names) if view == "gradient" else ()
+        gradients: Sequence[Node] = ()
+        if view == "gradient":
+            found = list(simplify([*outputs, *_gradients(outputs, names)]))
+            outputs, gradients = found[: len(outputs)], found[len(outputs) :]
         make = (outputs, gradients, names, level, shapes)
         picture, diagram = (
             gradient_picture(*make)

@@ -56,7 +56,8 @@ def _first_run(
             if number.isdigit():
                 lists[".".join((*parts[:level], head))].add(int(number))
     for name in sorted(lists, key=lambda n: n.count(".")):
-        paths = [f"{name}.{number}" for number in sorted(lists[name])]
+        numbers = sorted(lists[name], reverse=_runs_down(units, edges, name, lists[name]))
+        paths = [f"{name}.{number}" for number in numbers]
         run: list[str] = []
         for path in paths:
             if run and path not in repeats and _continues(units, edges, run, path):
@@ -68,6 +69,14 @@ def _first_run(
         if len(run) > 1:
             return run
     return None
+
+
+def _runs_down(units: dict[str, Unit], edges: list[Edge], name: str, numbers: set[int]) -> bool:
+    """Whether blocks are fed by those with higher numbers, as in a backward pass."""
+    block_of = {k: n for n in numbers for k in _members(units, f"{name}.{n}")}
+    pairs = [(block_of.get(e.source), block_of.get(e.target)) for e in edges if not e.tied]
+    known = [(a, b) for a, b in pairs if a is not None and b is not None and a != b]
+    return bool(known) and all(a > b for a, b in known)
 
 
 def _continues(units: dict[str, Unit], edges: list[Edge], run: list[str], path: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from tinygrad_tx.compiler.simplify import scalar_of
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.walk import collect
 from tinygrad_tx.viz.blocks_view import facts_of, role_of
@@ -18,7 +19,7 @@ def ops_picture(
     outputs: Sequence[Node], names: Names, shapes: bool, marked: Node | None = None
 ) -> tuple[Picture, dict[str, list[Node]]]:
     """Constants stand in the title of their reader. Also the node behind each box."""
-    nodes = [n for n in collect(outputs) if n.op.name != "constant"]
+    nodes = [n for n in collect(outputs) if scalar_of(n) is None or n in outputs]
     key_of: dict[Node, str] = {}
     counts: Counter[str] = Counter()
     boxes: dict[str, Box] = {}
@@ -48,7 +49,7 @@ def _box(key: str, node: Node, names: Names, is_result: bool, marked: bool) -> B
         title = names.parameters.get(node) or names.inputs.get(node) or "data"
         role: Role = "parameter" if names.is_parameter(node) else "data"
         return Box(key, title, role, frame, (_label(node),), facts, None, is_result, marked)
-    values = [str(i.attrs["value"]) for i in node.inputs if i.op.name == "constant"]
-    title = " ".join([node.op.name, *values])
+    values = [scalar_of(i) for i in node.inputs]
+    title = " ".join([node.op.name, *(str(v) for v in values if v is not None)])
     title = f"{node.name}: {title}" if node.name else title
     return Box(key, title, role_of([node]), frame, (), facts, None, is_result, marked)

@@ -15,7 +15,7 @@ from tinygrad_tx.viz.picture import Picture, measured
 __all__ = ["OVERLAYS", "overlaid", "timed"]
 
 OVERLAYS = ("shapes", "parameters", "flops", "bytes", "memory", "time")
-_UNITS = {"parameters": "parameters", "flops": "FLOP", "bytes": "B", "memory": "B"}
+_UNITS = {"parameters": " parameters", "flops": "FLOP", "bytes": "B", "memory": "B"}
 
 Behind = Mapping[str, Sequence[Node]]
 

@@ -74,7 +74,8 @@ def measured(picture: Picture, values: Mapping[str, float], unit: str) -> Pictur
     most = max(values.values(), default=0.0)
     boxes = dict(picture.boxes)
     for key, value in values.items():
-        if key in boxes:
+        # A sign in its circle has no room for a figure.
+        if key in boxes and boxes[key].role != "sign":
             line = quantity(value, unit)
             heat = value / most if most > 0 else 0.0
             lines, facts = boxes[key].lines, boxes[key].facts
@@ -85,7 +86,7 @@ def measured(picture: Picture, values: Mapping[str, float], unit: str) -> Pictur
 
 
 def quantity(value: float, unit: str) -> str:
-    """`3.2 M`, `1.5 GFLOP`, `12 MB`, `340 µs`: three digits, and a prefix."""
+    """`3.2 M parameters`, `1.5 GFLOP`, `12 MB`, `340 µs`: three digits, and a prefix."""
     if unit == "s":
         scale, prefix = next(
             (s, p) for s, p in ((1.0, ""), (1e-3, "m"), (0.0, "µ")) if abs(value) >= s
@@ -93,8 +94,8 @@ def quantity(value: float, unit: str) -> str:
         return f"{value / (scale or 1e-6):.3g} {prefix}s"
     for scale, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= scale:
-            return f"{value / scale:.3g} {prefix}{unit}".strip()
-    return f"{value:.3g} {unit}".strip()
+            return f"{value / scale:.3g} {prefix}{unit}"
+    return f"{value:.3g} {unit.strip()}".strip()
 
 
 def shape_text(aval: Aval) -> str:
