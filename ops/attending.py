@@ -14,7 +14,16 @@ from tinygrad_tx.errors import DTypeError, Rejected, ShapeError
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Aval, Node
 
-__all__ = ["check_extras", "dropped", "gathered", "pattern_of", "repeated", "scores_of", "turned"]
+__all__ = [
+    "check_extras",
+    "dropped",
+    "gathered",
+    "masked",
+    "pattern_of",
+    "repeated",
+    "scores_of",
+    "turned",
+]
 
 
 def check_extras(q: Aval, k: Aval, extras: Sequence[Aval], count: int) -> None:
@@ -67,13 +76,17 @@ def scores_of(b: Builder, node: Node) -> Node:
     scores: Node = b.multiply(b.matmul(q, turned(b, keys)), node.attrs["scale"])
     if node.attrs["extras"] % 2:
         scores = b.add(scores, node.inputs[-node.attrs["extras"]])
-    if node.attrs["causal"]:
-        shape, n = scores.shape, len(scores.shape)
-        row = b.iota(shape=shape, axis=n - 2, dtype=np.dtype(np.int64))
-        column = b.iota(shape=shape, axis=n - 1, dtype=np.dtype(np.int64))
-        seen = b.less_equal(column, b.add(row, shape[-1] - shape[-2]))
-        scores = b.where(seen, scores, b.full(shape, float("-inf"), q.dtype))
-    return scores
+    return masked(b, scores) if node.attrs["causal"] else scores
+
+
+def masked(b: Builder, scores: Node) -> Node:
+    """Minus infinity where the key comes later; the last query sees all keys."""
+    shape, n = scores.shape, len(scores.shape)
+    row = b.iota(shape=shape, axis=n - 2, dtype=np.dtype(np.int64))
+    column = b.iota(shape=shape, axis=n - 1, dtype=np.dtype(np.int64))
+    seen = b.less_equal(column, b.add(row, shape[-1] - shape[-2]))
+    result: Node = b.where(seen, scores, b.full(shape, float("-inf"), scores.dtype))
+    return result
 
 
 def pattern_of(b: Builder, node: Node) -> Node:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -266,3 +268,46 @@ def test_the_command_draws_and_refuses(tmp_path: Path) -> None:
     for words in (["--view", "colour"], ["--out", str(tmp_path / "a.bmp")], ["--lang", "xx"]):
         refused = CliRunner().invoke(app, ["draw", *sizes, *words])
         assert isinstance(refused.exception, DrawError)
+
+
+def test_attention_opens_into_what_it_computes() -> None:
+    """Figure 2 of Vaswani et al. 2017: product, scale, mask, softmax, product."""
+    picture = drawn(gpt(1), inputs=(TOKENS,), depth=3)
+    inside = {k: b for k, b in picture.boxes.items() if "scaled_dot_product_attention" in b.frame}
+    lines = [box.lines[0] if box.lines else box.title for box in inside.values()]
+    assert lines == ["scores", "×", "mask", "pattern", "context"]
+    order = list(inside)
+    arrows = {(a.source, a.target) for a in picture.arrows}
+    assert all(pair in arrows for pair in itertools.pairwise(order))
+    closed = drawn(gpt(1), inputs=(TOKENS,), depth=2)
+    assert sum(box.title == "Attention" for box in closed.boxes.values()) == 1
+
+
+PARSE = """
+import { createRequire } from "module"; import fs from "fs"; import { pathToFileURL } from "url";
+const find = createRequire(process.argv[2] + "/");
+const { JSDOM } = find("jsdom");
+globalThis.window = new JSDOM("<body></body>").window; globalThis.document = window.document;
+const { default: mermaid } = await import(pathToFileURL(find.resolve("mermaid")));
+for (const file of process.argv.slice(3)) await mermaid.parse(fs.readFileSync(file, "utf8"));
+console.log("parsed");
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    "MERMAID" not in os.environ, reason="needs MERMAID=folder with npm's mermaid and jsdom"
+)
+def test_mermaid_reads_our_text(tmp_path: Path) -> None:
+    (tmp_path / "parse.mjs").write_text(PARSE)
+    files = []
+    for number, options in enumerate(({"depth": 3}, {"view": "ops"}, {"view": "gradient"})):
+        files.append(str(tmp_path / f"{number}.mmd"))
+        tx.draw(gpt(2), files[-1], inputs=(TOKENS,), **options)  # type: ignore[arg-type]  # as given
+    title = "\"'<b>&;#`|\\\n{}[]()=-%% end subgraph é漢"
+    hostile = Picture(title, {"end": Box("end", title, "data", ("end",), (title,))}, [])
+    files.append(str(tmp_path / "hostile.mmd"))
+    Path(files[-1]).write_text(mermaid_of(hostile))
+    command = ["node", str(tmp_path / "parse.mjs"), os.environ["MERMAID"], *files]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.strip() == "parsed", done.stderr

@@ -14,7 +14,7 @@ from typing import Literal
 
 from tinygrad_tx.graph.node import Aval, Node
 from tinygrad_tx.graph.walk import collect
-from tinygrad_tx.viz.names import Names, components
+from tinygrad_tx.viz.names import INSIDE_ATTENTION, Names, components
 
 __all__ = ["BACKWARD", "Diagram", "Edge", "Unit", "bare", "blocks_of"]
 
@@ -87,7 +87,9 @@ class _Grouping:
         self.weights: dict[Node, Node] = {}
         self.numbers: Counter[str] = Counter()
         self.keys: dict[Node, str] = {}
+        # Modules that open: those with others inside, and attention that was taken apart.
         self.inner = {p[:i] for p in self._paths() for i in range(len(p))}
+        self.inner |= {p for p in self._paths() if p[-1:] == (INSIDE_ATTENTION,)}
 
     def _key(self, kind: str, node: Node) -> str:
         """Made of module and operation, and a number within these, so that it seldom changes."""

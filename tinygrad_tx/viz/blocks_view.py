@@ -98,7 +98,8 @@ def _box(unit: Unit, diagram: Diagram, names: Names) -> Box:
         if node.op.name in _SIGNS:
             return Box(unit.key, _SIGNS[node.op.name], "sign", unit.frame, facts=facts)
         title = _TITLES.get(node.op.name, spaced(node.op.name))
-        return Box(unit.key, title, role_of(unit.nodes), unit.frame, facts=facts)
+        named = (node.name,) if node.name else ()
+        return Box(unit.key, title, role_of(unit.nodes), unit.frame, named, facts)
     title = _title(unit.path, names)
     own = components(unit.path)[-1].split(".")[0]
     second = () if spaced(own) == title else (own.replace("_", " "),)

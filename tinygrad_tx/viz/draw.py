@@ -21,6 +21,7 @@ from tinygrad_tx.tensor.tensor import Tensor, as_tensor, no_grad
 from tinygrad_tx.tree import flatten
 from tinygrad_tx.viz.blocks_view import blocks_picture, gradient_picture
 from tinygrad_tx.viz.names import Names
+from tinygrad_tx.viz.opened import open_attention
 from tinygrad_tx.viz.ops_view import ops_picture
 from tinygrad_tx.viz.overlay import OVERLAYS, overlaid, timed
 from tinygrad_tx.viz.picture import Picture
@@ -80,6 +81,7 @@ def draw(
         behind = {**own}
     else:
         gradients: Sequence[Node] = ()
+        outputs = list(open_attention(outputs, level))
         if view == "gradient":
             found = list(simplify([*outputs, *_gradients(outputs, names)]))
             outputs, gradients = found[: len(outputs)], found[len(outputs) :]
@@ -108,7 +110,8 @@ def _levels(picture: Picture, subject: _Subject, level: int, shapes: bool) -> li
     for depth in range(12):
         other = picture
         if depth != level:
-            made, _ = blocks_picture(subject.nodes, subject.names, depth, shapes)
+            outputs = open_attention(subject.nodes, depth)
+            made, _ = blocks_picture(outputs, subject.names, depth, shapes)
             other = shortened(made, BUDGET)
         if depth > level and other.boxes.keys() == found[-1].boxes.keys():
             break

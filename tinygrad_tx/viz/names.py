@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 
 from tinygrad_tx.graph.node import Node
 
-__all__ = ["Names", "components", "spaced"]
+__all__ = ["INSIDE_ATTENTION", "Names", "components", "spaced"]
+
+INSIDE_ATTENTION = "scaled_dot_product_attention"
+"""The module that a picture makes of an attention that it takes apart."""
 
 
 @dataclass(frozen=True)
