@@ -6,6 +6,7 @@ same graph, so that a gradient can be drawn, compiled and differentiated again.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from tinygrad_tx.autodiff.expansion import depends_on, no_rule, open_where
@@ -37,17 +38,17 @@ def reverse(
     outputs = open_where(outputs, wrt, _lacks_rule)
     nodes = collect(outputs, stop=set(wrt).__contains__)
     active = depends_on(nodes, wrt)
-    waiting: dict[tuple[Node, int], list[Node]] = {}
+    waiting = _Waiting()
     for output, cotangent in zip(outputs, cotangents, strict=True):
         if cotangent is not None:
-            waiting.setdefault((output, 0), []).append(cotangent)
+            waiting.add(output, 0, cotangent, output.scope)
     targets = set(wrt)
     result: dict[Node, Node] = {}
     for node in reversed(nodes):
         if node not in active:
             continue
         b = Builder(node.scope, node.where)
-        given = [_total(b, waiting.pop((node, i), [])) for i in range(len(node.outputs))]
+        given = [waiting.total(node, i) for i in range(len(node.outputs))]
         if all(g is None for g in given):
             continue
         if node in targets:
@@ -55,7 +56,7 @@ def reverse(
             result[node] = given[0]
         elif node.op.name == "part":
             assert given[0] is not None
-            waiting.setdefault((node.inputs[0], node.attrs["index"]), []).append(given[0])
+            waiting.add(node.inputs[0], node.attrs["index"], given[0], node.scope)
         else:
             _pass_on(b, node, given, active, waiting)
     return tuple(result.get(w) for w in wrt)
@@ -66,7 +67,7 @@ def _pass_on(
     node: Node,
     given: list[Node | None],
     active: set[Node],
-    waiting: dict[tuple[Node, int], list[Node]],
+    waiting: _Waiting,
 ) -> None:
     """Adds the cotangents of the inputs of `node`."""
     if not any(i in active and is_float(i.dtype) for i in node.inputs):
@@ -85,18 +86,36 @@ def _pass_on(
         raise no_rule(node, "reverse")
     for source, cotangent in zip(node.inputs, passed, strict=True):
         if cotangent is not None and source in active and is_float(source.dtype):
-            waiting.setdefault((source, 0), []).append(cotangent)
+            waiting.add(source, 0, cotangent, node.scope)
 
 
 def _lacks_rule(node: Node) -> bool:
     return node.op.partials is None and node.op.gradient is None
 
 
-def _total(b: Builder, terms: list[Node]) -> Node | None:
-    """The sum, in the order of arrival."""
-    if not terms:
-        return None
-    total = terms[0]
-    for term in terms[1:]:
-        total = b.add(total, term)
-    return total
+class _Waiting:
+    """Cotangents that have arrived at a result, each with the scope of the reader it came from."""
+
+    def __init__(self) -> None:
+        self._terms: dict[tuple[Node, int], list[tuple[Node, str]]] = {}
+
+    def add(self, node: Node, index: int, cotangent: Node, reader: str) -> None:
+        self._terms.setdefault((node, index), []).append((cotangent, reader))
+
+    def total(self, node: Node, index: int) -> Node | None:
+        """The sum, in the order of arrival. It belongs to the module in which all readers stand."""
+        terms = self._terms.pop((node, index), [])
+        if not terms:
+            return None
+        total, _ = terms[0]
+        b = Builder(_shared([scope for _, scope in terms]), node.where)
+        for term, _ in terms[1:]:
+            total = b.add(total, term)
+        return total
+
+
+def _shared(scopes: Sequence[str]) -> str:
+    """The module path that all of these begin with."""
+    paths = [scope.split(".") for scope in scopes]
+    same = itertools.takewhile(lambda words: len(set(words)) == 1, zip(*paths, strict=False))
+    return ".".join(words[0] for words in same)

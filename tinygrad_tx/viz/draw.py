@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,11 +13,7 @@ from tinygrad_tx.errors import DrawError, explain
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.walk import collect
-from tinygrad_tx.jit import Jitted, jit
-from tinygrad_tx.nn import Module
 from tinygrad_tx.profile import profile
-from tinygrad_tx.tensor.tensor import Tensor, as_tensor, no_grad
-from tinygrad_tx.tree import flatten
 from tinygrad_tx.viz.blocks_view import blocks_picture, gradient_picture
 from tinygrad_tx.viz.names import Names
 from tinygrad_tx.viz.opened import open_attention
@@ -28,6 +23,7 @@ from tinygrad_tx.viz.picture import Picture
 from tinygrad_tx.viz.program_view import memory_picture, program_picture
 from tinygrad_tx.viz.render import SUFFIXES, Drawing, Plot
 from tinygrad_tx.viz.shorten import BUDGET, shortened
+from tinygrad_tx.viz.subject import Subject
 from tinygrad_tx.viz.theme import LANGUAGES, THEMES
 
 __all__ = ["VIEWS", "draw"]
@@ -63,7 +59,7 @@ def draw(
     Errors: DrawError where the target has no graph, or no renderer can draw it.
     """
     _check(path, view, depth, overlay, theme, lang)
-    subject = _Subject(target, inputs)
+    subject = Subject(target, inputs)
     shapes = overlay == "shapes"
     if view == "memory":
         program = subject.captured().plan(*inputs).program
@@ -104,7 +100,7 @@ def draw(
     return drawing
 
 
-def _levels(picture: Picture, subject: _Subject, level: int, shapes: bool) -> list[Picture]:
+def _levels(picture: Picture, subject: Subject, level: int, shapes: bool) -> list[Picture]:
     """The picture with every depth beside it, up to where nothing more opens."""
     found: list[Picture] = []
     for depth in range(12):
@@ -143,7 +139,7 @@ def _measured(
     picture: Picture,
     overlay: str | Mapping[str, Any],
     behind: Mapping[str, Sequence[Node]],
-    subject: _Subject,
+    subject: Subject,
 ) -> Picture:
     if overlay != "time":
         return overlaid(picture, overlay, behind, subject.names)
@@ -162,60 +158,3 @@ def _gradients(outputs: Sequence[Node], names: Names) -> list[Node]:
     if not found:
         raise DrawError(explain("draw", "nothing here has a gradient"))
     return found
-
-
-@dataclass
-class _Subject:
-    """What is drawn: its nodes, and what is known of the names of parameters and modules."""
-
-    target: Any
-    inputs: Sequence[Any]
-
-    def __post_init__(self) -> None:
-        if isinstance(self.target, Module):
-            self.nodes, self.names = _of_module(self.target, self.inputs)
-        elif isinstance(self.target, Jitted):
-            self.nodes, self.names = list(self.target.graph(*self.inputs)), Names()
-        else:
-            tensors, _ = flatten(self.target, lambda v: isinstance(v, Tensor))
-            if not tensors:
-                remedy = (
-                    "pass a tensor, a module with inputs=, or a function under tx.jit with inputs="
-                )
-                what = f"{type(self.target).__name__} has no graph"
-                raise DrawError(explain("draw", what, remedy=remedy))
-            self.nodes, self.names = [t.node for t in tensors], Names()
-
-    def captured(self) -> Jitted:
-        """What can be compiled and timed."""
-        target = self.target
-        if isinstance(target, Jitted):
-            return target
-        if isinstance(target, Module):
-            return jit(lambda *values: target(*values))
-        remedy = "draw the module, or the function under tx.jit"
-        raise DrawError(explain("draw", "a tensor has no program of its own", remedy=remedy))
-
-
-def _of_module(model: Module, inputs: Sequence[Any]) -> tuple[list[Node], Names]:
-    tensors = [as_tensor(value) for value in inputs]
-    try:
-        with no_grad():
-            result = model(*tensors)
-    except TypeError as error:
-        remedy = "pass example inputs=(...), one for each argument of the model"
-        raise DrawError(
-            explain("draw", f"{type(model).__name__}: {error}", remedy=remedy)
-        ) from None
-    found, _ = flatten(result, lambda v: isinstance(v, Tensor))
-    names = Names(
-        title=type(model).__name__,
-        parameters={t.node: name for name, t in model.named_parameters()},
-        modules={path: type(m).__name__ for path, m in model.named_modules()},
-        inputs=dict(zip((t.node for t in tensors), _arguments(model.forward), strict=False)),
-    )
-    return [t.node for t in found], names
-
-
-def _arguments(function: Callable[..., Any]) -> list[str]:
-    return list(inspect.signature(function).parameters)

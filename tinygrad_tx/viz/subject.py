@@ -1,0 +1,75 @@
+"""Subject: what a picture is asked of: its nodes, and what is known of their names."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tinygrad_tx.errors import DrawError, explain
+from tinygrad_tx.graph.node import Node
+from tinygrad_tx.jit import Jitted, jit
+from tinygrad_tx.nn import Module
+from tinygrad_tx.tensor.tensor import Tensor, as_tensor, no_grad
+from tinygrad_tx.tree import flatten
+from tinygrad_tx.viz.names import Names
+
+__all__ = ["Subject"]
+
+
+@dataclass
+class Subject:
+    """What is drawn: its nodes, and what is known of the names of parameters and modules."""
+
+    target: Any
+    inputs: Sequence[Any]
+
+    def __post_init__(self) -> None:
+        if isinstance(self.target, Module):
+            self.nodes, self.names = _of_module(self.target, self.inputs)
+        elif isinstance(self.target, Jitted):
+            self.nodes, self.names = list(self.target.graph(*self.inputs)), Names()
+        else:
+            tensors, _ = flatten(self.target, lambda v: isinstance(v, Tensor))
+            if not tensors:
+                remedy = (
+                    "pass a tensor, a module with inputs=, or a function under tx.jit with inputs="
+                )
+                what = f"{type(self.target).__name__} has no graph"
+                raise DrawError(explain("draw", what, remedy=remedy))
+            self.nodes, self.names = [t.node for t in tensors], Names()
+
+    def captured(self) -> Jitted:
+        """What can be compiled and timed."""
+        target = self.target
+        if isinstance(target, Jitted):
+            return target
+        if isinstance(target, Module):
+            return jit(lambda *values: target(*values))
+        remedy = "draw the module, or the function under tx.jit"
+        raise DrawError(explain("draw", "a tensor has no program of its own", remedy=remedy))
+
+
+def _of_module(model: Module, inputs: Sequence[Any]) -> tuple[list[Node], Names]:
+    tensors = [as_tensor(value) for value in inputs]
+    try:
+        with no_grad():
+            result = model(*tensors)
+    except TypeError as error:
+        remedy = "pass example inputs=(...), one for each argument of the model"
+        raise DrawError(
+            explain("draw", f"{type(model).__name__}: {error}", remedy=remedy)
+        ) from None
+    found, _ = flatten(result, lambda v: isinstance(v, Tensor))
+    names = Names(
+        title=type(model).__name__,
+        parameters={t.node: name for name, t in model.named_parameters()},
+        modules={path: type(m).__name__ for path, m in model.named_modules()},
+        inputs=dict(zip((t.node for t in tensors), _arguments(model.forward), strict=False)),
+    )
+    return [t.node for t in found], names
+
+
+def _arguments(function: Callable[..., Any]) -> list[str]:
+    return list(inspect.signature(function).parameters)
