@@ -15,7 +15,10 @@ from tinygrad_tx.compiler.simplify import simplify
 from tinygrad_tx.compiler.sums import sum_groups
 from tinygrad_tx.graph.node import Node
 
-__all__ = ["OPTIONAL", "compile_graph", "passes"]
+__all__ = ["OPTIONAL", "PASSES", "Pass", "compile_graph", "passes"]
+
+PASSES = ("expand", "simplify", "fuse", "epilogue", "sums")
+"""The names of all passes, in the order in which they run."""
 
 OPTIONAL = ("simplify", "grouping", "epilogues", "sums")
 """What may be left out: it changes how fast a graph runs and not what it computes."""
@@ -23,8 +26,11 @@ OPTIONAL = ("simplify", "grouping", "epilogues", "sums")
 Pass = Callable[[Sequence[Node]], tuple[Node, ...]]
 
 
-def passes(generate: bool, without: frozenset[str] = frozenset()) -> tuple[Pass, ...]:
-    """From the graph as written to the graph that is planned, some optional ones left out."""
+def passes(generate: bool, without: frozenset[str] = frozenset()) -> tuple[tuple[str, Pass], ...]:
+    """From the graph as written to the graph that is planned, some optional ones left out.
+
+    Each with its name, one of `PASSES`.
+    """
 
     def expand(outputs: Sequence[Node]) -> tuple[Node, ...]:
         return open_where(outputs, (), lambda n: not _is_served(n, generate))
@@ -32,15 +38,15 @@ def passes(generate: bool, without: frozenset[str] = frozenset()) -> tuple[Pass,
     def group(outputs: Sequence[Node]) -> tuple[Node, ...]:
         return fuse(outputs, 1 if "grouping" in without else LARGEST_GROUP)
 
-    found: list[Pass] = [expand]
+    found: list[tuple[str, Pass]] = [("expand", expand)]
     if "simplify" not in without:
-        found.append(simplify)
+        found.append(("simplify", simplify))
     if generate:
-        found.append(group)
+        found.append(("fuse", group))
         if "epilogues" not in without:
-            found.append(attach)
+            found.append(("epilogue", attach))
         if "sums" not in without:
-            found.append(sum_groups)
+            found.append(("sums", sum_groups))
     return tuple(found)
 
 
@@ -57,7 +63,7 @@ def compile_graph(
     is ever compiled for them. without: names of optional passes to leave out.
     """
     graph = (*outputs, *(value for _, value in updates))
-    for run in passes(generate, without):
+    for _, run in passes(generate, without):
         graph = run(graph)
     slots = {leaf: i for i, leaf in enumerate(leaves)}
     values = graph[len(outputs) :]
