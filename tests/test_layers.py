@@ -17,7 +17,7 @@ LAYERS = (
     ("runtime",),
     ("capture",),
     ("tensor", "functional", "custom", "jit", "profile", "roofline"),
-    ("nn", "optim", "data"),
+    ("nn", "optim", "data", "interop"),
     ("viz",),
     ("models",),
     ("train", "testing", "bench"),

@@ -5,36 +5,48 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tinygrad_tx.errors import DrawError, explain
 from tinygrad_tx.graph.node import Node
+from tinygrad_tx.interop import ForeignGraph, read_onnx
 from tinygrad_tx.jit import Jitted, jit
 from tinygrad_tx.nn import Module
 from tinygrad_tx.tensor.tensor import Tensor, as_tensor, no_grad
 from tinygrad_tx.tree import flatten
 from tinygrad_tx.viz.names import Names
 
-__all__ = ["Subject"]
+__all__ = ["Subject", "is_onnx"]
 
 
 @dataclass
 class Subject:
-    """What is drawn: its nodes, and what is known of the names of parameters and modules."""
+    """What is drawn: its nodes, and what is known of the names of parameters and modules.
+
+    note: what must be said beside figures of it.
+    """
 
     target: Any
     inputs: Sequence[Any]
 
     def __post_init__(self) -> None:
+        self.note = ""
         if isinstance(self.target, Module):
             self.nodes, self.names = _of_module(self.target, self.inputs)
         elif isinstance(self.target, Jitted):
             self.nodes, self.names = list(self.target.graph(*self.inputs)), Names()
+        elif is_onnx(self.target):
+            graph = read_onnx(self.target, [as_tensor(value).shape for value in self.inputs])
+            self.nodes, self.names = list(graph.outputs), _names_in(graph)
+            if graph.open_sizes:
+                self.note = f"figures count {', '.join(graph.open_sizes)} as 1"
         else:
             tensors, _ = flatten(self.target, lambda v: isinstance(v, Tensor))
             if not tensors:
                 remedy = (
-                    "pass a tensor, a module with inputs=, or a function under tx.jit with inputs="
+                    "pass a tensor, a module with inputs=, a function under tx.jit with inputs=, "
+                    "or the path of an .onnx file"
                 )
                 what = f"{type(self.target).__name__} has no graph"
                 raise DrawError(explain("draw", what, remedy=remedy))
@@ -47,8 +59,21 @@ class Subject:
             return target
         if isinstance(target, Module):
             return jit(lambda *values: target(*values))
+        if is_onnx(target):
+            what = f"{Path(target).name} is drawn, not run: it has no program or time here"
+            remedy = "use view blocks or ops, and any overlay but time"
+            raise DrawError(explain("draw", what, remedy=remedy))
         remedy = "draw the module, or the function under tx.jit"
         raise DrawError(explain("draw", "a tensor has no program of its own", remedy=remedy))
+
+
+def is_onnx(target: Any) -> bool:
+    """Whether it is the path of an ONNX file, by its suffix."""
+    return isinstance(target, (str, Path)) and Path(target).suffix.lower() == ".onnx"
+
+
+def _names_in(graph: ForeignGraph) -> Names:
+    return Names(graph.title, graph.parameters, graph.modules, graph.inputs)
 
 
 def _of_module(model: Module, inputs: Sequence[Any]) -> tuple[list[Node], Names]:
