@@ -1,6 +1,6 @@
 """The block diagram of a graph: modules as boxes, the operations between them, and what flows.
 
-A module is open, and drawn as a frame around its parts, down to a depth; below it is one box.
+A module that stands open is a frame around its parts; any other is one box.
 Operations that only show memory in another shape are not drawn; nor is what depends on no input and
 no parameter.
 """
@@ -14,7 +14,15 @@ from typing import Literal
 
 from tinygrad_tx.graph.node import Aval, Node
 from tinygrad_tx.graph.walk import collect
-from tinygrad_tx.viz.names import INSIDE_ATTENTION, Names, components
+from tinygrad_tx.viz.names import (
+    INSIDE_ATTENTION,
+    Names,
+    Opened,
+    alike,
+    components,
+    inside_attention,
+    stands_open,
+)
 
 __all__ = ["BACKWARD", "Diagram", "Edge", "Unit", "bare", "blocks_of"]
 
@@ -26,12 +34,16 @@ _PASSES = frozenset(("part", "barrier", "alias", "stop_gradient", "astype", "req
 
 @dataclass
 class Unit:
-    """One thing in the picture. path: of the module for a box, else of the frame it stands in."""
+    """One thing in the picture. path: of the module for a box, else of the frame it stands in.
+
+    opens: the name of the module inside it that could stand open, if there is one.
+    """
 
     key: str
     kind: Literal["box", "op", "input", "parameter", "output"]
     path: str
     nodes: list[Node] = field(default_factory=list)
+    opens: str = ""
 
     @property
     def frame(self) -> tuple[str, ...]:
@@ -52,17 +64,19 @@ class Edge:
 
 @dataclass
 class Diagram:
-    """Units by key, in order of computation. repeats: how often a folded frame or box stands."""
+    """Units by key, in order of computation. repeats: how often a folded frame or box stands.
+    twins: for the key of a folded unit the others that it stands for, in order."""
 
     units: dict[str, Unit]
     edges: list[Edge]
     repeats: dict[str, int] = field(default_factory=dict)
+    twins: dict[str, list[Unit]] = field(default_factory=dict)
 
 
 def blocks_of(
     outputs: Sequence[Node],
     names: Names,
-    depth: int,
+    opened: Opened,
     backward: Sequence[Node] = (),
 ) -> Diagram:
     """The diagram, before repeated blocks are folded.
@@ -71,14 +85,14 @@ def blocks_of(
     """
     nodes = collect([*outputs, *backward])
     sides = dict.fromkeys(collect(outputs), "forward") if backward else {}
-    return _Grouping(nodes, names, depth, sides).diagram(outputs)
+    return _Grouping(nodes, names, opened, sides).diagram(outputs)
 
 
 class _Grouping:
     def __init__(
-        self, nodes: list[Node], names: Names, depth: int, forward: Mapping[Node, str]
+        self, nodes: list[Node], names: Names, opened: Opened, forward: Mapping[Node, str]
     ) -> None:
-        self.nodes, self.names, self.depth = nodes, names, depth + bool(forward)
+        self.nodes, self.names, self.opened = nodes, names, opened
         self.forward = forward
         self.units: dict[str, Unit] = {}
         self.edges: dict[Edge, None] = {}
@@ -163,12 +177,18 @@ class _Grouping:
         """The outermost closed module around the node, or the node itself."""
         parts = components(self._scope(node))
         for level in range(1, len(parts) + 1):
-            inner = parts[:level] in self.inner
-            if level > self.depth or not inner:
+            has_inside = parts[:level] in self.inner
+            own = parts[1:level] if self.forward else parts[:level]
+            if not (has_inside and stands_open(self.opened, own)):
                 path = ".".join(parts[:level])
-                return self.units.setdefault(f"box {path}", Unit(f"box {path}", "box", path))
+                opens = alike(".".join(own)) if has_inside else _attention_in(node)
+                unit = Unit(f"box {path}", "box", path, opens=opens)
+                found = self.units.setdefault(unit.key, unit)
+                found.opens = found.opens or opens
+                return found
         key = self._key("op", node)
-        return self.units.setdefault(key, Unit(key, "op", self._scope(node)))
+        unit = Unit(key, "op", self._scope(node), opens=_attention_in(node))
+        return self.units.setdefault(key, unit)
 
     def _add_weight(self, weight: Node, unit: Unit) -> None:
         """A box holds its own weights; a weight of another box is tied, any other is drawn."""
@@ -184,6 +204,10 @@ class _Grouping:
         key = self._key("parameter", weight)
         self.units.setdefault(key, Unit(key, "parameter", unit.path, [weight]))
         self.edges[Edge(key, unit.key, weight.aval)] = None
+
+
+def _attention_in(node: Node) -> str:
+    return alike(inside_attention(node.scope)) if node.op.name == "attention" else ""
 
 
 def bare(path: str) -> str:

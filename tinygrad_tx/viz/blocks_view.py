@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tinygrad_tx.graph.node import Node
-from tinygrad_tx.viz.blocks import BACKWARD, Diagram, Unit, bare, blocks_of
+from tinygrad_tx.viz.blocks import BACKWARD, Diagram, Edge, Unit, bare, blocks_of
 from tinygrad_tx.viz.fold import folded
-from tinygrad_tx.viz.names import Names, components, spaced
+from tinygrad_tx.viz.facts import facts_of, figures_of
+from tinygrad_tx.viz.names import Names, Opened, components, spaced
 from tinygrad_tx.viz.picture import Arrow, Box, Link, Picture, Role, shape_text
 
-__all__ = ["blocks_picture", "facts_of", "gradient_picture", "role_of"]
+__all__ = ["blocks_picture", "gradient_picture", "role_of"]
 
 _NORMS = {"layer_norm", "rms_norm"}
 _SIGNS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "÷"}
@@ -20,18 +21,18 @@ _TITLES = {"gelu": "GELU", "relu": "ReLU", "silu": "SiLU", "matmul": "MatMul"}
 
 
 def blocks_picture(
-    outputs: Sequence[Node], names: Names, depth: int, shapes: bool
+    outputs: Sequence[Node], names: Names, opened: Opened, shapes: bool
 ) -> tuple[Picture, Diagram]:
     """Modules as boxes, repeated ones once with their number; and the diagram behind it."""
-    diagram = folded(blocks_of(outputs, names, depth))
+    diagram = folded(blocks_of(outputs, names, opened))
     return _picture(diagram, names, shapes), diagram
 
 
 def gradient_picture(
-    outputs: Sequence[Node], gradients: Sequence[Node], names: Names, depth: int, shapes: bool
+    outputs: Sequence[Node], gradients: Sequence[Node], names: Names, opened: Opened, shapes: bool
 ) -> tuple[Picture, Diagram]:
     """Forward and backward side by side, with arrows from modules to their gradients."""
-    whole = blocks_of(outputs, names, depth, gradients)
+    whole = blocks_of(outputs, names, opened, gradients)
     is_back = {key: unit.frame[:1] == (BACKWARD,) for key, unit in whole.units.items()}
     # What the backward pass reads of the forward pass would keep equal blocks apart.
     kept = [e for e in whole.edges if is_back[e.source] or not is_back[e.target]]
@@ -62,17 +63,22 @@ def _picture(diagram: Diagram, names: Names, shapes: bool) -> Picture:
     arrows: dict[Arrow, None] = {}
     for edge in diagram.edges:
         if edge.tied:
-            arrows[Arrow(edge.source, edge.target, "same weights", "tied")] = None
+            weights = Arrow(edge.source, edge.target, "same weights", "tied", _carried(edge))
+            arrows[weights] = None
             continue
         label = shape_text(edge.aval) if shapes else ""
         link: Link = "weight" if kinds[edge.source] == "parameter" else "flow"
-        arrows[Arrow(edge.source, edge.target, label, link)] = None
+        arrows[Arrow(edge.source, edge.target, label, link, _carried(edge))] = None
     frames = {}
     for box in boxes.values():
         for level in range(1, len(box.frame) + 1):
             path = ".".join(box.frame[:level])
             frames[box.frame[:level]] = _title(path, names) + _times(diagram, path)
     return Picture(names.title, boxes, list(arrows), frames)
+
+
+def _carried(edge: Edge) -> str:
+    return f"{edge.aval.dtype} {shape_text(edge.aval)}"
 
 
 def _title(path: str, names: Names) -> str:
@@ -94,12 +100,12 @@ def _box(unit: Unit, diagram: Diagram, names: Names) -> Box:
         title = names.parameters.get(node, "weight")
         return Box(unit.key, title, "parameter", unit.frame, (shape_text(node.aval),))
     if unit.kind == "op":
-        facts = facts_of(node)
+        facts = (*facts_of(node), *figures_of(unit.nodes, names))
         if node.op.name in _SIGNS:
             return Box(unit.key, _SIGNS[node.op.name], "sign", unit.frame, facts=facts)
         title = _TITLES.get(node.op.name, spaced(node.op.name))
-        named = (node.name,) if node.name else ()
-        return Box(unit.key, title, role_of(unit.nodes), unit.frame, named, facts)
+        named, role = (node.name,) if node.name else (), role_of(unit.nodes)
+        return Box(unit.key, title, role, unit.frame, named, facts, opens=unit.opens)
     title = _title(unit.path, names)
     own = components(unit.path)[-1].split(".")[0]
     second = () if spaced(own) == title else (own.replace("_", " "),)
@@ -108,16 +114,11 @@ def _box(unit: Unit, diagram: Diagram, names: Names) -> Box:
         ("module", bare(unit.path)),
         ("operations", ", ".join(inside)),
         *facts_of(unit.nodes[-1]),
+        *figures_of(unit.nodes, names),
     )
     title += _times(diagram, unit.path)
-    return Box(unit.key, title, role_of(unit.nodes), unit.frame, second, facts)
-
-
-def facts_of(node: Node) -> tuple[tuple[str, str], ...]:
-    """What a page says of a node: its results, where it was asked for, its formula."""
-    shown = ", ".join(f"{a.dtype} {shape_text(a)}" for a in node.outputs)
-    found = [("result", shown), ("formula", node.op.formula), ("made at", node.where)]
-    return tuple((name, value) for name, value in found if value)
+    role = role_of(unit.nodes)
+    return Box(unit.key, title, role, unit.frame, second, facts, opens=unit.opens)
 
 
 def role_of(nodes: Sequence[Node]) -> Role:

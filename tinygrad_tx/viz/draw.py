@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,15 +14,16 @@ from tinygrad_tx.errors import DrawError, explain
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.walk import collect
-from tinygrad_tx.profile import profile
+from tinygrad_tx.profile import Profile, profile
 from tinygrad_tx.viz.blocks_view import blocks_picture, gradient_picture
-from tinygrad_tx.viz.names import Names
+from tinygrad_tx.viz.names import Names, Opened
 from tinygrad_tx.viz.opened import open_attention
 from tinygrad_tx.viz.ops_view import ops_picture
 from tinygrad_tx.viz.overlay import OVERLAYS, overlaid, timed
 from tinygrad_tx.viz.picture import Picture
 from tinygrad_tx.viz.program_view import memory_picture, program_picture
 from tinygrad_tx.viz.render import SUFFIXES, Drawing, Plot
+from tinygrad_tx.viz.sheets import of_modules, of_whole
 from tinygrad_tx.viz.shorten import BUDGET, shortened
 from tinygrad_tx.viz.subject import Subject
 from tinygrad_tx.viz.theme import LANGUAGES, THEMES
@@ -41,7 +43,7 @@ def draw(
     inputs: Sequence[Any] = (),
     depth: int | None = None,
     overlay: str | Mapping[str, Any] | None = None,
-    theme: str = "light",
+    theme: str | None = None,
     lang: str = "en",
 ) -> Drawing | Plot:
     """The picture of `target`: a Tensor, a Module or a captured function with example `inputs`.
@@ -52,74 +54,70 @@ def draw(
     depth: how many levels of modules stand open (1 if not given).
     overlay: "shapes" along the arrows; "parameters", "flops", "bytes", "memory" (of results) or
     measured "time" in the boxes, with colours from the least to the most; or a mapping from module
-    paths to figures or arrays of your own. theme: "light" or "dark". lang: "en" or "zh".
+    paths to figures or arrays of your own. theme: "light" or "dark"; if not given, light, and a page
+    follows the reader's system. lang: "en" or "zh".
     The suffix of `path` decides the format: .svg, .png, .pdf, .dot, .mmd (Mermaid) or .html (a page
     with search and zoom); the .dot is always written beside a picture. Nothing is computed but for
     "time". A graph too large to draw is drawn shortened, and says so.
     Errors: DrawError where the target has no graph, or no renderer can draw it.
     """
     _check(path, view, depth, overlay, theme, lang)
+    look = theme or "light"
     subject = Subject(target, inputs)
     shapes = overlay == "shapes"
     if view == "memory":
         program = subject.captured().plan(*inputs).program
-        plot = Plot(lambda format: memory_picture(program, theme, format))
+        plot = Plot(lambda format: memory_picture(program, look, format))
         if path is not None:
             plot.save(path)
         return plot
-    outputs, names = subject.nodes, subject.names
-    level = 1 if depth is None else depth
+    timing = cache(lambda: profile(subject.captured(), *inputs))
+
+    def measured(picture: Picture, behind: Mapping[str, Sequence[Node]]) -> Picture:
+        if overlay is None or shapes:
+            return picture
+        return _measured(picture, overlay, behind, subject, timing)
+
     if view == "program":
-        picture, _ = program_picture(subject.captured().plan(*inputs).program)
-        behind: dict[str, Sequence[Node]] = {}
+        whole, _ = program_picture(subject.captured().plan(*inputs).program)
+        picture, opening = shortened(whole, BUDGET), of_whole(whole)
     elif view == "ops":
-        picture, own = ops_picture(outputs, names, shapes)
-        behind = {**own}
+        made, own = ops_picture(subject.nodes, subject.names, shapes)
+        whole = measured(made, {**own})
+        picture, opening = shortened(whole, BUDGET), of_whole(whole)
     else:
-        gradients: Sequence[Node] = ()
-        outputs = list(open_attention(outputs, level))
-        if view == "gradient":
-            found = list(simplify([*outputs, *_gradients(outputs, names)]))
-            outputs, gradients = found[: len(outputs)], found[len(outputs) :]
-        make = (outputs, gradients, names, level, shapes)
-        picture, diagram = (
-            gradient_picture(*make)
-            if view == "gradient"
-            else blocks_picture(outputs, names, level, shapes)
-        )
-        behind = {key: unit.nodes for key, unit in diagram.units.items()}
-    if overlay is not None and not shapes:
-        picture = _measured(picture, overlay, behind, subject)
-    picture = shortened(picture, BUDGET)
-    levels: Sequence[Picture] = ()
-    if view == "blocks" and path is not None and Path(path).suffix == ".html":
-        levels = _levels(picture, subject, level, shapes)
-    drawing = Drawing(picture, theme, lang, levels)
+
+        def remake(opened: Opened) -> Picture:
+            return shortened(measured(*_modules(subject, view, opened, shapes)), BUDGET)
+
+        picture, opening = remake(1 if depth is None else depth), of_modules(remake)
+    drawing = Drawing(picture, theme, lang, opening)
     if path is not None:
         drawing.save(path)
     return drawing
 
 
-def _levels(picture: Picture, subject: Subject, level: int, shapes: bool) -> list[Picture]:
-    """The picture with every depth beside it, up to where nothing more opens."""
-    found: list[Picture] = []
-    for depth in range(12):
-        other = picture
-        if depth != level:
-            outputs = open_attention(subject.nodes, depth)
-            made, _ = blocks_picture(outputs, subject.names, depth, shapes)
-            other = shortened(made, BUDGET)
-        if depth > level and other.boxes.keys() == found[-1].boxes.keys():
-            break
-        found.append(other)
-    return found
+def _modules(
+    subject: Subject, view: View, opened: Opened, shapes: bool
+) -> tuple[Picture, dict[str, Sequence[Node]]]:
+    """The picture of modules, and the nodes behind each box."""
+    names, outputs = subject.names, list(open_attention(subject.nodes, opened))
+    if view == "gradient":
+        found = list(simplify([*outputs, *_gradients(outputs, names)]))
+        outputs, gradients = found[: len(outputs)], found[len(outputs) :]
+        picture, diagram = gradient_picture(outputs, gradients, names, opened, shapes)
+    else:
+        picture, diagram = blocks_picture(outputs, names, opened, shapes)
+    return picture, {key: unit.nodes for key, unit in diagram.units.items()}
 
 
-def _check(path: Any, view: str, depth: int | None, overlay: Any, theme: str, lang: str) -> None:
+def _check(
+    path: Any, view: str, depth: int | None, overlay: Any, theme: str | None, lang: str
+) -> None:
     for name, value, allowed in (
         ("view", view, VIEWS),
         ("overlay", overlay, (None, *OVERLAYS)),
-        ("theme", theme, tuple(THEMES)),
+        ("theme", theme, (None, *THEMES)),
         ("lang", lang, LANGUAGES),
     ):
         if not isinstance(value, Mapping) and value not in allowed:
@@ -140,10 +138,11 @@ def _measured(
     overlay: str | Mapping[str, Any],
     behind: Mapping[str, Sequence[Node]],
     subject: Subject,
+    timing: Callable[[], Profile],
 ) -> Picture:
     if overlay != "time":
         return overlaid(picture, overlay, behind, subject.names)
-    found = profile(subject.captured(), *subject.inputs)
+    found = timing()
     total = f"{found.seconds * 1e3:.3g} ms a call"
     return replace(timed(picture, behind, found), note=total)
 

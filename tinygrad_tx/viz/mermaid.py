@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from tinygrad_tx.viz.picture import Box, Picture
-from tinygrad_tx.viz.theme import THEMES, translated
+from tinygrad_tx.viz.picture import Box, Picture, readable
+from tinygrad_tx.viz.theme import THEMES, phrase, translated
 
 __all__ = ["mermaid_of"]
 
-_FORMS = {"sign": ("((", "))"), "data": ("([", "])"), "parameter": ("[", "]")}
+_FORMS = {
+    "sign": ("((", "))"),
+    "data": ("([", "])"),
+    "parameter": ("[", "]"),
+    "corpus": ("[(", ")]"),
+    "text": ("[/", "/]"),
+}
+_OUTLINES = {"moved": "2 3", "gone": "6 4"}
 _ARROWS = {"flow": "-->", "tied": "-.->", "weight": "---", "back": "-->", "saved": "-.->"}
 
 
 def mermaid_of(picture: Picture, theme: str = "light", language: str = "en") -> str:
-    """A flowchart from below to above; frames are subgraphs, roles are classes."""
+    """A flowchart in the picture's direction; frames are subgraphs, roles are classes."""
     number = {key: f"n{i}" for i, key in enumerate(picture.boxes)}
     inside: dict[tuple[str, ...], list[Box]] = defaultdict(list)
     for box in picture.boxes.values():
         inside[box.frame].append(box)
-    lines = ["flowchart BT"]
+    lines = [f"flowchart {picture.direction}"]
     opened: tuple[str, ...] = ()
     for frame in sorted(inside):
         shared = 0
@@ -34,19 +41,27 @@ def mermaid_of(picture: Picture, theme: str = "light", language: str = "en") -> 
         opened = frame
         for box in inside[frame]:
             before, after = _FORMS.get(box.role, ("(", ")"))
-            words = "<br/>".join(_escaped(translated(w, language)) for w in (box.title, *box.lines))
+            said = box.maps.words if box.maps is not None else ()
+            lines_in = (box.title, *box.lines, *said)
+            words = "<br/>".join(_escaped(phrase(w, language)) for w in lines_in)
             text = f'{number[box.key]}{before}"{words}"{after}'
-            lines.append("  " * (len(frame) + 1) + f"{text}:::{box.role}")
+            lines.append("  " * (len(frame) + 1) + f"{text}:::{box.change or box.role}")
     lines += ["  " * level + "end" for level in range(len(opened), 0, -1)]
     for arrow in picture.arrows:
         label = f"|{_quoted(translated(arrow.label, language))}|" if arrow.label else ""
         source, target = number[arrow.source], number[arrow.target]
         lines.append(f"  {source} {_ARROWS[arrow.link]}{label} {target}")
     look = THEMES[theme]
-    for role in dict.fromkeys(box.role for box in picture.boxes.values()):
+    roles = (box.role for box in picture.boxes.values() if not box.change)
+    for role in dict.fromkeys(roles):
         fill = look.fills.get(role, look.paper)
         lines.append(f"  classDef {role} fill:{fill},stroke:{look.line},color:{look.ink}")
-    return "\n".join(lines) + "\n"
+    for change in dict.fromkeys(b.change for b in picture.boxes.values() if b.change):
+        fill = f"fill:{look.changes[change]},stroke:{look.line},color:{look.ink}"
+        width = "3px" if change in ("new", "group") else "1px"
+        dashes = f",stroke-dasharray:{_OUTLINES[change]}" if change in _OUTLINES else ""
+        lines.append(f"  classDef {change} {fill},stroke-width:{width}{dashes}")
+    return readable("\n".join(lines) + "\n")
 
 
 def _quoted(text: str) -> str:

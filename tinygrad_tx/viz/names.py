@@ -8,7 +8,19 @@ from dataclasses import dataclass, field
 
 from tinygrad_tx.graph.node import Node
 
-__all__ = ["INSIDE_ATTENTION", "Names", "components", "spaced"]
+__all__ = [
+    "INSIDE_ATTENTION",
+    "Names",
+    "Opened",
+    "alike",
+    "components",
+    "inside_attention",
+    "spaced",
+    "stands_open",
+]
+
+Opened = int | frozenset[str]
+"""Which modules stand open: all down to a depth, or those named; see `alike` for the names."""
 
 INSIDE_ATTENTION = "scaled_dot_product_attention"
 """The module that a picture makes of an attention that it takes apart."""
@@ -43,11 +55,28 @@ def components(path: str) -> tuple[str, ...]:
     """The modules of a scope; a number belongs to its list: `blocks.3`, `attention`."""
     parts: list[str] = []
     for word in path.split(".") if path else ():
-        if word.isdigit() and parts:
+        if (word.isdigit() or word == "*") and parts:
             parts[-1] += f".{word}"
         else:
             parts.append(word)
     return tuple(parts)
+
+
+def alike(path: str) -> str:
+    """A path with `*` for the numbers in it: modules that repeat open together."""
+    return re.sub(r"(?<=\.)\d+(?=\.|$)", "*", path)
+
+
+def inside_attention(scope: str) -> str:
+    """The path of what is inside an attention that is asked for in `scope`."""
+    return ".".join(n for n in (scope, INSIDE_ATTENTION) if n)
+
+
+def stands_open(opened: Opened, parts: tuple[str, ...]) -> bool:
+    """Whether the module with these components stands open; the whole always does."""
+    if isinstance(opened, int):
+        return len(parts) <= opened
+    return not parts or alike(".".join(parts)) in opened
 
 
 def spaced(name: str) -> str:

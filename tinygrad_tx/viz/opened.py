@@ -8,13 +8,13 @@ from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Node, make_node
 from tinygrad_tx.graph.walk import rewrite
 from tinygrad_tx.ops.attending import dropped, masked, repeated, turned
-from tinygrad_tx.viz.names import INSIDE_ATTENTION, components
+from tinygrad_tx.viz.names import Opened, components, inside_attention, stands_open
 
 __all__ = ["open_attention"]
 
 
-def open_attention(outputs: Sequence[Node], depth: int) -> tuple[Node, ...]:
-    """The graph with each attention that stands less than `depth` modules deep taken apart.
+def open_attention(outputs: Sequence[Node], opened: Opened) -> tuple[Node, ...]:
+    """The graph with each attention taken apart that `opened` names, or has the depth for.
 
     After figure 2 of Vaswani et al. 2017. What it gives to the backward pass is left out.
     """
@@ -24,7 +24,8 @@ def open_attention(outputs: Sequence[Node], depth: int) -> tuple[Node, ...]:
         if node.op.name != "part" or node.inputs[0].op.name != "attention":
             return None
         inner = node.inputs[0]
-        is_open = depth > len(components(inner.scope)) and node.attrs["index"] == 0
+        path = components(inside_attention(inner.scope))
+        is_open = node.attrs["index"] == 0 and stands_open(opened, path)
         return _taken_apart(inner) if is_open else None
 
     return rewrite(outputs, rule)
@@ -32,7 +33,7 @@ def open_attention(outputs: Sequence[Node], depth: int) -> tuple[Node, ...]:
 
 def _taken_apart(node: Node) -> Node:
     q, k, v = node.inputs[:3]
-    b = Builder(".".join(n for n in (node.scope, INSIDE_ATTENTION) if n), node.where)
+    b = Builder(inside_attention(node.scope), node.where)
     scores = _named(b.matmul(q, turned(b, repeated(b, k, q.shape[-3]))), "scores")
     scores = _named(b.multiply(scores, node.attrs["scale"]), "scale")
     if node.attrs["extras"] % 2:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from tinygrad_tx.compiler.simplify import scalar_of
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.walk import collect
-from tinygrad_tx.viz.blocks_view import facts_of, role_of
+from tinygrad_tx.viz.blocks_view import role_of
+from tinygrad_tx.viz.facts import facts_of, figures_of
 from tinygrad_tx.viz.names import Names, components
 from tinygrad_tx.viz.picture import Arrow, Box, Picture, Role, shape_text
 
@@ -31,7 +32,7 @@ def ops_picture(
         box = _box(key_of[node], node, names, node in results, node is marked)
         boxes[box.key] = box
     arrows = [
-        Arrow(key_of[source], key_of[node], _label(source) if shapes else "")
+        Arrow(key_of[source], key_of[node], _label(source) if shapes else "", shape=_label(source))
         for node in nodes
         for source in node.inputs
         if source in key_of
@@ -44,7 +45,7 @@ def _label(node: Node) -> str:
 
 
 def _box(key: str, node: Node, names: Names, is_result: bool, marked: bool) -> Box:
-    frame, facts = components(node.scope), facts_of(node)
+    frame, facts = components(node.scope), (*facts_of(node), *figures_of([node], names))
     if node.op.name == "buffer":
         title = names.parameters.get(node) or names.inputs.get(node) or "data"
         role: Role = "parameter" if names.is_parameter(node) else "data"

@@ -12,8 +12,22 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from tinygrad_tx.graph.node import Aval
+from tinygrad_tx.viz.heatmaps import HeatMaps
 
-__all__ = ["Arrow", "Box", "Link", "Picture", "Role", "measured", "quantity", "shape_text"]
+__all__ = [
+    "Arrow",
+    "Box",
+    "Change",
+    "Direction",
+    "Link",
+    "Picture",
+    "Role",
+    "frames_in",
+    "measured",
+    "quantity",
+    "readable",
+    "shape_text",
+]
 
 Role = Literal[
     "attention",
@@ -26,8 +40,20 @@ Role = Literal[
     "output",
     "parameter",
     "data",
+    "corpus",
+    "process",
+    "model",
+    "text",
 ]
-"""What a box does or is: each has its colour and shape. sign: +, − and the like in a circle."""
+"""What a box does or is: each has its colour and shape. sign: +, − and the like in a circle.
+corpus, process, model, text: in the history of a run."""
+
+Change = Literal["", "kept", "moved", "gone", "new", "group"]
+"""What became of an operation in a rewrite. moved: it runs inside a group. group: a new node that
+holds several operations."""
+
+Direction = Literal["BT", "LR"]
+"""Where arrows point: from below to above, or from left to right."""
 
 Link = Literal["flow", "tied", "weight", "back", "saved"]
 """flow: a value. tied: a weight of another box. weight: a weight of no box. back: a gradient, drawn
@@ -37,7 +63,10 @@ against the direction of the picture. saved: a value that the backward pass read
 @dataclass(frozen=True)
 class Box:
     """frame: the open modules around it. lines: small text under the title. facts: what a page
-    shows of it. heat: from 0 to 1, in place of the role's colour. marked: the one to look at."""
+    shows of it. heat: from 0 to 1, in place of the role's colour. marked: the one to look at.
+    opens: the name of the module that stands open instead of it on another sheet of a page.
+    holds: how many operations of each change stand in it, where it is a closed frame.
+    maps: drawn under the lines where a format can, else said in words."""
 
     key: str
     title: str
@@ -48,25 +77,41 @@ class Box:
     heat: float | None = None
     is_result: bool = False
     marked: bool = False
+    opens: str = ""
+    change: Change = ""
+    holds: tuple[tuple[Change, int], ...] = ()
+    maps: HeatMaps | None = None
 
 
 @dataclass(frozen=True)
 class Arrow:
+    """shape: what flows, for a page; arrows that differ in nothing else are one arrow."""
+
     source: str
     target: str
     label: str = ""
     link: Link = "flow"
+    shape: str = field(default="", compare=False)
 
 
 @dataclass
 class Picture:
-    """frames: the title of each open module. note: a line under the title."""
+    """frames: the title of each open module. note: lines under the title. sides: the outermost
+    frames where the picture compares; they stay open however small it gets."""
 
     title: str
     boxes: dict[str, Box]
     arrows: list[Arrow]
     frames: dict[tuple[str, ...], str] = field(default_factory=dict)
     note: str = ""
+    direction: Direction = "BT"
+    sides: tuple[str, ...] = ()
+
+
+def frames_in(picture: Picture) -> frozenset[tuple[str, ...]]:
+    """Every frame that stands open around some box."""
+    frames = {box.frame for box in picture.boxes.values()}
+    return frozenset(frame[:n] for frame in frames for n in range(1, len(frame) + 1))
 
 
 def measured(picture: Picture, values: Mapping[str, float], unit: str) -> Picture:
@@ -96,6 +141,18 @@ def quantity(value: float, unit: str) -> str:
         if abs(value) >= scale:
             return f"{value / scale:.3g} {prefix}{unit}"
     return f"{value:.3g} {unit.strip()}".strip()
+
+
+_UNREADABLE = {
+    **{c: 0x2400 + c for c in range(32) if chr(c) not in "\t\n"},  # the sign that stands for it
+    0x7F: 0x2421,
+    **dict.fromkeys((*range(0x80, 0xA0), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF), 0xFFFD),
+}
+
+
+def readable(text: str) -> str:
+    """Text with a visible sign for each character that XML or UTF-8 has no place for."""
+    return text.translate(_UNREADABLE)
 
 
 def shape_text(aval: Aval) -> str:

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from tinygrad_tx.errors import DrawError, explain
@@ -19,6 +19,7 @@ from tinygrad_tx.viz.dot import dot_of
 from tinygrad_tx.viz.mermaid import mermaid_of
 from tinygrad_tx.viz.page import page_of
 from tinygrad_tx.viz.picture import Picture
+from tinygrad_tx.viz.sheets import Opening, of_whole, sheets_of
 from tinygrad_tx.viz.shorten import shortened
 
 __all__ = ["SUFFIXES", "TIMEOUT_SECONDS", "Drawing", "Plot", "renderer"]
@@ -34,20 +35,19 @@ SMALLER = (150, 40)
 class Drawing:
     """A picture in any format. In a notebook it shows itself.
 
-    levels: the same with less and more detail, among which the picture itself stands; a page shows
-    them all.
+    theme: light if not given, and then a page follows the reader's system. opening: how a page
+    opens and closes what is in it; if not given, by the frames of the picture.
     """
 
     def __init__(
         self,
         picture: Picture,
-        theme: str = "light",
+        theme: str | None = None,
         language: str = "en",
-        levels: Sequence[Picture] = (),
+        opening: Opening | None = None,
     ) -> None:
-        self.picture, self.theme, self.language = picture, theme, language
-        self.levels = tuple(levels) or (picture,)
-        self._svg = ""
+        self.picture, self.theme, self.language = picture, theme or "light", language
+        self._chosen, self._opening, self._svg = theme, opening or of_whole(picture), ""
 
     @property
     def dot(self) -> str:
@@ -62,18 +62,15 @@ class Drawing:
     def svg(self) -> str:
         """The picture as SVG. Errors: DrawError."""
         if not self._svg:
-            self._svg = self._rendered(self.picture, "svg").decode()
+            self._svg = self._rendered(self.picture, "svg")[1].decode()
         return self._svg
 
     @property
     def html(self) -> str:
         """An offline page around the picture. Errors: DrawError."""
-        sheets = [
-            (p, self.svg if p is self.picture else self._rendered(p, "svg").decode())
-            for p in self.levels
-        ]
-        shown = self.levels.index(self.picture)
-        return page_of(sheets, shown, self.theme, self.language)
+        drawn = [self._rendered(p, "svg") for p in sheets_of(self.picture, self._opening)]
+        sheets = [(picture, svg.decode()) for picture, svg in drawn]
+        return page_of(sheets, self._opening.name_of, self._chosen, self.language)
 
     def _repr_svg_(self) -> str:
         return self.svg
@@ -93,18 +90,18 @@ class Drawing:
             return
         try:
             made = self.html.encode() if path.suffix == ".html" else None
-            data = made or self._rendered(self.picture, path.suffix.removeprefix("."))
+            data = made or self._rendered(self.picture, path.suffix.removeprefix("."))[1]
         except DrawError as error:
             message = f"{str(error)[:-1]}; the graph is kept in {source}."
             raise DrawError(message) from None
         _write(path, data)
 
-    def _rendered(self, picture: Picture, format: str) -> bytes:
-        """The picture, or a simpler one where its layout takes too long."""
+    def _rendered(self, picture: Picture, format: str) -> tuple[Picture, bytes]:
+        """The picture, or a simpler one where its layout takes too long; and what it looks like."""
         for boxes in (len(picture.boxes), *(n for n in SMALLER if n < len(picture.boxes))):
             try:
-                text = dot_of(shortened(picture, boxes), self.theme, self.language)
-                return render(text, format)
+                small = shortened(picture, boxes)
+                return small, render(dot_of(small, self.theme, self.language), format)
             except LayoutError as error:
                 slow = error
                 warnings.warn(f"draw: {error} Drawing less.", stacklevel=2)

@@ -5,12 +5,13 @@ Frames close from the innermost; what is still too long loses its middle. Both a
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 
-from tinygrad_tx.viz.picture import Arrow, Box, Picture
+from tinygrad_tx.viz.picture import Arrow, Box, Change, Picture, frames_in
 
-__all__ = ["BUDGET", "shortened"]
+__all__ = ["BUDGET", "closed", "shortened"]
 
 BUDGET = 600  # boxes: some seconds of layout, and more than a page shows
 
@@ -20,9 +21,9 @@ def shortened(picture: Picture, budget: int) -> Picture:
     count = len(picture.boxes)
     depth = max((len(box.frame) for box in picture.boxes.values()), default=0)
     small = picture
-    while len(small.boxes) > budget and depth > 0:
+    while len(small.boxes) > budget and depth > bool(picture.sides):
         depth -= 1
-        small = _closed(picture, depth)
+        small = closed(picture, frozenset(f for f in frames_in(picture) if len(f) <= depth))
     if len(small.boxes) > budget:
         small = _without_middle(small, budget)
     if small is picture:
@@ -31,35 +32,60 @@ def shortened(picture: Picture, budget: int) -> Picture:
     return replace(small, note=", ".join(n for n in (picture.note, note) if n))
 
 
-def _closed(picture: Picture, depth: int) -> Picture:
-    """Frames below `depth` become one box each."""
+def closed(picture: Picture, opened: frozenset[tuple[str, ...]]) -> Picture:
+    """Frames that are not in `opened` become one box each, with all that is in them."""
     home: dict[str, str] = {}
     boxes: dict[str, Box] = {}
-    counts: Counter[str] = Counter()
+    inside: dict[str, list[Box]] = defaultdict(list)
     for key, box in picture.boxes.items():
-        if len(box.frame) <= depth:
+        levels = (box.frame[:n] for n in range(1, len(box.frame) + 1))
+        path = next((p for p in levels if p not in opened), None)
+        if path is None:
             home[key], boxes[key] = key, box
             continue
-        path = box.frame[: depth + 1]
         name = f"box {'.'.join(path)}"
         home[key] = name
-        counts[name] += 1
+        inside[name].append(box)
         title = picture.frames.get(path, path[-1])
-        boxes.setdefault(name, Box(name, title, box.role, path[:-1]))
-    for name, count in counts.items():
-        boxes[name] = replace(boxes[name], lines=(f"{count} boxes",))
+        whole = ".".join(path)
+        facts = (("module", whole),)
+        boxes.setdefault(name, Box(name, title, box.role, path[:-1], facts=facts, opens=whole))
+    for name, members in inside.items():
+        boxes[name] = _standing_for(members, replace(boxes[name], lines=(f"{len(members)} boxes",)))
     return _moved(picture, boxes, home)
 
 
+def _standing_for(members: Sequence[Box], box: Box) -> Box:
+    """`box` with what became of the operations that it stands for."""
+    changes: Counter[Change] = Counter()
+    for member in members:
+        changes.update(dict(member.holds) or ({member.change: 1} if member.change else {}))
+    if not changes:
+        return box
+    words: dict[str, str] = {"group": "groups"}
+    line = ", ".join(f"{n} {words.get(change, change)}" for change, n in changes.items())
+    only: Change = next(iter(changes)) if len(changes) == 1 else ""
+    held = tuple(changes.items())
+    return replace(box, role="other", change=only, lines=(*box.lines, line), holds=held)
+
+
 def _without_middle(picture: Picture, budget: int) -> Picture:
-    """The first and the last boxes, and one for all between."""
-    keys = list(picture.boxes)
-    half = (budget - 1) // 2
-    middle = keys[half : len(keys) - half]
-    rest = Box("box middle", f"… {len(middle):,} more …", "other")
-    boxes = {k: picture.boxes[k] for k in keys[:half]} | {rest.key: rest}
-    boxes |= {k: picture.boxes[k] for k in keys[len(keys) - half :]}
-    return _moved(picture, boxes, {k: k for k in boxes} | dict.fromkeys(middle, rest.key))
+    """The first and the last boxes, and one for all between; on each side, where there are two."""
+    boxes: dict[str, Box] = {}
+    home: dict[str, str] = {}
+    for side in ("",):
+        keys = [k for k, b in picture.boxes.items() if side in ("", *b.frame[:1])]
+        half = max(1, (budget * len(keys) // len(picture.boxes) - 1) // 2)
+        middle = keys[half : len(keys) - half]
+        name = f"box middle {side}".strip()
+        boxes |= {k: picture.boxes[k] for k in keys[:half]}
+        if middle:
+            title, frame = f"… {len(middle):,} more …", (side,) if side else ()
+            members = [picture.boxes[k] for k in middle]
+            boxes[name] = _standing_for(members, Box(name, title, "other", frame))
+        boxes |= {k: picture.boxes[k] for k in keys[half + len(middle) :]}
+        home |= {k: k for k in keys} | dict.fromkeys(middle, name)
+    return _moved(picture, boxes, home)
 
 
 def _moved(picture: Picture, boxes: dict[str, Box], home: dict[str, str]) -> Picture:

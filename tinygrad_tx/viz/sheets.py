@@ -1,0 +1,103 @@
+"""The sheets of a page: the picture with one module more or less standing open, and so on.
+
+A page cannot lay out a graph, so every state of it is drawn beforehand, nearest to the shown one
+first, as far as the page stays small; opening goes to the nearest sheet there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from tinygrad_tx.viz.blocks import bare
+from tinygrad_tx.viz.names import alike, components
+from tinygrad_tx.viz.picture import Picture, frames_in
+from tinygrad_tx.viz.shorten import BUDGET, closed, shortened
+
+__all__ = ["MOST_BOXES", "MOST_SHEETS", "Opening", "of_modules", "of_whole", "sheets_of"]
+
+MOST_SHEETS = 60
+MOST_BOXES = 3000
+"""Of all sheets together: two or three megabytes."""
+_DEEPEST = 12
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a picture opens. remake: with the named modules open and all others closed.
+    name_of: the name of the module that a frame's path stands for; empty if it never closes.
+    """
+
+    remake: Callable[[frozenset[str]], Picture]
+    name_of: Callable[[str], str]
+
+    def of(self, picture: Picture) -> frozenset[str]:
+        """The names of the modules that stand open in a picture."""
+        names = {self.name_of(".".join(frame)) for frame in frames_in(picture)}
+        return frozenset(names) - {""}
+
+
+def of_modules(remake: Callable[[frozenset[str]], Picture]) -> Opening:
+    """Modules that repeat open together, and so do the two sides of a gradient."""
+    return Opening(remake, lambda path: alike(bare(path)))
+
+
+def of_whole(picture: Picture) -> Opening:
+    """Frames of a picture that is there already, each by itself."""
+
+    def remake(opened: frozenset[str]) -> Picture:
+        frames = frozenset(f for f in frames_in(picture) if ".".join(f) in opened)
+        return shortened(closed(picture, frames), BUDGET)
+
+    return Opening(remake, str)
+
+
+def sheets_of(shown: Picture, opening: Opening) -> list[Picture]:
+    """`shown` first, one for each depth, then those that differ by one module from one there is."""
+    found = {opening.of(shown): shown}
+    tried = set(found)
+    room = MOST_BOXES - len(shown.boxes)
+
+    def add(opened: frozenset[str]) -> Picture | None:
+        nonlocal room
+        if opened in tried or len(found) >= MOST_SHEETS:
+            return None
+        tried.add(opened)
+        picture = opening.remake(opened)
+        if len(picture.boxes) <= room and opening.of(picture) not in found:
+            room -= len(picture.boxes)
+            found[opening.of(picture)] = picture
+        return picture
+
+    opened: frozenset[str] = frozenset()
+    for _ in range(_DEEPEST):
+        picture = found.get(opened) or add(opened)
+        deeper = opened | _could_open(picture) if picture else opened
+        if deeper == opened:
+            break
+        opened = deeper
+    queue = [*found]
+    for reached in queue:  # grows while it is walked
+        for other in _one_step_from(reached, found[reached]):
+            count = len(found)
+            add(other)
+            if len(found) > count:
+                queue.append([*found][-1])
+    return list(found.values())
+
+
+def _could_open(picture: Picture) -> frozenset[str]:
+    names = {box.opens for box in picture.boxes.values() if box.opens}
+    return frozenset(above for name in names for above in _with_those_above(name))
+
+
+def _with_those_above(name: str) -> Iterator[str]:
+    parts = components(name)
+    return (".".join(parts[:n]) for n in range(1, len(parts) + 1))
+
+
+def _one_step_from(opened: frozenset[str], picture: Picture) -> Iterator[frozenset[str]]:
+    for name in dict.fromkeys(box.opens for box in picture.boxes.values() if box.opens):
+        yield opened | frozenset(_with_those_above(name))
+    for name in sorted(opened):
+        yield frozenset(n for n in opened if n != name and not n.startswith(f"{name}."))
