@@ -18,7 +18,7 @@ from tinygrad_tx.compiler.sums import SUMMED
 from tinygrad_tx.graph.node import Aval, Node
 from tinygrad_tx.graph.walk import collect
 
-__all__ = ["Changes", "changes_of", "is_operation", "operations_in"]
+__all__ = ["GROUPS", "Changes", "changes_of", "is_operation", "operations_in"]
 
 GROUPS = (FUSED, WITH_EPILOGUE, SUMMED)
 NEAR = 32  # origins of a value that are compared: those nearest to it
@@ -103,10 +103,10 @@ def changes_of(before: Sequence[Node], after: Sequence[Node]) -> Changes:
     moved: dict[Node, Node] = {}
     for node in filter(is_operation, old.nodes):
         found = [twins[a] for a in old.of_node[node] if a in twins]
-        homes = dict.fromkeys(a.home for a in found)
+        homes = {a.home for a in found}
         if node in there:
             kept[node] = node
-        elif len(homes) == 1 and _is_rebuilt(node, *homes, old, new, len(found)):
+        elif len(homes) == 1 and _is_rebuilt(node, found[0].home, old, new, len(found)):
             kept[node] = found[0].home
         elif found:
             moved[node] = found[-1].home

@@ -8,12 +8,22 @@ from typing import Any
 
 from graphviz import Digraph, escape, nohtml
 
-from tinygrad_tx.viz.picture import Arrow, Box, Picture
-from tinygrad_tx.viz.theme import THEMES, Theme, translated
+from tinygrad_tx.viz.picture import Arrow, Box, Picture, readable
+from tinygrad_tx.viz.tables import table_of
+from tinygrad_tx.viz.theme import THEMES, Theme, phrase, translated
 
 __all__ = ["dot_of", "id_of"]
 
 _PLAIN = ("input", "output")
+_SHAPES = {"data": "ellipse", "corpus": "cylinder", "text": "note"}
+_CHANGES = {
+    "kept": {},
+    "moved": {"style": "rounded,filled,dotted", "penwidth": "1.6"},
+    "gone": {"style": "rounded,filled,dashed", "penwidth": "1.6"},
+    "new": {"penwidth": "2.8"},
+    "group": {"penwidth": "2.8"},
+}
+"""The outline tells changes apart as well as the colour does."""
 
 
 def dot_of(picture: Picture, theme: str = "light", language: str = "en") -> str:
@@ -26,18 +36,26 @@ def dot_of(picture: Picture, theme: str = "light", language: str = "en") -> str:
     _write_frame(dot, (), inside, picture, look, language)
     for arrow in picture.arrows:
         _write_arrow(dot, arrow, look, language)
-    return str(dot.source)
+    return readable(str(dot.source))
 
 
 def _start(picture: Picture, look: Theme, language: str) -> Digraph:
     dot = Digraph(name="graph")
     font = "Helvetica" if language == "en" else "Noto Sans CJK SC, WenQuanYi Zen Hei, sans-serif"
-    dot.attr("graph", rankdir="BT", fontname=font, fontsize="12", nodesep="0.35", ranksep="0.35")
+    dot.attr(
+        "graph",
+        rankdir=picture.direction,
+        fontname=font,
+        fontsize="12",
+        nodesep="0.35",
+        ranksep="0.35",
+    )
     dot.attr("graph", compound="true", bgcolor=look.paper, fontcolor=look.ink)
     dot.attr("node", fontname=font, fontsize="12", color=look.line, fontcolor=look.ink)
     dot.attr("edge", fontname=font, fontsize="9", color=look.line, fontcolor=look.ink)
     dot.attr("edge", arrowsize="0.7")
-    title = "\n".join(t for t in (translated(picture.title, language), picture.note) if t)
+    note = phrase(picture.note, language)
+    title = "\n".join(t for t in (translated(picture.title, language), note) if t)
     if title:
         dot.attr("graph", label=_plain(title), labelloc="t", fontsize="16")
     return dot
@@ -73,14 +91,23 @@ def _frames_within(
 
 
 def _titled(text: str, language: str) -> str:
-    """A title with `× n` behind it, its words translated, its signs harmless."""
-    title, times, count = text.partition("  × ")
-    shown: str = nohtml(escape(translated(title, language) + times + count))
+    """A title with its signs harmless."""
+    shown: str = nohtml(escape(_worded(text, language)))
     return shown
 
 
+def _worded(text: str, language: str) -> str:
+    """A title with `× n` behind it, its words translated."""
+    title, times, count = text.partition("  × ")
+    return phrase(title, language) + times + count
+
+
 def _write_box(dot: Digraph, box: Box, look: Theme, language: str) -> None:
-    lines = [_titled(box.title, language), *(escape(translated(n, language)) for n in box.lines)]
+    lines = [_titled(box.title, language), *(escape(phrase(n, language)) for n in box.lines)]
+    label = nohtml("\\n".join(lines))
+    if box.maps is not None:
+        words = [_worded(box.title, language), *(phrase(n, language) for n in box.lines)]
+        label = table_of(words, box.maps, look, language)
     style: dict[str, Any] = {"shape": "box", "style": "rounded,filled"}
     fill = look.fills.get(box.role, look.paper)
     if box.role == "sign":
@@ -90,18 +117,21 @@ def _write_box(dot: Digraph, box: Box, look: Theme, language: str) -> None:
         style = {"shape": "plaintext"}
     elif box.role == "parameter":
         style = {"shape": "box", "style": "filled", "fontsize": "9"}
-    elif box.role == "data":
-        style = {"shape": "ellipse", "style": "filled"}
+    elif box.role in _SHAPES:
+        style = {"shape": _SHAPES[box.role], "style": "filled"}
+    if box.change:
+        fill = look.changes[box.change]
+        style |= _CHANGES[box.change]
     if box.heat is not None:
         fill = look.warm(box.heat)
     if box.marked:
         fill, style["color"], style["penwidth"] = look.mark, "#b00020", "3"
-    elif box.is_result:
+    elif box.is_result and not box.change:
         style["penwidth"] = "2"
     if box.role not in _PLAIN or box.heat is not None:
         style["fillcolor"] = fill
     facts = "\n".join(f"{name}: {value}" for name, value in box.facts)
-    dot.node(id_of(box.key), nohtml("\\n".join(lines)), tooltip=_plain(facts or box.title), **style)
+    dot.node(id_of(box.key), label, tooltip=_plain(facts or box.title), **style)
 
 
 def _plain(text: str) -> str:

@@ -73,7 +73,7 @@ def _without_middle(picture: Picture, budget: int) -> Picture:
     """The first and the last boxes, and one for all between; on each side, where there are two."""
     boxes: dict[str, Box] = {}
     home: dict[str, str] = {}
-    for side in ("",):
+    for side in picture.sides or ("",):
         keys = [k for k, b in picture.boxes.items() if side in ("", *b.frame[:1])]
         half = max(1, (budget * len(keys) // len(picture.boxes) - 1) // 2)
         middle = keys[half : len(keys) - half]

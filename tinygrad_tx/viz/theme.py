@@ -6,21 +6,24 @@ few colours; text always stands in the theme's ink.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["LANGUAGES", "THEMES", "Theme", "translated"]
+__all__ = ["LANGUAGES", "THEMES", "Theme", "phrase", "translated"]
 
 
 @dataclass(frozen=True)
 class Theme:
-    """fills: by role. cold and hot: the ends of the scale for measured boxes."""
+    """fills: by role. changes: by what a rewrite did. cold and hot: the ends of the scale for
+    measured boxes."""
 
     paper: str
     ink: str
     line: str
     frame: str
     fills: Mapping[str, str]
+    changes: Mapping[str, str]
     cold: str
     hot: str
     mark: str
@@ -48,6 +51,18 @@ THEMES = {
             "sign": "#ffffff",
             "parameter": "#ffffff",
             "data": "#eef3fa",
+            "corpus": "#dbe7f5",
+            "process": "#d8ecd0",
+            "model": "#ffd9a8",
+            "text": "#fdfdf6",
+        },
+        # Orange and blue stay apart for people who see no red or no green.
+        changes={
+            "kept": "#efefef",
+            "moved": "#fdf0b2",
+            "gone": "#f4c3a0",
+            "new": "#8fc6ea",
+            "group": "#fdf0b2",
         },
         cold="#fdf3e3",
         hot="#e07b39",
@@ -67,6 +82,17 @@ THEMES = {
             "sign": "#16181c",
             "parameter": "#16181c",
             "data": "#27303d",
+            "corpus": "#24405f",
+            "process": "#2f5026",
+            "model": "#8a5312",
+            "text": "#26272b",
+        },
+        changes={
+            "kept": "#303338",
+            "moved": "#655a1c",
+            "gone": "#7c3c17",
+            "new": "#1f6797",
+            "group": "#655a1c",
         },
         cold="#2a2d33",
         hot="#b4531b",
@@ -82,6 +108,7 @@ _CHINESE = {
     "Block": "模块",
     "Concat": "拼接",
     "Context": "上下文表示",
+    "Corpus": "语料",
     "Cross Attention": "交叉注意力",
     "Cross Entropy": "交叉熵",
     "Decoder": "解码器",
@@ -90,21 +117,87 @@ _CHINESE = {
     "Encoder": "编码器",
     "Encoder Decoder": "编码器-解码器",
     "Feed Forward": "前馈网络",
+    "Fine-tuning": "微调",
+    "Language Model": "语言模型",
     "Layer Norm": "层归一化",
     "Linear": "线性变换",
     "MatMul": "矩阵乘",
     "Multi Head Attention": "多头注意力",
+    "Output": "输出",
     "Position": "位置编码",
+    "Pretraining": "预训练",
+    "Prompt": "提示",
     "RMS Norm": "均方根归一化",
     "Softmax": "归一化指数",
+    "Task Model": "任务模型",
+    "after": "之后",
     "backward": "反向传播",
+    "before": "之前",
+    "bigram counts": "二元计数",
+    "bold": "粗线",
+    "boxes": "个框",
+    "changed since": "此后有改动",
+    "characters": "个字符",
+    "context": "上下文",
+    "dashed": "虚线",
+    "dotted": "点线",
     "forward": "前向传播",
+    "gone": "消去",
+    "group": "融合组",
+    "groups": "融合组",
+    "held out": "留出",
+    "held-out loss": "留出损失",
+    "hours": "小时",
     "input": "输入",
+    "interrupted": "已中断",
+    "kept": "保留",
+    "layer": "层",
+    "layers": "层",
+    "minutes": "分钟",
+    "moved": "并入融合组",
+    "moved into a group": "并入融合组",
+    "moved into groups": "并入融合组",
+    "new": "新增",
+    "not found": "未找到",
+    "not recorded": "未记录",
+    "nothing changed": "没有变化",
+    "operations before": "个原有运算",
     "output": "输出",
+    "parameters": "个参数",
+    "parent's corpus": "父语料",
     "same weights": "共享权重",
+    "seconds": "秒",
+    "steps": "步",
+    "temperature": "温度",
     "tokens": "词元",
+    "tokens seen": "个词元已见",
     "weight": "权重",
+    "width": "宽度",
 }
+
+
+_NUMBER = re.compile(r"([\d,.]+) (.+)|(.+) ([\d,.]+)")
+
+
+def phrase(text: str, language: str) -> str:
+    """Translates what is put together of known words: `12 layers`, `group 3`, `loss: 2.1`.
+
+    Parts stand between line ends, `; `, `, `, ` → ` and `: `; unknown ones stay as they are.
+    """
+    if language == "en":
+        return text
+    parts = re.split(r"(\n|; |, |→ | → |: )", text)
+    return "".join(_part(p, language) for p in parts)
+
+
+def _part(text: str, language: str) -> str:
+    known = translated(text, language)
+    found = _NUMBER.fullmatch(text)
+    if known != text or found is None:
+        return known
+    number, unit, word, last = found.groups()
+    pair = (number, translated(unit, language)) if number else (translated(word, language), last)
+    return " ".join(pair)
 
 
 def translated(word: str, language: str) -> str:
