@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_tx.models.published import bert as published
+from tinygrad_tx.models.published.folder import Pretrained
 from tinygrad_tx.models.tokens import check_sizes, checked
 from tinygrad_tx.nn import (
     Dropout,
@@ -125,12 +127,14 @@ class MaskedWordHead(Module):
         return transformed @ embedding.T + self.bias
 
 
-class BERT(Module):
+class BERT(Pretrained):
     """BERT with both heads of pretraining.
 
     `model(tokens, segments, mask)` gives the masked-word logits (batch, time, vocab);
     `model.both` the next-sentence logits (batch, 2) with them.
     """
+
+    family, config_class = published.BERT, BERTConfig
 
     def __init__(self, config: BERTConfig, seed: int = 0) -> None:
         super().__init__()

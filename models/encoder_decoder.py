@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_tx.errors import explain
+from tinygrad_tx.models.published.folder import Pretrained
+from tinygrad_tx.models.published.t5 import T5
 from tinygrad_tx.models.tokens import check_sizes, checked
 from tinygrad_tx.nn import (
     CrossAttention,
@@ -225,11 +227,13 @@ class Decoder(Side):
         return self.ended(residual)
 
 
-class EncoderDecoder(Module):
+class EncoderDecoder(Pretrained):
     """`model(source, target)` gives logits (batch, target time, vocab) of the token after each.
 
     source_mask (batch, source time): true for real tokens. source and target share one embedding.
     """
+
+    family, config_class = T5, EncoderDecoderConfig
 
     def __init__(self, config: EncoderDecoderConfig, seed: int = 0) -> None:
         super().__init__()

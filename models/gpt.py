@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_tx.models.generation import stream
+from tinygrad_tx.models.published.folder import Pretrained
+from tinygrad_tx.models.published.gpt2 import GPT2
 from tinygrad_tx.models.tokens import check_sizes, checked
 from tinygrad_tx.nn import (
     Dropout,
@@ -75,8 +77,10 @@ class Block(Module):
         return residual + computed
 
 
-class GPT(Module):
+class GPT(Pretrained):
     """`model(tokens)` gives logits (batch, time, vocab); `model.loss` the mean cross-entropy."""
+
+    family, config_class = GPT2, GPTConfig
 
     def __init__(self, config: GPTConfig, seed: int = 0) -> None:
         super().__init__()

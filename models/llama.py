@@ -17,6 +17,8 @@ import numpy as np
 
 from tinygrad_tx.errors import ShapeError, explain
 from tinygrad_tx.models.generation import stream
+from tinygrad_tx.models.published.folder import Pretrained
+from tinygrad_tx.models.published.llama import LLAMA
 from tinygrad_tx.models.tokens import check_sizes, checked
 from tinygrad_tx.nn import (
     Embedding,
@@ -98,8 +100,10 @@ class Block(Module):
         return residual + computed
 
 
-class Llama(Module):
+class Llama(Pretrained):
     """`model(tokens)` gives logits (batch, time, vocab); `model.loss` the mean cross-entropy."""
+
+    family, config_class = LLAMA, LlamaConfig
 
     def __init__(self, config: LlamaConfig, seed: int = 0) -> None:
         super().__init__()
