@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_tx.errors import ShapeError, explain
 from tinygrad_tx.models.generation import stream
+from tinygrad_tx.models.published.folder import Pretrained
+from tinygrad_tx.models.published.gpt2 import GPT2
+from tinygrad_tx.models.tokens import check_sizes, checked
 from tinygrad_tx.nn import (
     Dropout,
     Embedding,
@@ -27,14 +29,14 @@ from tinygrad_tx.nn import (
     MultiHeadAttention,
 )
 from tinygrad_tx.tensor import Tensor, cross_entropy
-from tinygrad_tx.tensor.tensor import TensorLike, as_tensor
+from tinygrad_tx.tensor.tensor import TensorLike
 
 __all__ = ["GPT", "GPTConfig"]
 
 
 @dataclass(frozen=True)
 class GPTConfig:
-    """Sizes of a GPT."""
+    """Sizes of a GPT. Errors: ShapeError, ValueError."""
 
     vocab_size: int
     context: int = 64
@@ -43,17 +45,11 @@ class GPTConfig:
     width: int = 128
     dropout: float = 0.0
     """Probability, while training: of embeddings, attention weights and what blocks add."""
+    activation: str = "gelu"
+    """OpenAI's published weights want its approximation, gelu_tanh."""
 
     def __post_init__(self) -> None:
-        for name in ("vocab_size", "context", "layers", "heads", "width"):
-            if getattr(self, name) < 1:
-                what = f"{name} is {getattr(self, name)}, not at least 1"
-                raise ShapeError(explain("GPTConfig", what))
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"GPTConfig: dropout is {self.dropout}, not at least 0 and below 1.")
-        if self.width % self.heads:
-            what = f"width {self.width} is not a multiple of heads {self.heads}"
-            raise ShapeError(explain("GPTConfig", what))
+        check_sizes(self)
 
 
 class Block(Module):
@@ -69,7 +65,9 @@ class Block(Module):
             width, config.heads, rng, causal=True, deviation=deviation, dropout=config.dropout
         )
         self.feed_forward_norm = LayerNorm(width)
-        self.feed_forward = FeedForward(width, 4 * width, rng, deviation)
+        self.feed_forward = FeedForward(
+            width, 4 * width, rng, deviation, activation=config.activation
+        )
         self.dropout = Dropout(config.dropout)
 
     def forward(self, residual: Tensor) -> Tensor:
@@ -79,8 +77,10 @@ class Block(Module):
         return residual + computed
 
 
-class GPT(Module):
+class GPT(Pretrained):
     """`model(tokens)` gives logits (batch, time, vocab); `model.loss` the mean cross-entropy."""
+
+    family, config_class = GPT2, GPTConfig
 
     def __init__(self, config: GPTConfig, seed: int = 0) -> None:
         super().__init__()
@@ -93,10 +93,7 @@ class GPT(Module):
         self.dropout = Dropout(config.dropout)
 
     def forward(self, tokens: TensorLike) -> Tensor:
-        tokens = as_tensor(tokens)
-        if tokens.ndim != 2 or tokens.shape[1] > self.config.context:
-            what = f"tokens are {tokens.shape}, not (batch, time <= {self.config.context})"
-            raise ShapeError(explain("GPT", what, remedy="cut the text, or raise context"))
+        tokens = checked(tokens, "GPT", self.config.context)
         residual = self.embedding(tokens) + self.position(np.arange(tokens.shape[1]))
         residual = self.dropout(residual)
         for block in self.blocks:
@@ -111,3 +108,7 @@ class GPT(Module):
     def generate(self, tokens: Sequence[int], max_new_tokens: int, **options: Any) -> Iterator[int]:
         """New tokens after `tokens`, one by one; `options` as in `models.generation.stream`."""
         return stream(self, self.config.context, tokens, max_new_tokens, **options)
+
+    def example(self) -> tuple[np.ndarray[Any, Any], ...]:
+        """Arguments of the right shapes, for a drawing."""
+        return (np.zeros((1, self.config.context), np.int64),)

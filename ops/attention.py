@@ -2,7 +2,8 @@
 
 Shapes: q (..., heads, queries, width), k and v (..., key heads, keys, width), where the key heads
 divide the heads -> out like q, and the log-sum-exp of the scores (..., heads, queries). Causal:
-query i sees keys up to i + keys - queries. bias (..., heads, queries, keys) is often a broadcast
+query i sees keys up to i + keys - queries. A query that sees no key gets zeros, and 0 for its
+log-sum-exp, so that the gradient is zero too. bias (..., heads, queries, keys) is often a broadcast
 view; seed and counter are those of the draws of dropout, which zeroes weights of the pattern.
 Source: Vaswani et al. 2017, equation 1; Ainslie et al. 2023 (grouped heads); tiles after Dao et
 al. 2022. Cost: 4 queries keys width FLOPs a head, half of it when causal. Errors: ShapeError,
@@ -77,8 +78,11 @@ def expand(b: Builder, node: Node) -> tuple[Node, Node]:
     last = len(q.shape) - 1
     scores = b.point(scores_of(b, node), name="scores")
     top = b.stop_gradient(b.max(scores, axes=(last,), keepdims=True))
+    sees_none = b.equal(top, float("-inf"))
+    top = b.where(sees_none, b.full(top.shape, 0, top.dtype), top)
     powers = b.exp(b.subtract(scores, top))
     total = b.sum(powers, axes=(last,), keepdims=True)
+    total = b.where(sees_none, b.full(top.shape, 1, top.dtype), total)
     pattern = b.point(b.divide(powers, total), name="pattern")
     lse = b.reshape(b.add(b.log(total), top), shape=q.shape[:-1])
     context = b.matmul(dropped(b, node, pattern), repeated(b, v, q.shape[-3]))
@@ -147,9 +151,13 @@ def run(ith: int, nth: int, operands: Any, arena: int) -> None:
 
 @inline
 def _softmax(row: int, n: int, factor: Any) -> Any:
-    """The softmax of factor x in place; its log-sum-exp."""
+    """The softmax of factor x in place; its log-sum-exp. Zeros and 0 where nothing is seen."""
     x = floats(row, n)
     top = row_max(row, n)
+    if top == -np.inf:
+        for j in range(n):
+            x[j] = np.float32(0)
+        return np.float32(0)
     for j in range(n):
         x[j] = exp32((x[j] - top) * factor)
     total = row_sum(row, n)

@@ -15,14 +15,15 @@ Array = np.ndarray[Any, Any]
 
 
 def truth(q: Array, k: Array, v: Array, scale: float, mask: Array | None, bias: Any) -> Array:
-    """Equation 1 of Vaswani et al. 2017; a row that may attend to nothing is NaN."""
+    """Equation 1 of Vaswani et al. 2017; zeros where a query may attend to nothing."""
     times = q.shape[-3] // k.shape[-3]
     k, v = np.repeat(k, times, -3), np.repeat(v, times, -3)
     scores = q @ k.swapaxes(-1, -2) * scale + bias
     if mask is not None:
         scores = np.where(mask, scores, -np.inf)
-    powers = np.exp(scores - scores.max(-1, keepdims=True))
-    return powers / powers.sum(-1, keepdims=True) @ v
+    top = scores.max(-1, keepdims=True)
+    powers = np.exp(scores - np.where(np.isinf(top), 0, top))
+    return powers / np.maximum(powers.sum(-1, keepdims=True), 1e-300) @ v
 
 
 @given(
@@ -57,7 +58,7 @@ def test_attention_agrees_with_its_equation(
     q = rng.normal(size=(batch, heads, queries, width))
     k, v = rng.normal(size=(2, batch, kv_heads, keys, width))
     mask = rng.random((batch, 1, queries, keys)) < 0.7
-    mask[..., 0] = True  # nobody is left with nothing to attend to
+    mask[..., : queries // 3, :] = False
     bias = rng.normal(size=(heads, queries, keys))
     seen = np.tri(queries, keys, extra, dtype=bool) if causal else np.ones((queries, keys), bool)
     options = {"mask": mask if masked else None, "bias": bias if biased else None}
@@ -75,12 +76,34 @@ def test_attention_agrees_with_its_equation(
         np.testing.assert_allclose(got.numpy(), expected, atol=bound, rtol=bound)
 
 
-def test_a_query_without_keys_is_nan_not_a_number_out_of_nowhere() -> None:
-    q = np.ones((1, 1, 2, 4))
-    mask = np.array([[True, True], [False, False]])
-    got = tx.attention(q, q, q, mask=mask).numpy()
-    assert np.isfinite(got[..., 0, :]).all()
-    assert np.isnan(got[..., 1, :]).all()
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("captured", [False, True])
+def test_a_query_without_keys_gives_zeros_and_takes_no_gradient(dtype: Any, captured: bool) -> None:
+    rng = np.random.default_rng(0)
+    q, k, v = (rng.normal(size=(1, 2, 3, 8)).astype(dtype) for _ in range(3))
+    mask = np.array([[True, True, False], [False, False, False], [True, True, True]])
+
+    def call(q: Any, k: Any, v: Any) -> Any:
+        out, pull = tx.vjp(lambda q, k, v: tx.attention(q, k, v, mask=mask), q, k, v)
+        return out, *pull(tx.ones_like(out))
+
+    out, dq, dk, dv = (t.numpy() for t in (tx.jit(call) if captured else call)(q, k, v))
+    assert (out[..., 1, :] == 0).all()
+    assert (dq[..., 1, :] == 0).all()
+    for found in (out[..., [0, 2], :], dq, dk, dv):
+        assert np.isfinite(found).all()
+    # What the other queries get is what they get alone.
+    alone = tx.attention(q[..., [0, 2], :], k, v, mask=mask[[0, 2]])
+    np.testing.assert_allclose(out[..., [0, 2], :], alone.numpy(), rtol=1e-5)
+
+
+def test_a_nan_comes_through_even_where_all_else_is_hidden() -> None:
+    q = np.ones((1, 1, 2, 4), np.float32)
+    k = q.copy()
+    k[..., 0, 0] = np.nan
+    mask = np.array([[True, False], [False, True]])
+    got = tx.attention(q, k, q, mask=mask).numpy()
+    assert np.isnan(got[..., 0, :]).all()
 
 
 def test_dropout_drops_weights_of_the_pattern() -> None:

@@ -79,7 +79,7 @@ def _settings(
     dropout: float,
     seed: int,
 ) -> dict[str, Any]:
-    model = {k: sizes[k] for k in ("context", "layers", "heads", "width")}
+    model: dict[str, Any] = {k: sizes[k] for k in ("context", "layers", "heads", "width")}
     warmup = min(100, sizes["steps"] // 10)
     every = max(1, min(250, sizes["steps"] // 4))
     training = TrainConfig(

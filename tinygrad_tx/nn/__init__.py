@@ -1,17 +1,21 @@
 """Modules: what models are built from."""
 
-from tinygrad_tx.nn.layers import (
-    Dropout,
-    Embedding,
-    FeedForward,
-    LayerNorm,
-    Linear,
-    MultiHeadAttention,
-    RMSNorm,
-)
+from tinygrad_tx.nn.attention import CrossAttention, MultiHeadAttention
+from tinygrad_tx.nn.feed_forward import FeedForward
+from tinygrad_tx.nn.layers import Dropout, Embedding, LayerNorm, Linear, RMSNorm
 from tinygrad_tx.nn.module import Module, ModuleList
+from tinygrad_tx.nn.positions import (
+    ALiBi,
+    Position,
+    RelativeBias,
+    Rotary,
+    ShawRelative,
+    Sinusoidal,
+)
 
 __all__ = [
+    "ALiBi",
+    "CrossAttention",
     "Dropout",
     "Embedding",
     "FeedForward",
@@ -20,5 +24,10 @@ __all__ = [
     "Module",
     "ModuleList",
     "MultiHeadAttention",
+    "Position",
     "RMSNorm",
+    "RelativeBias",
+    "Rotary",
+    "ShawRelative",
+    "Sinusoidal",
 ]

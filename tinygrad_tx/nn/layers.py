@@ -1,39 +1,18 @@
-"""The layers of a transformer. Weights start as in GPT-2: normal with deviation 0.02."""
+"""The simple layers: linear maps, embeddings, normalisations, dropout.
+
+Weights start as in GPT-2: normal with deviation 0.02.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from tinygrad_tx.nn.module import Module
-from tinygrad_tx.tensor import (
-    Tensor,
-    attention,
-    dropout,
-    gelu,
-    layer_norm,
-    ones,
-    rms_norm,
-    take,
-    tensor,
-    zeros,
-)
+from tinygrad_tx.nn.parameters import filled, normal
+from tinygrad_tx.tensor import Tensor, dropout, layer_norm, rms_norm, take
 from tinygrad_tx.tensor.tensor import TensorLike
 
-__all__ = [
-    "Dropout",
-    "Embedding",
-    "FeedForward",
-    "LayerNorm",
-    "Linear",
-    "MultiHeadAttention",
-    "RMSNorm",
-    "normal",
-]
-
-
-def normal(rng: np.random.Generator, shape: tuple[int, ...], deviation: float = 0.02) -> Tensor:
-    """A parameter drawn from N(0, deviation²)."""
-    return tensor(rng.normal(0, deviation, shape).astype(np.float32), requires_grad=True)
+__all__ = ["Dropout", "Embedding", "LayerNorm", "Linear", "RMSNorm"]
 
 
 class Linear(Module):
@@ -49,7 +28,7 @@ class Linear(Module):
     ) -> None:
         super().__init__()
         self.weight = normal(rng, (inputs, outputs), deviation)
-        self.bias = zeros((outputs,), requires_grad=True) if bias else None
+        self.bias = filled((outputs,), 0.0) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         y = x @ self.weight
@@ -72,8 +51,8 @@ class LayerNorm(Module):
 
     def __init__(self, width: int, epsilon: float = 1e-5) -> None:
         super().__init__()
-        self.weight = ones((width,)).requires_grad_()
-        self.bias = zeros((width,), requires_grad=True)
+        self.weight = filled((width,), 1.0)
+        self.bias = filled((width,), 0.0)
         self.epsilon = epsilon
 
     def forward(self, x: Tensor) -> Tensor:
@@ -85,7 +64,7 @@ class RMSNorm(Module):
 
     def __init__(self, width: int, epsilon: float = 1e-5) -> None:
         super().__init__()
-        self.weight = ones((width,)).requires_grad_()
+        self.weight = filled((width,), 1.0)
         self.epsilon = epsilon
 
     def forward(self, x: Tensor) -> Tensor:
@@ -103,55 +82,3 @@ class Dropout(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return dropout(x, self.p) if self.training else x
-
-
-class MultiHeadAttention(Module):
-    """Multi-head self-attention (Vaswani et al. 2017, section 3.2.2).
-
-    Shapes: (batch, time, width) -> the same. Query, key and value projections stand side by side
-    in one matrix. dropout: of the weights of the pattern, while training.
-    """
-
-    def __init__(
-        self,
-        width: int,
-        heads: int,
-        rng: np.random.Generator,
-        causal: bool = False,
-        deviation: float = 0.02,
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__()
-        if width % heads:
-            raise ValueError(f"attention: width {width} is not a multiple of {heads} heads.")
-        self.heads = heads
-        self.causal = causal
-        self.dropout = dropout
-        self.qkv = Linear(width, 3 * width, rng)
-        self.projection = Linear(width, width, rng, deviation=deviation)
-
-    def forward(self, x: Tensor) -> Tensor:
-        batch, time, width = x.shape
-        shape = (batch, time, 3, self.heads, width // self.heads)
-        # (batch, time, 3 width) -> (3, batch, heads, time, head width)
-        qkv = self.qkv(x).reshape(shape).permute_dims((2, 0, 3, 1, 4))
-        dropped = self.dropout if self.training else 0.0
-        context = attention(qkv[0], qkv[1], qkv[2], causal=self.causal, dropout=dropped)
-        joined = context.permute_dims((0, 2, 1, 3)).reshape((batch, time, width))
-        result: Tensor = self.projection(joined)
-        return result
-
-
-class FeedForward(Module):
-    """Two linear maps with GELU between. Shapes: (..., width) -> the same."""
-
-    def __init__(
-        self, width: int, inner: int, rng: np.random.Generator, deviation: float = 0.02
-    ) -> None:
-        super().__init__()
-        self.up = Linear(width, inner, rng)
-        self.down = Linear(inner, width, rng, deviation=deviation)
-
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.down(gelu(self.up(x)))
-        return result

@@ -9,11 +9,20 @@ from typing import Any
 import numpy as np
 
 from tinygrad_tx.dtypes import DType, as_dtype
+from tinygrad_tx.errors import GraphError, explain
 from tinygrad_tx.graph.node import Aval, Node, make_node
 from tinygrad_tx.graph.registry import find
 from tinygrad_tx.shapes import Shape, size_of
 
-__all__ = ["Array", "Buffer", "Recycler", "address_of_array", "aligned", "realized"]
+__all__ = [
+    "AbstractBuffer",
+    "Array",
+    "Buffer",
+    "Recycler",
+    "address_of_array",
+    "aligned",
+    "realized",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -89,6 +98,11 @@ class Buffer:
         return cls(array, where)
 
     @property
+    def is_real(self) -> bool:
+        """Whether it has memory."""
+        return True
+
+    @property
     def shape(self) -> Shape:
         return tuple(self.array.shape)
 
@@ -111,7 +125,7 @@ class Buffer:
     def replace(self, array: Array) -> None:
         """New contents. Graphs on the old leaf keep the old array."""
         leaf = self._leaf() if self._leaf is not None else None
-        if leaf is not None:
+        if leaf is not None and self.is_real:
             realized[leaf] = self.array
         self.array = array
         self.touch()
@@ -120,3 +134,42 @@ class Buffer:
         """Starts a new version, after the contents changed."""
         self.version += 1
         self._leaf = None
+
+
+class AbstractBuffer(Buffer):
+    """A shape and a dtype without memory, until something is put into it."""
+
+    __slots__ = ("_array", "_aval")
+
+    def __init__(self, shape: Shape, dtype: DType) -> None:
+        self._aval = Aval(shape, dtype)
+        self._array: Array | None = None
+        self.where = ""
+        self.version = 0
+        self.owner = None
+        self._leaf = None
+
+    @property
+    def is_real(self) -> bool:
+        return self._array is not None
+
+    @property
+    def array(self) -> Array:
+        """Errors: GraphError as long as nothing was put into it."""
+        if self._array is None:
+            what = f"{self._aval} has a shape and no values: the model is abstract"
+            remedy = "build the model itself, or load weights into it"
+            raise GraphError(explain("tensor", what, remedy=remedy))
+        return self._array
+
+    @array.setter
+    def array(self, array: Array) -> None:
+        self._array = array
+
+    @property
+    def shape(self) -> Shape:
+        return self._aval.shape
+
+    @property
+    def dtype(self) -> DType:
+        return self._aval.dtype

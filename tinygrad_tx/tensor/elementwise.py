@@ -247,11 +247,20 @@ def floor_divide(x: TensorLike, y: TensorLike) -> Tensor:
 
 
 def maximum(x: TensorLike, y: TensorLike) -> Tensor:
-    return _elementwise("maximum", x, y, floats=True)
+    return _larger("maximum", "greater", x, y)
 
 
 def minimum(x: TensorLike, y: TensorLike) -> Tensor:
-    return _elementwise("minimum", x, y, floats=True)
+    return _larger("minimum", "less", x, y)
+
+
+def _larger(name: str, compare: str, x: TensorLike, y: TensorLike) -> Tensor:
+    """The operator for floats, which lets NaN through; for whole numbers a choice."""
+    left, right = promoted(x, y)
+    if is_float(left.dtype):
+        return _elementwise(name, x, y)
+    b = Builder(current_scope(), user_place())
+    return Tensor(b.where(b.apply(find(compare), left, right), left, right))
 
 
 def equal(x: TensorLike, y: TensorLike) -> Tensor:

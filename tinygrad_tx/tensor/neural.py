@@ -16,6 +16,7 @@ __all__ = [
     "cross_entropy",
     "layer_norm",
     "log_softmax",
+    "point",
     "require_finite",
     "rms_norm",
     "softmax",
@@ -158,6 +159,12 @@ def _score_bias(mask: TensorLike, bias: TensorLike, shape: Shape, dtype: DType) 
 def stop_gradient(x: TensorLike) -> Tensor:
     """The same values, constant for differentiation of any kind."""
     result: Tensor = build("stop_gradient", as_tensor(x), keep=False)
+    return result
+
+
+def point(x: TensorLike, name: str) -> Tensor:
+    """The same values under a name, by which drawings and whoever looks inside can ask for them."""
+    result: Tensor = build("point", as_tensor(x), name=name)
     return result
 
 

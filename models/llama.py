@@ -1,0 +1,139 @@
+"""Llama: a decoder-only transformer with rotary positions, gated units and grouped heads.
+
+Touvron et al. 2023, section 2.2; grouped heads: Ainslie et al. 2023.
+
+    h0 = E[tokens]                                         (batch, time, width)
+    a  = h + attention(rms(h));  h = a + down(silu(gate(x)) up(x)), x = rms(a)     layers times
+    logits = rms(h) W                                      (batch, time, vocab), W = E^T where tied
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_tx.errors import ShapeError, explain
+from tinygrad_tx.models.generation import stream
+from tinygrad_tx.models.published.folder import Pretrained
+from tinygrad_tx.models.published.llama import LLAMA
+from tinygrad_tx.models.tokens import check_sizes, checked
+from tinygrad_tx.nn import (
+    Embedding,
+    FeedForward,
+    Linear,
+    Module,
+    ModuleList,
+    MultiHeadAttention,
+    RMSNorm,
+    Rotary,
+)
+from tinygrad_tx.tensor import Tensor, cross_entropy
+from tinygrad_tx.tensor.tensor import TensorLike
+
+__all__ = ["Llama", "LlamaConfig"]
+
+
+@dataclass(frozen=True)
+class LlamaConfig:
+    """Sizes of a Llama. Errors: ShapeError, ValueError."""
+
+    vocab_size: int
+    context: int = 256
+    layers: int = 4
+    heads: int = 4
+    width: int = 128
+    kv_heads: int | None = None
+    """Heads of keys and values; as many as of queries if not given."""
+    inner: int | None = None
+    """Units of the feed-forward network; 8/3 width if not given, up to a multiple of 32."""
+    head_width: int | None = None
+    rope_base: float = 10_000.0
+    epsilon: float = 1e-5
+    tied: bool = False
+    """Whether the output's weights are the embedding's."""
+    dropout: float = 0.0
+    """Probability, while training, of attention weights."""
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "kv_heads", "inner", "head_width")
+        if self.kv_heads is not None and self.heads % self.kv_heads:
+            what = f"heads {self.heads} are not a multiple of kv_heads {self.kv_heads}"
+            raise ShapeError(explain("LlamaConfig", what))
+
+    @property
+    def units(self) -> int:
+        """Units of the feed-forward network."""
+        return self.inner or -(-8 * self.width // 3 // 32) * 32
+
+
+class Block(Module):
+    """Attention, then a gated feed-forward network, each on the normalised residual stream."""
+
+    def __init__(self, config: LlamaConfig, rotary: Rotary, rng: np.random.Generator) -> None:
+        super().__init__()
+        width = config.width
+        deviation = 0.02 / (2 * config.layers) ** 0.5
+        self.attention_norm = RMSNorm(width, config.epsilon)
+        self.attention = MultiHeadAttention(
+            width,
+            config.heads,
+            rng,
+            causal=True,
+            deviation=deviation,
+            dropout=config.dropout,
+            kv_heads=config.kv_heads,
+            head_width=config.head_width,
+            bias=False,
+            position=rotary,
+        )
+        self.feed_forward_norm = RMSNorm(width, config.epsilon)
+        self.feed_forward = FeedForward(
+            width, config.units, rng, deviation, activation="silu", gated=True, bias=False
+        )
+
+    def forward(self, residual: Tensor) -> Tensor:
+        residual = residual + self.attention(self.attention_norm(residual))
+        computed: Tensor = self.feed_forward(self.feed_forward_norm(residual))
+        return residual + computed
+
+
+class Llama(Pretrained):
+    """`model(tokens)` gives logits (batch, time, vocab); `model.loss` the mean cross-entropy."""
+
+    family, config_class = LLAMA, LlamaConfig
+
+    def __init__(self, config: LlamaConfig, seed: int = 0) -> None:
+        super().__init__()
+        rng = np.random.default_rng(seed)
+        self.config = config
+        head_width = config.head_width or config.width // config.heads
+        rotary = Rotary(head_width, config.context, config.rope_base)
+        self.embedding = Embedding(config.vocab_size, config.width, rng)
+        self.blocks = ModuleList([Block(config, rotary, rng) for _ in range(config.layers)])
+        self.norm = RMSNorm(config.width, config.epsilon)
+        self.output = None if config.tied else Linear(config.width, config.vocab_size, rng, False)
+
+    def forward(self, tokens: TensorLike) -> Tensor:
+        residual = self.embedding(checked(tokens, "Llama", self.config.context))
+        for block in self.blocks:
+            residual = block(residual)
+        normed: Tensor = self.norm(residual)
+        if self.output is None:
+            return normed @ self.embedding.weight.T
+        logits: Tensor = self.output(normed)
+        return logits
+
+    def loss(self, tokens: TensorLike, targets: TensorLike) -> Tensor:
+        """Mean cross-entropy in nats of the next tokens."""
+        return cross_entropy(self(tokens), targets)
+
+    def generate(self, tokens: Sequence[int], max_new_tokens: int, **options: Any) -> Iterator[int]:
+        """New tokens after `tokens`, one by one; `options` as in `models.generation.stream`."""
+        return stream(self, self.config.context, tokens, max_new_tokens, **options)
+
+    def example(self) -> tuple[np.ndarray[Any, Any], ...]:
+        """Arguments of the right shapes, for a drawing."""
+        return (np.zeros((1, self.config.context), np.int64),)

@@ -1,0 +1,1 @@
+"""Published weights: the files they come in, and what their parameters are called here."""

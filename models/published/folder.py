@@ -1,0 +1,161 @@
+"""Folders as Hugging Face lays them out: config.json, and weights as safetensors. Data alone.
+
+Nothing in them is run; sizes are checked before anything is read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from safetensors import SafetensorError, deserialize
+from safetensors.numpy import save
+
+from tinygrad_tx.errors import CheckpointError, TinygradTxError, explain
+from tinygrad_tx.files import write_whole
+from tinygrad_tx.models.published.entry import Family, ours_of, theirs_of
+from tinygrad_tx.nn import Module
+from tinygrad_tx.nn.parameters import by_shape_alone
+
+__all__ = ["Pretrained", "read_settings", "read_weights"]
+
+LARGEST_CONFIG = 10_000_000
+Array = np.ndarray[Any, Any]
+
+
+class Pretrained(Module):
+    """A model that can be read from, and written as, a published folder."""
+
+    family: ClassVar[Family]
+    config_class: ClassVar[type]
+    config: Any
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path) -> Self:
+        """The model in a Hugging Face folder: config.json and model.safetensors (or its parts).
+
+        Weights of half precision become float32. Errors: CheckpointError, which lists everything
+        that is missing, not asked for or of another shape.
+        """
+        folder = Path(path)
+        settings = read_settings(folder)
+        family, kind = cls.family, settings.get("model_type")
+        if kind != family.model_type:
+            what = f"holds a model of type {kind!r}, not {family.model_type!r}"
+            raise CheckpointError(
+                explain(str(folder), what, remedy=f"{cls.__name__} reads the latter")
+            )
+        try:
+            config = cls.config_class(**family.sizes(settings))
+        except KeyError as error:
+            raise CheckpointError(explain(f"{folder}/config.json", f"has no {error}")) from None
+        except TinygradTxError as error:
+            raise CheckpointError(f"{folder}: {error}") from None
+        with by_shape_alone():
+            model = cls._of(config)
+        model.load_published(read_weights(folder), str(folder))
+        return model
+
+    @classmethod
+    def _of(cls, config: Any) -> Self:
+        make: Any = cls
+        model: Self = make(config)
+        return model
+
+    def load_published(self, state: Mapping[str, Array], source: str) -> None:
+        """New values for all parameters, from arrays under their published names.
+
+        Errors: CheckpointError; then nothing has changed.
+        """
+        family = self.family
+        names = {
+            n: n.removeprefix(next((p for p in family.prefixes if n.startswith(p)), ""))
+            for n in state
+        }
+        shapes = {name: p.shape for name, p in self.named_parameters()}
+        renamed = {names[n]: array for n, array in state.items()}
+        found, wrong = ours_of(family.entries(self.config), renamed, shapes, family.ignored)
+        if wrong:
+            remedy = "is it this kind of model, and its config.json?"
+            raise CheckpointError(explain(source, "; ".join(wrong), remedy=remedy))
+        self.load_state_dict(found)
+
+    def save_pretrained(self, path: str | Path) -> None:
+        """Writes config.json and model.safetensors. Errors: CheckpointError."""
+        folder, family = Path(path), self.family
+        settings = {"model_type": family.model_type, **family.settings(self.config)}
+        state = theirs_of(family.entries(self.config), self.state_dict())
+        prefix = family.prefixes[0] if family.prefixes else ""
+        own = {n if n.startswith(("cls.", "lm_head.")) else prefix + n: a for n, a in state.items()}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_whole(folder / "model.safetensors", save(own, {"format": "pt"}))
+            write_whole(folder / "config.json", json.dumps(settings, indent=2) + "\n")
+        except OSError as error:
+            what = f"cannot be written: {error.strerror}"
+            raise CheckpointError(explain(str(folder), what)) from None
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """config.json. Errors: CheckpointError."""
+    return _read_json(folder / "config.json")
+
+
+def read_weights(folder: Path) -> dict[str, Array]:
+    """All arrays by name, in float32 where they are floats. Errors: CheckpointError."""
+    index = folder / "model.safetensors.index.json"
+    if not index.exists():
+        return _read_safetensors(folder / "model.safetensors")
+    places = _read_json(index).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(v, str) for v in places.values()):
+        raise CheckpointError(explain(str(index), "has no weight_map of names and files"))
+    found: dict[str, Array] = {}
+    for name in sorted(set(places.values())):
+        if Path(name).name != name:
+            raise CheckpointError(explain(str(index), f"points out of its folder: {name!r}"))
+        found |= _read_safetensors(folder / name)
+    return found
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > LARGEST_CONFIG:
+            raise ValueError(f"{path.stat().st_size:,} bytes are too many for settings")
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("it is not an object")
+    except OSError as error:
+        what = f"cannot be read: {error.strerror}"
+        remedy = "give a folder with config.json and model.safetensors"
+        raise CheckpointError(explain(str(path), what, remedy=remedy)) from None
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(explain(str(path), f"is damaged: {error}")) from None
+    return found
+
+
+def _read_safetensors(path: Path) -> dict[str, Array]:
+    try:
+        entries = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]  # it has no types
+        return {name: _array(entry) for name, entry in entries}
+    except OSError as error:
+        what = f"cannot be read: {error.strerror}"
+        raise CheckpointError(explain(str(path), what)) from None
+    except (SafetensorError, ValueError, KeyError) as error:
+        what = f"is damaged or not safetensors: {error}"
+        raise CheckpointError(explain(str(path), what, remedy="fetch it once more")) from None
+
+
+def _array(entry: Mapping[str, Any]) -> Array:
+    """One array; bfloat16 is the upper half of a float32."""
+    kind, shape, data = entry["dtype"], tuple(entry["shape"]), entry["data"]
+    if kind == "BF16":
+        return (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32).reshape(shape)
+    dtypes = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4"}
+    dtypes |= {"I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?"}
+    if kind not in dtypes:
+        raise ValueError(f"dtype {kind} is not known")
+    array = np.frombuffer(data, dtypes[kind]).reshape(shape)
+    return array.astype(np.float32) if kind.startswith("F") else array

@@ -1,0 +1,46 @@
+"""What a model takes as tokens, checked before anything is computed."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from tinygrad_tx.errors import DTypeError, ShapeError, explain
+from tinygrad_tx.tensor import Tensor
+from tinygrad_tx.tensor.tensor import TensorLike, as_tensor
+
+__all__ = ["check_sizes", "checked"]
+
+
+def checked(tokens: TensorLike, model: str, context: int) -> Tensor:
+    """tokens as an integer Tensor (batch, time <= context). Errors: ShapeError, DTypeError."""
+    found = as_tensor(tokens)
+    if found.dtype.kind not in "iu":
+        remedy = "tokens are whole numbers: use the tokenizer's, or astype(tx.int64)"
+        raise DTypeError(explain(model, f"tokens are {found.dtype}", remedy=remedy))
+    if found.ndim != 2:
+        what = f"tokens are {found.shape}, not (batch, time)"
+        raise ShapeError(explain(model, what, remedy="tokens[None] is a batch of one"))
+    if not 0 < found.shape[1] <= context:
+        what = f"{found.shape[1]} tokens, not 1 to {context}"
+        raise ShapeError(explain(model, what, remedy="cut the text, or raise context"))
+    return found
+
+
+def check_sizes(config: Any, *optional: str) -> None:
+    """Refuses a config whose whole numbers are below 1 or whose dropout is no probability.
+
+    optional: those that may be None. Errors: ShapeError, ValueError.
+    """
+    who = type(config).__name__
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name in optional and value is None:
+            continue
+        if isinstance(value, int) and not isinstance(value, bool) and value < 1:
+            raise ShapeError(explain(who, f"{field.name} is {value}, not at least 1"))
+    if not 0 <= config.dropout < 1:
+        raise ValueError(f"{who}: dropout is {config.dropout}, not at least 0 and below 1.")
+    if getattr(config, "head_width", None) is None and config.width % config.heads:
+        what = f"width {config.width} is not a multiple of heads {config.heads}"
+        raise ShapeError(explain(who, what))

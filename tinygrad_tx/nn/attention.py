@@ -1,0 +1,138 @@
+"""Multi-head attention: of a sequence to itself, or of one to another."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygrad_tx.errors import ShapeError, explain
+from tinygrad_tx.nn.layers import Linear
+from tinygrad_tx.nn.module import Module
+from tinygrad_tx.nn.positions import Position
+from tinygrad_tx.tensor import Tensor, attention, point
+from tinygrad_tx.tensor.tensor import TensorLike
+
+__all__ = ["CrossAttention", "MultiHeadAttention"]
+
+
+class MultiHeadAttention(Module):
+    """Multi-head self-attention (Vaswani et al. 2017, section 3.2.2).
+
+    Shapes: (batch, time, width) -> the same. Query, key and value projections stand side by side
+    in one matrix, as wide as heads + 2 kv_heads heads: fewer heads of keys and values than of
+    queries is grouped-query attention (Ainslie et al. 2023). position: rotary, ALiBi or relative.
+    dropout: of the weights of the pattern, while training. scale: 1/sqrt(head_width) if not given.
+    Errors: ShapeError for heads that do not divide.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        rng: np.random.Generator,
+        causal: bool = False,
+        deviation: float = 0.02,
+        dropout: float = 0.0,
+        *,
+        kv_heads: int | None = None,
+        head_width: int | None = None,
+        bias: bool = True,
+        position: Position | None = None,
+        scale: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.heads, self.kv_heads = heads, kv_heads or heads
+        self.head_width = _head_width(width, heads, self.kv_heads, head_width)
+        self.causal, self.dropout, self.scale = causal, dropout, scale
+        every = self.heads + 2 * self.kv_heads
+        self.qkv = Linear(width, every * self.head_width, rng, bias)
+        self.position = position or Position()
+        self.projection = Linear(heads * self.head_width, width, rng, bias, deviation)
+
+    def forward(self, x: Tensor, mask: TensorLike = None, bias: TensorLike = None) -> Tensor:
+        """mask (true: may attend) and bias broadcast to (batch, heads, time, time)."""
+        batch, time, _ = x.shape
+        every = self.heads + 2 * self.kv_heads
+        # (batch, time, every x head width) -> (batch, every, time, head width)
+        qkv = self.qkv(x).reshape((batch, time, every, self.head_width)).permute_dims((0, 2, 1, 3))
+        k_first, v_first = self.heads, self.heads + self.kv_heads
+        q = point(self.position.turned(qkv[:, :k_first]), "query")
+        k = point(self.position.turned(qkv[:, k_first:v_first]), "key")
+        v = point(qkv[:, v_first:], "value")
+        context = attention(
+            q,
+            k,
+            v,
+            mask=mask,
+            causal=self.causal,
+            bias=_sum(bias, self.position.bias(q, time)),
+            scale=self.scale,
+            dropout=self.dropout if self.training else 0.0,
+        )
+        result: Tensor = self.projection(_joined(context))
+        return result
+
+
+class CrossAttention(Module):
+    """Queries of one sequence, keys and values of another (Vaswani et al. 2017, section 3.2.3).
+
+    Shapes: x (batch, time, width), memory (batch, keys, width) -> like x.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        rng: np.random.Generator,
+        deviation: float = 0.02,
+        dropout: float = 0.0,
+        *,
+        head_width: int | None = None,
+        bias: bool = True,
+        scale: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.heads = heads
+        self.head_width = _head_width(width, heads, heads, head_width)
+        self.dropout, self.scale = dropout, scale
+        inner = heads * self.head_width
+        self.query = Linear(width, inner, rng, bias)
+        self.key_value = Linear(width, 2 * inner, rng, bias)
+        self.projection = Linear(inner, width, rng, bias, deviation)
+
+    def forward(self, x: Tensor, memory: Tensor, mask: TensorLike = None) -> Tensor:
+        """mask (true: may attend) broadcasts to (batch, heads, time, keys)."""
+        q = self.query(x).reshape((*x.shape[:2], self.heads, -1)).permute_dims((0, 2, 1, 3))
+        shape = (*memory.shape[:2], 2, self.heads, self.head_width)
+        kv = self.key_value(memory).reshape(shape).permute_dims((2, 0, 3, 1, 4))
+        context = attention(
+            point(q, "query"),
+            point(kv[0], "key"),
+            point(kv[1], "value"),
+            mask=mask,
+            scale=self.scale,
+            dropout=self.dropout if self.training else 0.0,
+        )
+        result: Tensor = self.projection(_joined(context))
+        return result
+
+
+def _joined(context: Tensor) -> Tensor:
+    """(batch, heads, time, head width) -> (batch, time, heads x head width)."""
+    batch, heads, time, width = context.shape
+    return context.permute_dims((0, 2, 1, 3)).reshape((batch, time, heads * width))
+
+
+def _sum(a: TensorLike, b: Tensor | None) -> TensorLike:
+    if a is None or b is None:
+        return b if a is None else a
+    return a + b
+
+
+def _head_width(width: int, heads: int, kv_heads: int, given: int | None) -> int:
+    if given is None and width % heads:
+        what = f"width {width} is not a multiple of {heads} heads"
+        raise ShapeError(explain("attention", what, remedy="change one, or give head_width"))
+    if heads % kv_heads:
+        what = f"{heads} heads of queries are not a multiple of {kv_heads} of keys and values"
+        raise ShapeError(explain("attention", what))
+    return given or width // heads
