@@ -17,7 +17,8 @@ __all__ = ["draw"]
 
 def draw(
     run: Annotated[
-        Path | None, typer.Argument(help="A run folder that `train` made; else sizes are given.")
+        Path | None,
+        typer.Argument(help="A run folder that `train` made, or an .onnx file; else sizes."),
     ] = None,
     out: Annotated[Path, typer.Option(help=".svg .png .pdf .dot .mmd or .html")] = Path(
         "model.svg"
@@ -36,15 +37,19 @@ def draw(
     vocab: Annotated[int, typer.Option(min=1)] = 65,
     batch: Annotated[int, typer.Option(min=1, help="Of the example that is drawn.")] = 1,
 ) -> None:
-    """Draws a GPT: a trained one, or one of the sizes given.
+    """Draws a GPT, a trained one or one of the sizes given; or the model in an ONNX file.
 
     Example: tinygrad-tx draw --layers 12 --heads 12 --width 768 --out gpt.html
     """
+    options = {"depth": depth, "overlay": overlay, "theme": theme, "lang": lang}
+    if run is not None and run.suffix.lower() == ".onnx":
+        draw_picture(run, out, view, **options)  # type: ignore[arg-type]  # checked by draw itself
+        typer.echo(f"Drawn: {out}")
+        return
     if run is not None:
         model, _ = load_run(run)
     else:
         model = GPT(GPTConfig(vocab, context, layers, heads, width))
     tokens = np.zeros((batch, model.config.context), np.int64)
-    options = {"depth": depth, "overlay": overlay, "theme": theme, "lang": lang}
     draw_picture(model, out, view, inputs=(tokens,), **options)  # type: ignore[arg-type]  # checked by draw itself
     typer.echo(f"Drawn: {out}")
