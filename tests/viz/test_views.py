@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import itertools
 import json
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -195,68 +192,13 @@ def test_no_name_breaks_a_format(title: str, line: str, key: str) -> None:
     assert (len(nodes), len(arrows)) == (2, 1)
     dot = dot_of(picture)
     assert f"{id_of(box.key)} -> z" in dot
-    page = page_of([(picture, "<svg viewBox='0 0 1 1'></svg>")], 0)
+    page = page_of([(picture, "<svg viewBox='0 0 1 1'></svg>")])
     assert page.count("<script") == 2
     assert page.count("</script>") == 2
     data = page.split('id="data">')[1].split("</script>")[0]
-    assert json.loads(data)[id_of(box.key)]["title"] == title
-
-
-def digest_of(script: str) -> str:
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-
-
-needs_chromium = pytest.mark.skipif(
-    shutil.which("chromium") is None, reason="needs Debian's chromium"
-)
-
-
-@needs_chromium
-@pytest.mark.slow
-def test_the_page_works_in_a_browser(tmp_path: Path) -> None:
-    """Search, detail and keys do what they say; a script in a name does not run."""
-    path = tmp_path / "model.html"
-    tx.draw(gpt(3), path, inputs=(TOKENS,))
-    probe = """
-      const out = {};
-      const press = (key) => document.dispatchEvent(new KeyboardEvent("keydown", {key}));
-      const seen = () => svgOf(sheets[level]).getAttribute("viewBox");
-      const visible = () => sheets.filter((s) => !s.hidden).length;
-      out.sheets = sheets.length; out.visible = visible();
-      search.value = "attention"; search.dispatchEvent(new Event("input"));
-      out.hits = hits.length; out.panel = !panel.hidden;
-      press("Escape"); out.cleared = hits.length === 0 && panel.hidden;
-      const before = seen(); press("+"); out.zoomed = before !== seen();
-      press("0"); out.whole = seen() === svgOf(sheets[level]).dataset.whole;
-      const was = level; press("]"); out.detail = level - was; out.still = visible();
-      out.focusable = document.querySelectorAll(".node[tabindex='0']").length;
-      document.title = JSON.stringify(out);
-    """
-    # The policy allows the page's own script alone, so that the probe joins it, with its digest.
-    page = path.read_text()
-    script = page.rsplit("<script>", 1)[1].rsplit("</script>", 1)[0]
-    probed = page.replace(script, script + probe)
-    probed = probed.replace(digest_of(script), digest_of(script + probe))
-    path.write_text(probed.replace("</main>", "<script>document.title = 'entered'</script></main>"))
-    done = subprocess.run(
-        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", path.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    found = re.search(r"<title>(.*?)</title>", done.stdout)
-    assert found is not None
-    out = json.loads(found.group(1))
-    assert out["sheets"] >= 3
-    assert out["visible"] == out["still"] == 1
-    assert out["hits"] >= 1
-    assert out["panel"] is True
-    assert out["cleared"] is True
-    assert out["zoomed"] is True
-    assert out["whole"] is True
-    assert out["detail"] == 1
-    assert out["focusable"] > 10
+    known = json.loads(data)
+    number, *_ = known["sheets"][0]["boxes"][id_of(box.key)]
+    assert known["facts"][number][0] == title.replace("  × ", " × ")
 
 
 def test_the_command_draws_and_refuses(tmp_path: Path) -> None:

@@ -45,7 +45,9 @@ def draw(
     text: Annotated[
         str | None, typer.Option(help="The real input.  [a window of the run's held-out text]")
     ] = None,
-    theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
+    theme: Annotated[
+        str | None, typer.Option(help="light or dark; a page follows its reader if not given.")
+    ] = None,
     lang: Annotated[str, typer.Option(help="en or zh.")] = "en",
     layers: Annotated[int, typer.Option(min=1)] = 4,
     heads: Annotated[int, typer.Option(min=1)] = 4,

@@ -138,5 +138,6 @@ stage.addEventListener("click", (event) => {
   // The second click of two, of a mouse or a finger, is a double-click.
   if (part && (isMark || event.detail === 2) && (isFrame(part) ? fold(part) : open(part))) return;
   if (event.detail !== 2 || part) choose(part);
+  if (!part) stage.focus({ preventScroll: true });
   if (part) reveal(part);
 });

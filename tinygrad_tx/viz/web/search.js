@@ -2,7 +2,9 @@
 const search = by("search");
 const found = by("found");
 const elsewhere = by("elsewhere");
-const texts = facts.map(([title, lines, rows]) => [title, ...lines, ...rows.map((r) => r[1])].join("\n").toLowerCase());
+// A shape may be typed with the letter x.
+const plain = (text) => text.toLowerCase().replaceAll("×", "x");
+const texts = facts.map(([title, lines, rows]) => plain([title, ...lines, ...rows.map((r) => r[1])].join("\n")));
 let hit = [];
 let at = -1;
 
@@ -12,7 +14,7 @@ const matches = (number, wanted) => texts[number].includes(wanted)
   || (starred(wanted) !== wanted && starred(texts[number]).includes(starred(wanted)));
 
 function hits() {
-  const wanted = search.value.trim().toLowerCase().replaceAll("×", "x");
+  const wanted = plain(search.value.trim());
   const isAsked = wanted !== "";
   hit = [];
   for (const [key, part] of current.parts) {

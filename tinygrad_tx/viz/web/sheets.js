@@ -28,11 +28,13 @@ function mount(sheet) {
   sheet.svg.removeAttribute("width");
   sheet.svg.removeAttribute("height");
   sheet.parts = new Map();
-  for (const part of sheet.svg.querySelectorAll(".node, .cluster")) {
-    const isBox = !isFrame(part) && sheet.boxes[keyOf(part)];
-    if (!isBox && !(isFrame(part) && sheet.frames[keyOf(part)]?.[1])) continue;
-    sheet.parts.set(keyOf(part), part);
-    describe(sheet, part);
+  const drawn = new Map([...sheet.svg.querySelectorAll(".node, .cluster")].map((p) => [keyOf(p), p]));
+  // In order of computation, not of drawing. A frame without a name never folds.
+  const named = Object.keys(sheet.frames).filter((key) => sheet.frames[key][1]);
+  for (const key of [...Object.keys(sheet.boxes), ...named]) {
+    if (!drawn.has(key)) continue;
+    sheet.parts.set(key, drawn.get(key));
+    describe(sheet, drawn.get(key));
   }
   const waiting = Map.groupBy
     ? Map.groupBy(sheet.arrows, arrowKey)

@@ -74,6 +74,8 @@ stage.addEventListener("wheel", (event) => {
   const step = Math.max(-60, Math.min(60, event.deltaY * lines * (event.ctrlKey ? 4 : 1)));
   zoom(Math.exp(-step / 300), event.clientX, event.clientY);
 }, { passive: false });
+// A press is not yet a choice: a click is, and then the focus follows.
+stage.addEventListener("mousedown", (event) => event.preventDefault());
 stage.addEventListener("pointerdown", (event) => {
   if (event.button > 0) return;
   if (!pointers.size) dragged = false;
