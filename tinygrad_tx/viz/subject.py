@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,11 @@ from tinygrad_tx.tensor.tensor import Tensor, as_tensor, no_grad
 from tinygrad_tx.tree import flatten
 from tinygrad_tx.viz.names import Names
 
-__all__ = ["Subject", "is_onnx"]
+__all__ = ["Subject", "check_foreign", "is_onnx"]
+
+# What needs no more of an operator than its name, its shapes and its cost.
+_FOREIGN_VIEWS = ("blocks", "ops")
+_FOREIGN_OVERLAYS = ("shapes", "parameters", "flops", "bytes", "memory")
 
 
 @dataclass
@@ -65,10 +69,6 @@ class Subject:
             return target
         if isinstance(target, Module):
             return jit(lambda *values: target(*values))
-        if is_onnx(target):
-            what = f"{Path(target).name} is drawn, not run: it has no program or time here"
-            remedy = "use view blocks or ops, and any overlay but time"
-            raise DrawError(explain("draw", what, remedy=remedy))
         remedy = "draw the module, or the function under tx.jit"
         raise DrawError(explain("draw", "a tensor has no program of its own", remedy=remedy))
 
@@ -76,6 +76,19 @@ class Subject:
 def is_onnx(target: Any) -> bool:
     """Whether it is the path of an ONNX file, by its suffix."""
     return isinstance(target, (str, Path)) and Path(target).suffix.lower() == ".onnx"
+
+
+def check_foreign(target: Any, view: str, overlay: Any) -> None:
+    """Refuses what would run the graph of another program. Errors: DrawError."""
+    if not is_onnx(target):
+        return
+    asks_figures = overlay is None or isinstance(overlay, Mapping) or overlay in _FOREIGN_OVERLAYS
+    if view not in _FOREIGN_VIEWS or not asks_figures:
+        asked = f"view {view}" if view not in _FOREIGN_VIEWS else f"overlay {overlay}"
+        what = f"{asked} of {Path(target).name}: a graph of another program is drawn, not run"
+        words = [" or ".join(_FOREIGN_VIEWS), ", ".join(_FOREIGN_OVERLAYS)]
+        remedy = f"use view {words[0]}, with no overlay or one of {words[1]}"
+        raise DrawError(explain("draw", what, remedy=remedy))
 
 
 def _names_in(graph: ForeignGraph) -> Names:
