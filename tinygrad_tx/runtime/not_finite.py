@@ -12,7 +12,7 @@ from tinygrad_tx.graph.walk import collect
 from tinygrad_tx.runtime.buffer import Array
 from tinygrad_tx.runtime.values import values_of
 
-__all__ = ["NotFinite", "first_not_finite"]
+__all__ = ["NotFinite", "first_not_finite", "infinite_on_purpose"]
 
 # What an infinity on purpose goes through: a mask is added to scores before their softmax.
 _CARRIES = frozenset(("add", "subtract", "multiply", "where", "astype", "point", "alias", "max"))
@@ -39,7 +39,7 @@ def first_not_finite(
     given: what leaves stand for, where that is not their own memory.
     """
     order = collect(outputs)
-    on_purpose = _on_purpose(order)
+    on_purpose = infinite_on_purpose(order)
     nodes = [n for n in order if len(n.outputs) == 1 and n.dtype.kind == "f"]
     checked = [n for n in nodes if n.op.name not in ("constant", "broadcast_to")]
     checked.sort(key=lambda n: bool(n.inputs))
@@ -51,8 +51,8 @@ def first_not_finite(
     return None
 
 
-def _on_purpose(order: Sequence[Node]) -> set[Node]:
-    """Nodes that may hold an infinity because a constant does."""
+def infinite_on_purpose(order: Sequence[Node]) -> set[Node]:
+    """Those of `order` (inputs before users) that may hold an infinity because a constant does."""
     found: set[Node] = set()
     for node in order:
         if node.op.name == "constant":

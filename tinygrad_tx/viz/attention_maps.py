@@ -162,7 +162,7 @@ def _legend(node: Node, layers: int, hottest: float) -> tuple[str, ...]:
     queries = node.shape[-2]
     keys = node.inputs[1].shape[-2] if node.op.name == "attention" else node.shape[-1]
     tall, wide = (math.ceil(n / MOST_CELLS) for n in (queries, keys))
-    lines = [f"down: {queries} queries, right: {keys} keys", f"hottest: {hottest:.2g}"]
+    lines = [f"rows: {queries} queries, columns: {keys} keys", f"hottest: {hottest:.2g}"]
     if tall * wide > 1:
         lines[-1] += f", cell: {tall} × {wide}"
     left_out = [

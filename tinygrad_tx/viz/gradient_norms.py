@@ -21,7 +21,7 @@ from tinygrad_tx.tensor.tensor import Tensor, as_tensor, no_grad
 from tinygrad_tx.tree import flatten
 from tinygrad_tx.viz.facts import parameters_of
 from tinygrad_tx.viz.picture import Picture
-from tinygrad_tx.viz.readings import Reading, heats, read_into, spread
+from tinygrad_tx.viz.readings import Reading, heats, noted, read_into, spread
 from tinygrad_tx.viz.scene import Scalar, Scene
 from tinygrad_tx.viz.subject import Subject
 
@@ -37,8 +37,12 @@ def with_gradients(picture: Picture, scene: Scene) -> Picture:
     Gradients that are 0 or not finite are marked. A weight that two boxes read counts in both.
     Errors: DrawError where nothing here has a gradient.
     """
+    forward = set(collect(scene.outputs))
+    weights = {
+        place: parameters_of([n for n in nodes if n in forward], scene.names)
+        for place, nodes in scene.places()
+    }
     leaving = scene.leaving()
-    weights = {place: parameters_of(nodes, scene.names) for place, nodes in scene.places()}
     real = [n for n in scene.scalar.nodes if n.dtype.kind == "f"]
     wanted = [n for nodes in (*leaving.values(), *weights.values()) for n in nodes]
     gradients = gradients_at(real, list(dict.fromkeys(wanted)))
@@ -53,10 +57,15 @@ def with_gradients(picture: Picture, scene: Scene) -> Picture:
             parts = [squares[gradients[n]] for n in nodes if n in gradients]
             if parts:
                 found[key][kind].append(float(np.sqrt(sum(parts))))
-    shown, scale = heats({k: max(v.get("output") or v["weights"]) for k, v in found.items()})
+    shown, scale = heats({k: _most(v.get("output") or v["weights"]) for k, v in found.items()})
     readings = {key: _reading(norms, shown[key]) for key, norms in found.items()}
-    note = f"gradient of {scene.scalar.name}, L2 norms; colour: ‖∇ output‖, {scale}"
-    return read_into(picture, readings, note)
+    note = f"gradient: {scene.scalar.name}, L2 norms; colour: ‖∇ output‖, {scale}"
+    blocks = {key: max(norms.values(), key=len) for key, norms in found.items()}
+    return read_into(picture, readings, noted(note, blocks))
+
+
+def _most(values: Sequence[float]) -> float:
+    return max((v for v in values if np.isfinite(v)), default=0.0)
 
 
 def _reading(norms: Mapping[str, Sequence[float]], heat: float) -> Reading:

@@ -27,6 +27,11 @@ class HeatMaps:
     lines: tuple[str, ...] = ()
 
     @property
+    def cells(self) -> int:
+        """How many cells of colour there are."""
+        return sum(len(row) for _, maps in self.rows for m in maps for row in m.cells)
+
+    @property
     def words(self) -> tuple[str, ...]:
         """A line for each map, with the title of its row where there are several."""
         named = [(f"{name}, " if name else "", m) for name, maps in self.rows for m in maps]

@@ -26,7 +26,7 @@ def with_first_nan(picture: Picture, scene: Scene) -> Picture:
     facts = (("first not finite", "; ".join(lines)),)
     reading = Reading(lines, lines[1], facts, marked=True)
     readings = {} if key is None else {key: reading}
-    return read_into(picture, readings, "first not finite: " + ", ".join(lines))
+    return read_into(picture, readings, f"first not finite: {lines[0]}\n{', '.join(lines[1:])}")
 
 
 def _lines(found: NotFinite, scene: Scene) -> tuple[str, ...]:

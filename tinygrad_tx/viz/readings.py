@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tinygrad_tx.viz.heatmaps import HeatMaps
 from tinygrad_tx.viz.picture import Picture
 
-__all__ = ["Reading", "heats", "read_into", "spread"]
+__all__ = ["Reading", "heats", "noted", "read_into", "spread"]
 
 _WIDE = 10.0  # from here on a linear scale shows little but the largest
 
@@ -68,7 +69,14 @@ def heats(values: Mapping[str, float]) -> tuple[dict[str, float], str]:
     return found, "log scale" if wide else "linear scale"
 
 
+def noted(note: str, found: Mapping[str, Sequence[Any]]) -> str:
+    """A note that says what a range is, where some box has the figures of several blocks."""
+    several = any(len(values) > 1 for values in found.values())
+    return f"{note}\nrepeated blocks: least … greatest" if several else note
+
+
 def spread(values: Sequence[float]) -> str:
-    """One figure, or the least and the greatest of several."""
-    low, high = (f"{f(values):.3g}".replace("-", "−") for f in (min, max))
+    """One figure, or the least and the greatest of several; of those that are finite, if any."""
+    shown = [v for v in values if math.isfinite(v)] or values
+    low, high = (f"{f(shown):.3g}".replace("-", "−") for f in (min, max))
     return low if low == high else f"{low} … {high}"

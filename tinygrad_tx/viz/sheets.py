@@ -19,6 +19,8 @@ __all__ = ["MOST_PARTS", "MOST_SHEETS", "Opening", "of_modules", "of_whole", "sh
 MOST_SHEETS = 60
 MOST_PARTS = 4000
 """Boxes, arrows and frames of all sheets together: some three megabytes."""
+_CELLS_OF_A_PART = 8
+"""Cells of a heat map that take as many bytes as a box."""
 _DEEPEST = 12
 
 
@@ -88,7 +90,9 @@ def sheets_of(shown: Picture, opening: Opening) -> list[Picture]:
 
 
 def _parts(picture: Picture) -> int:
-    return len(picture.boxes) + len(picture.arrows) + len(frames_in(picture))
+    cells = sum(box.maps.cells for box in picture.boxes.values() if box.maps is not None)
+    parts = len(picture.boxes) + len(picture.arrows) + len(frames_in(picture))
+    return parts + cells // _CELLS_OF_A_PART
 
 
 def _could_open(picture: Picture) -> frozenset[str]:

@@ -56,7 +56,8 @@ def closed(picture: Picture, opened: frozenset[tuple[str, ...]]) -> Picture:
 
 
 def _standing_for(members: Sequence[Box], box: Box) -> Box:
-    """`box` with what became of the operations that it stands for."""
+    """`box` with what became of the operations that it stands for, marked if one of them is."""
+    box = replace(box, marked=any(member.marked for member in members))
     changes: Counter[Change] = Counter()
     for member in members:
         changes.update(dict(member.holds) or ({member.change: 1} if member.change else {}))

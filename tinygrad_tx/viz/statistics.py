@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tinygrad_tx.graph.walk import collect
 from tinygrad_tx.runtime.buffer import Array
+from tinygrad_tx.runtime.not_finite import infinite_on_purpose
 from tinygrad_tx.viz.picture import Picture
-from tinygrad_tx.viz.readings import Reading, heats, read_into, spread
+from tinygrad_tx.viz.readings import Reading, heats, noted, read_into, spread
 from tinygrad_tx.viz.scene import Place, Scene
 
 __all__ = ["Summary", "summary_of", "with_statistics"]
@@ -22,13 +24,15 @@ _MANY_ZEROS = 0.01  # a share worth a line: of a ReLU, of a mask, of dropout
 @dataclass(frozen=True)
 class Summary:
     """Of the finite elements: their number, mean, sum of squared distances from it, greatest
-    magnitude and how many are exactly 0. not_finite: how many others there are."""
+    magnitude and how many are exactly 0. masked: infinities that are meant, as in a mask.
+    not_finite: all others."""
 
     count: int = 0
     mean: float = 0.0
     squares: float = 0.0
     greatest: float = 0.0
     zeros: int = 0
+    masked: int = 0
     not_finite: int = 0
 
     @property
@@ -37,13 +41,14 @@ class Summary:
 
     @property
     def total(self) -> int:
-        return self.count + self.not_finite
+        return self.count + self.masked + self.not_finite
 
     def joined(self, other: Summary) -> Summary:
         """The summary of both, by the pairwise formula of Chan et al. 1983."""
         count = self.count + other.count
+        masked, not_finite = self.masked + other.masked, self.not_finite + other.not_finite
         if not count:
-            return Summary(not_finite=self.not_finite + other.not_finite)
+            return Summary(masked=masked, not_finite=not_finite)
         apart = other.mean - self.mean
         return Summary(
             count,
@@ -51,23 +56,31 @@ class Summary:
             self.squares + other.squares + apart**2 * self.count * other.count / count,
             max(self.greatest, other.greatest),
             self.zeros + other.zeros,
-            self.not_finite + other.not_finite,
+            masked,
+            not_finite,
         )
 
 
-def summary_of(value: Array) -> Summary:
-    """In float64, some elements at a time."""
+def summary_of(value: Array, on_purpose: bool = False) -> Summary:
+    """In float64, some elements at a time. on_purpose: infinities are meant, NaNs are not."""
     total, flat = Summary(), np.ravel(value)
     for start in range(0, flat.size, _CHUNK):
         part = flat[start : start + _CHUNK].astype(np.float64)
         real = part[np.isfinite(part)]
+        masked = int(np.isinf(part).sum()) if on_purpose else 0
+        found = Summary(masked=masked, not_finite=part.size - real.size - masked)
         if real.size:
             mean = float(real.mean())
             squares = float(np.square(real - mean).sum())
             greatest, zeros = float(np.abs(real).max()), int((real == 0).sum())
-            found = Summary(real.size, mean, squares, greatest, zeros, part.size - real.size)
-        else:
-            found = Summary(not_finite=part.size)
+            found = replace(
+                found,
+                count=real.size,
+                mean=mean,
+                squares=squares,
+                greatest=greatest,
+                zeros=zeros,
+            )
         total = total.joined(found)
     return total
 
@@ -84,8 +97,9 @@ def with_statistics(picture: Picture, scene: Scene) -> Picture:
     for place, nodes in leaving.items():
         for node in nodes:
             readers[node].append(place)
+    on_purpose = infinite_on_purpose(collect(scene.roots))
     for node, value in scene.values([n for nodes in leaving.values() for n in nodes]):
-        found = summary_of(value)
+        found = summary_of(value, node in on_purpose)
         for key, number in readers[node]:
             places[key][number] = places[key].get(number, Summary()).joined(found)
     blocks = {
@@ -94,7 +108,7 @@ def with_statistics(picture: Picture, scene: Scene) -> Picture:
     shown, scale = heats({k: max(s.deviation for s in v) for k, v in blocks.items()})
     readings = {key: _reading(found, shown[key]) for key, found in blocks.items()}
     note = f"what each box gives out; colour: standard deviation σ, {scale}"
-    return read_into(picture, readings, note)
+    return read_into(picture, readings, noted(note, blocks))
 
 
 def _reading(found: list[Summary], heat: float) -> Reading:
@@ -116,8 +130,12 @@ def _reading(found: list[Summary], heat: float) -> Reading:
             ("zeros", [float(s.zeros) for s in real]),
         ):
             facts.append((name, ", ".join(f"{f:.4g}" for f in figures)))
+    masked = sum(s.masked for s in found)
     bad, total = sum(s.not_finite for s in found), sum(s.total for s in found)
+    if masked:
+        lines.append(f"masked: {masked:,} / {total:,}")
     if bad:
+        brief = brief or "not finite"
         lines.append(f"not finite: {bad:,} / {total:,}")
         facts.append(("not finite", f"{bad:,} / {total:,}"))
     return Reading(tuple(lines), brief, tuple(facts), heat, marked=bad > 0)
@@ -127,4 +145,4 @@ def _against(mean: float, deviation: float) -> float:
     """A mean rounded to a thousandth of the deviation: below are rounding errors of the sum."""
     if not deviation:
         return mean
-    return round(mean, 3 - math.floor(math.log10(deviation)))
+    return round(mean, 3 - math.floor(math.log10(deviation))) + 0.0  # no negative zero

@@ -12,17 +12,18 @@ from tinygrad_tx.viz.theme import Theme, phrase
 __all__ = ["table_of"]
 
 _SIDE = 64  # points of a map
-_ACROSS = 4  # maps beside each other
+_ACROSS = 4  # maps beside each other in one row, and twice as many where there are several
 _PLAIN = 'BORDER="0" CELLBORDER="0" CELLPADDING="0"'
 
 
 def table_of(words: Sequence[str], maps: HeatMaps, look: Theme, language: str) -> str:
     """A label in angle brackets. All text is escaped: none of it can become markup."""
     rows = [_text(word, 12) for word in words]
+    across = _ACROSS * (2 if len(maps.rows) > 1 else 1)
     for name, row in maps.rows:
         if name:
             rows.append(_text(name, 9))
-        parts = (row[i : i + _ACROSS] for i in range(0, len(row), _ACROSS))
+        parts = (row[i : i + across] for i in range(0, len(row), across))
         rows += [_row(part, maps.hottest, look, language) for part in parts]
     rows += [_text(phrase(line, language), 9) for line in maps.lines]
     body = "".join(f"<TR><TD>{row}</TD></TR>" for row in rows)
@@ -39,10 +40,11 @@ def _map(shown: HeatMap, hottest: float, look: Theme, language: str) -> str:
     side = max(2, _SIDE // most)
     size = f'FIXEDSIZE="TRUE" WIDTH="{side}" HEIGHT="{side}"'
     rows = "".join(
-        "<TR>" + "".join(f"<TD {size} {_fill(v, hottest, look)}></TD>" for v in row) + "</TR>"
+        "<TR>" + "".join(f"<TD {size}{_fill(v, hottest, look)}></TD>" for v in row) + "</TR>"
         for row in shown.cells
     )
-    # The ground shows in the seams between cells where a renderer smooths their edges.
+    # The ground shows in the seams between cells where a renderer smooths their edges; it is the
+    # colour of the coldest cells, which need none of their own: half of them under a causal mask.
     edge = f'BORDER="1" COLOR="{look.line}" CELLBORDER="0" CELLPADDING="0" CELLSPACING="0"'
     table = f'<TABLE {edge} BGCOLOR="{look.cold}">{rows}</TABLE>'
     title = f"<TR><TD>{_text(phrase(shown.title, language), 8)}</TD></TR>"
@@ -51,8 +53,9 @@ def _map(shown: HeatMap, hottest: float, look: Theme, language: str) -> str:
 
 def _fill(value: float, hottest: float, look: Theme) -> str:
     if not math.isfinite(value):
-        return f'BGCOLOR="{look.mark}"'
-    return f'BGCOLOR="{look.warm(value / hottest if hottest > 0 else 0.0)}"'
+        return f' BGCOLOR="{look.mark}"'
+    colour = look.warm(value / hottest if hottest > 0 else 0.0)
+    return "" if colour == look.cold else f' BGCOLOR="{colour}"'
 
 
 def _text(text: str, size: int) -> str:
