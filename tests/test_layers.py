@@ -18,9 +18,10 @@ LAYERS = (
     ("capture",),
     ("tensor", "functional", "custom", "jit", "profile", "roofline"),
     ("nn", "optim", "data", "interop"),
+    ("train",),
     ("viz",),
     ("models",),
-    ("train", "testing", "bench"),
+    ("testing", "bench"),
     ("reasoning",),
     ("cli",),
 )

@@ -62,6 +62,7 @@ def test_train_leaves_a_whole_run_folder(trained: Path) -> None:
         "metrics.jsonl",
         "model.dot",
         "model.svg",
+        "record.json",
         "summary.md",
         "tokenizer.json",
     }

@@ -10,6 +10,7 @@ import typer
 
 from tinygrad_tx.cli.load import load_run
 from tinygrad_tx.errors import DataError, explain
+from tinygrad_tx.train import Generation, RunFolder, note_generation
 
 __all__ = ["generate"]
 
@@ -22,6 +23,9 @@ def generate(
     top_k: Annotated[int | None, typer.Option(min=1, help="Keep the k likeliest.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Keep probability mass p.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed writes the same text.")] = None,
+    record: Annotated[
+        bool, typer.Option("--record/--no-record", help="Keep the text in the run folder.")
+    ] = True,
 ) -> None:
     """Writes text from a trained model.
 
@@ -44,3 +48,9 @@ def generate(
             sys.stdout.flush()
             shown = text
     sys.stdout.write("\n")
+    if record:
+        written = Generation(prompt, tokenizer.decode(new), {"tokens": tokens, **options})
+        try:
+            note_generation(RunFolder(run), written)
+        except OSError as error:
+            sys.stderr.write(f"The text is not recorded in {run}: {error.strerror}\n")

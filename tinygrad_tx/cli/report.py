@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,14 +19,37 @@ from tinygrad_tx.data import Tokenizer, Windows
 from tinygrad_tx.errors import DrawError
 from tinygrad_tx.jit import Plan
 from tinygrad_tx.models import GPT
-from tinygrad_tx.train import Progress as Step, Result, RunFolder, TrainConfig
+from tinygrad_tx.train import (
+    CorpusFacts,
+    Forgetting,
+    ModelFacts,
+    Parent,
+    Progress as Step,
+    Record,
+    Result,
+    RunFolder,
+    TrainConfig,
+    source_name,
+)
 from tinygrad_tx.train.plot import loss_curve
+from tinygrad_tx.train.record import FINE_TUNING, PRETRAINING
 from tinygrad_tx.viz import draw
 
-__all__ = ["Screen", "write_report"]
+__all__ = ["Material", "Screen", "record_of", "write_report"]
 
 MEASURED_STEPS = 10
 SAMPLES, PROMPT_TOKENS = 3, 24
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is trained on: characters, tokens to learn from and held out, the loss to beat."""
+
+    source: str
+    characters: int
+    learnt: int
+    held: int
+    baseline: float
 
 
 class Screen:
@@ -41,15 +67,16 @@ class Screen:
     def say(self, text: str) -> None:
         self.console.print(text, markup=False)
 
+    def announce_parent(self, path: Path, parent: Mapping[str, Any]) -> None:
+        """Where the weights come from, and what they do on the text they were trained on."""
+        self.say(f"Starting from the weights of {path}")
+        if parent["loss"] is None:
+            self.say(f"Its corpus {parent['text']} is not found: forgetting is not measured")
+        else:
+            self.say(f"On its corpus: {parent['loss']:.3f} nats for each held-out token")
+
     def announce(
-        self,
-        model: GPT,
-        config: TrainConfig,
-        units: Tokenizer,
-        source: str,
-        learnt: int,
-        held: int,
-        baseline: float,
+        self, model: GPT, config: TrainConfig, units: Tokenizer, material: Material
     ) -> None:
         """What is going to happen."""
         shape = model.config
@@ -59,12 +86,13 @@ class Screen:
             f"{shape.context}, {numbers:,} parameters"
         )
         self.say(
-            f"Text: {source}; {units.kind} tokens, vocabulary {units.vocab_size}; {learnt:,} to "
-            f"learn from, {held:,} held out"
+            f"Text: {material.source}; {units.kind} tokens, vocabulary {units.vocab_size}; "
+            f"{material.learnt:,} to learn from, {material.held:,} held out"
         )
         tokens = config.batch * shape.context
         self.say(f"Training: {config.steps} steps of {tokens:,} tokens, {process.threads} threads")
-        self.say(f"To beat: bigram counts, {baseline:.3f} nats for each held-out token")
+        baseline = f"{material.baseline:.3f} nats for each held-out token"
+        self.say(f"To beat: bigram counts, {baseline}")
 
     def on_plan(self, plan: Plan) -> None:
         """What a step needs, once it is planned and before it runs."""
@@ -129,11 +157,11 @@ def write_report(
     model: GPT,
     units: Tokenizer,
     result: Result,
-    baseline: float,
+    record: Record,
     held_out: Windows,
 ) -> None:
     """Loss curve, diagram, samples and the one-page summary."""
-    baselines = {"bigram counts": baseline}
+    baselines = {"bigram counts": record.baseline or 0.0}
     for suffix in ("svg", "png"):
         run.write(run.path / f"loss.{suffix}", loss_curve(result.metrics, baselines, suffix))
     tokens, _ = next(held_out.in_order())
@@ -148,22 +176,80 @@ def write_report(
     for sample in samples:
         screen.say(sample)
         screen.say("-" * 40)
-    verdict = _verdict(result, baseline)
+    verdict = _verdict(result, record)
     screen.say(verdict)
     run.write(run.summary, _summary(run, model, result, verdict, diagram, samples))
     screen.say(
-        f"Left in {run.path}: summary.md, loss.svg, model.svg, model.dot, checkpoint.safetensors"
+        f"Left in {run.path}: summary.md, loss.svg, model.svg, model.dot, record.json, "
+        "checkpoint.safetensors"
     )
     screen.say(f'Write with it: tinygrad-tx generate {run.path} --prompt "The "')
 
 
-def _verdict(result: Result, baseline: float) -> str:
-    if result.validation != result.validation:
+def record_of(
+    settings: Mapping[str, Any],
+    model: GPT,
+    material: Material,
+    result: Result,
+    forgetting: Forgetting | None,
+) -> Record:
+    """All that is known of a run at its end."""
+    shape, parent = model.config, settings.get("parent")
+    losses = [row["validation"] for row in result.metrics if "validation" in row]
+    tokens = material.learnt + material.held
+    return Record(
+        kind=FINE_TUNING if parent else PRETRAINING,
+        corpus=CorpusFacts(
+            source_name(settings["text"]), material.characters, tokens, material.held
+        ),
+        model=ModelFacts(
+            type(model).__name__,
+            shape.layers,
+            shape.width,
+            shape.context,
+            shape.vocab_size,
+            model.num_parameters(),
+        ),
+        steps=result.step,
+        tokens=result.step * settings["training"]["batch"] * shape.context,
+        seconds=result.seconds,
+        loss_before=result.first if math.isfinite(result.first) else None,
+        loss_best=min(losses, default=None),
+        loss=losses[-1] if losses else None,
+        baseline=material.baseline,
+        interrupted=result.interrupted,
+        parent=Parent(parent["path"], parent["digest"]) if parent else None,
+        forgetting=forgetting,
+    )
+
+
+def _verdict(result: Result, record: Record) -> str:
+    if record.loss is None:
         return "Not validated yet."
-    word = "beats" if result.validation < baseline else "does not beat"
-    return (
-        f"Held-out loss {result.validation:.3f} nats for each token after {result.step} steps and "
+    baseline = record.baseline or 0.0
+    word = "beats" if record.loss < baseline else "does not beat"
+    found = (
+        f"Held-out loss {record.loss:.3f} nats for each token after {result.step} steps and "
         f"{result.seconds / 60:.1f} minutes; it {word} bigram counts, {baseline:.3f}."
+    )
+    return f"{found}{_of_parent(record)}"
+
+
+def _of_parent(record: Record) -> str:
+    """What fine-tuning changed: the loss on the new text, and on the parent's."""
+    if record.parent is None:
+        return ""
+    before = record.loss_before
+    said = f" Fine-tuned from {record.parent.path}"
+    said += f": {before:.3f} before the first step." if before is not None else "."
+    lost = record.forgetting
+    if lost is None or lost.after is None:
+        why = "its text was not found, or has changed"
+        return f"{said} The loss on the parent's corpus is not known: {why}."
+    word = "forgot" if lost.after > lost.before else "gained"
+    return (
+        f"{said} On the parent's corpus, {lost.corpus}: {lost.before:.3f} before and "
+        f"{lost.after:.3f} now; it {word} {abs(lost.after - lost.before):.3f} nats."
     )
 
 

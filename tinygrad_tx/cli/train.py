@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from tinygrad_tx.cli.fine_tune import Start, after_training, check_text, start_from, with_parent
 from tinygrad_tx.cli.load import model_of, tokenizer_of
-from tinygrad_tx.cli.report import Screen, write_report
+from tinygrad_tx.cli.report import Material, Screen, record_of, write_report
 from tinygrad_tx.data import (
     Tokenizer,
     Windows,
@@ -20,55 +21,88 @@ from tinygrad_tx.data import (
     read_text,
     split,
 )
-from tinygrad_tx.errors import CheckpointError, explain
+from tinygrad_tx.errors import CheckpointError, DataError, explain
 from tinygrad_tx.models import GPT, GPTConfig
-from tinygrad_tx.train import RunFolder, TrainConfig, fit
+from tinygrad_tx.train import RunFolder, TrainConfig, fit, source_name, write_record
 
 __all__ = ["train"]
 
+SIZES = {"layers": 4, "heads": 4, "width": 128, "context": 128, "batch": 16, "steps": 1800}
 QUICK = {"layers": 2, "heads": 2, "width": 64, "context": 64, "batch": 8, "steps": 600}
+RATE = 2e-3
+FINE_TUNING_STEPS, FINE_TUNING_RATE = 600, 5e-4
+"""Weights that have learnt move less, so that less of it is forgotten."""
 
 
 def train(
     text: Annotated[Path | None, typer.Option(help="Your own text, UTF-8.")] = None,
     out: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/gpt"),
-    tokenizer: Annotated[str, typer.Option(help="char, byte or bpe.")] = "char",
-    vocab_size: Annotated[int, typer.Option(min=256, help="Units of bpe.")] = 512,
-    steps: Annotated[int | None, typer.Option(min=1, help="Training steps.  [1800]")] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option("--start-from", help="Fine-tune the model of this run folder."),
+    ] = None,
+    tokenizer: Annotated[str | None, typer.Option(help="char, byte or bpe.  [char]")] = None,
+    vocab_size: Annotated[int | None, typer.Option(min=256, help="Units of bpe.  [512]")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Training steps.  [1800; 600 with --start-from]")
+    ] = None,
     layers: Annotated[int | None, typer.Option(min=1, help="Blocks.  [4]")] = None,
     heads: Annotated[int | None, typer.Option(min=1, help="Attention heads.  [4]")] = None,
     width: Annotated[int | None, typer.Option(min=1, help="Residual stream.  [128]")] = None,
     context: Annotated[int | None, typer.Option(min=1, help="Tokens seen.  [128]")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Windows a step.  [16]")] = None,
-    dropout: Annotated[float, typer.Option(min=0.0, max=0.99, help="For small texts.")] = 0.0,
-    learning_rate: Annotated[float, typer.Option(min=0.0, help="At its peak.")] = 2e-3,
+    dropout: Annotated[
+        float | None, typer.Option(min=0.0, max=0.99, help="For small texts.  [0]")
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="At its peak.  [0.002; 0.0005 with --start-from]"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Weights, batches and samples.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="A small model, some seconds.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder --out.")] = False,
 ) -> None:
     """Trains a GPT on text: the English reference inside Python, or your own.
 
-    Leaves the folder --out: configuration, checkpoint, metrics, loss curve, diagram, summary.
+    Leaves the folder --out: configuration, checkpoint, metrics, record, pictures, summary.
     Example: tinygrad-tx train --text novel.txt --out runs/novel
+    Fine-tuning: tinygrad-tx train --start-from runs/novel --text letters.txt --out runs/letters
     """
     run = RunFolder(out)
+    given = {"layers": layers, "heads": heads, "width": width, "context": context}
     if resume:
+        if start is not None:
+            remedy = "leave one out: a run goes on from its own checkpoint"
+            raise DataError(explain("--start-from", "does not go with --resume", remedy=remedy))
         settings = run.read_config()
         text = Path(settings["text"]) if settings.get("text") else None
-        units: Tokenizer = tokenizer_of(run)
-    elif run.checkpoint.exists():
+        _work(run, settings, tokenizer_of(run), read_text(text) if text else default_text())
+        return
+    if run.checkpoint.exists():
         what = "already holds a checkpoint"
         remedy = "go on from it with --resume, or choose another --out"
         raise CheckpointError(explain(f"run folder {out}", what, remedy=remedy))
     corpus = read_text(text) if text else default_text()
-    if not resume:
-        units = make_tokenizer(tokenizer, corpus, vocab_size)
-        given = {"layers": layers, "heads": heads, "width": width, "context": context}
-        given |= {"batch": batch, "steps": steps}
-        sizes = {"layers": 4, "heads": 4, "width": 128, "context": 128, "batch": 16, "steps": 1800}
-        sizes |= (QUICK if quick else {}) | {k: v for k, v in given.items() if v is not None}
-        settings = _settings(sizes, units, text, learning_rate, dropout, seed)
-    _work(run, settings, units, corpus, resume)
+    if start is None:
+        units = make_tokenizer(tokenizer or "char", corpus, vocab_size or 512)
+        sizes = SIZES | (QUICK if quick else {})
+        parent = None
+    else:
+        asked = {**given, "tokenizer": tokenizer, "bpe units": vocab_size}
+        parent = start_from(start, asked | ({k: QUICK[k] for k in given} if quick else {}))
+        check_text(corpus, parent, source_name(str(text) if text else None))
+        units = parent.units
+        sizes = {**parent.settings["model"], "batch": parent.settings["training"]["batch"]}
+        sizes["steps"] = FINE_TUNING_STEPS
+        dropout = sizes["dropout"] if dropout is None else dropout
+    if learning_rate is None:
+        learning_rate = RATE if start is None else FINE_TUNING_RATE
+    given |= {"batch": batch, "steps": steps}
+    sizes |= {k: v for k, v in given.items() if v is not None}
+    settings = _settings(sizes, units, text, learning_rate, dropout or 0.0, seed)
+    if parent is not None:
+        settings["model"] = {**parent.settings["model"], "dropout": dropout}
+    _work(run, settings, units, corpus, parent, resume=False)
 
 
 def _settings(
@@ -98,7 +132,12 @@ def _settings(
 
 
 def _work(
-    run: RunFolder, settings: dict[str, Any], units: Tokenizer, corpus: str, resume: bool
+    run: RunFolder,
+    settings: dict[str, Any],
+    units: Tokenizer,
+    corpus: str,
+    parent: Start | None = None,
+    resume: bool = True,
 ) -> None:
     screen = Screen()
     model: GPT = model_of(settings, run)
@@ -111,18 +150,26 @@ def _work(
     batches = Windows(learnt, config.batch, context, config.seed)
     held_out = Windows(held, config.batch, context)
     baseline = bigram_loss(learnt, held, units.vocab_size)
+    source = settings["text"] or "the language reference inside Python"
+    material = Material(source, len(corpus), len(learnt), len(held), baseline)
     run.create()
+    if parent is not None:
+        model.load_state_dict(parent.model.state_dict())
+        settings = with_parent(run, settings, parent)
+        screen.announce_parent(parent.folder.path, settings["parent"])
     if not resume:
         run.write(run.config, json.dumps(settings, indent=2) + "\n")
         run.write(run.tokenizer, units.to_json())
         run.metrics.unlink(missing_ok=True)
-    source = settings["text"] or "the language reference inside Python"
-    screen.announce(model, config, units, source, len(learnt), len(held), baseline)
+    screen.announce(model, config, units, material)
     with screen.training(config.steps):
         result = fit(model, batches, held_out, config, run, resume, screen.on_step, screen.on_plan)
+    forgetting = after_training(settings, model, units)
+    record = record_of(settings, model, material, result, forgetting)
+    write_record(run, record)
     if result.interrupted:
         screen.say(
             f"Stopped after step {result.step}; all is saved. Go on with: "
             f"tinygrad-tx train --resume --out {run.path}"
         )
-    write_report(screen, run, model, units, result, baseline, held_out)
+    write_report(screen, run, model, units, result, record, held_out)

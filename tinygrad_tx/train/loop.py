@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from tinygrad_tx.train.config import TrainConfig
 from tinygrad_tx.train.diagnose import first_not_finite
 from tinygrad_tx.train.run import RunFolder
 
-__all__ = ["Progress", "Result", "fit"]
+__all__ = ["Progress", "Result", "fit", "held_out_loss"]
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,11 @@ class Progress:
 
 @dataclass
 class Result:
-    """What came of a run."""
+    """What came of a run. first: the held-out loss before the first step; validation: the last."""
 
     step: int = 0
     seconds: float = 0.0
+    first: float = float("nan")
     validation: float = float("nan")
     interrupted: bool = False
     metrics: list[dict[str, Any]] = field(default_factory=list)
@@ -71,8 +73,27 @@ def fit(
         trainer.restore()
     if on_plan is not None:
         on_plan(trainer.plan())
+    if not resume:
+        trainer.result.first = trainer.held_out_loss()
     with _interruptible() as interrupted:
         return trainer.loop(on_step or (lambda progress: None), interrupted)
+
+
+def held_out_loss(model: Any, held_out: Windows, most: int) -> float:
+    """Mean loss in nats for each token on at most `most` batches, without dropout."""
+    return _mean_loss(jit(partial(_loss, model)), held_out, most)
+
+
+def _loss(model: Any, tokens: Tensor, targets: Tensor) -> Tensor:
+    model.eval()
+    with no_grad():
+        return model.loss(tokens, targets)  # type: ignore[no-any-return]
+
+
+def _mean_loss(measure: Callable[..., Tensor], held_out: Windows, most: int) -> float:
+    batches = held_out.in_order(most)
+    losses: list[float] = [measure(tokens, targets).item() for tokens, targets in batches]
+    return sum(losses) / len(losses)
 
 
 class _Trainer:
@@ -91,7 +112,7 @@ class _Trainer:
         )
         self.result = Result()
         self.step = jit(self._step)
-        self.measure = jit(self._measure)
+        self.measure = jit(partial(_loss, model))
 
     def plan(self) -> Plan:
         """What a training step will do."""
@@ -107,11 +128,6 @@ class _Trainer:
         norm = clip_grad_norm(self.model.parameters(), self.config.clip)
         self.optimizer.step()
         return require_finite(loss, "loss"), require_finite(norm, "gradient norm")
-
-    def _measure(self, tokens: Tensor, targets: Tensor) -> Tensor:
-        self.model.eval()
-        with no_grad():
-            return self.model.loss(tokens, targets)  # type: ignore[no-any-return]
 
     def loop(self, on_step: Callable[[Progress], None], interrupted: threading.Event) -> Result:
         config, result = self.config, self.result
@@ -165,13 +181,12 @@ class _Trainer:
         self.optimizer.zero_grad()
         return found
 
+    def held_out_loss(self) -> float:
+        return _mean_loss(self.measure, self.held_out, self.config.validation_batches)
+
     def validate(self) -> float:
-        """Mean loss on the held-out part."""
-        losses = [
-            self.measure(tokens, targets).item()
-            for tokens, targets in self.held_out.in_order(self.config.validation_batches)
-        ]
-        self.result.validation = sum(losses) / len(losses)
+        """The held-out loss, noted as the last one."""
+        self.result.validation = self.held_out_loss()
         return self.result.validation
 
     def _note(self, progress: Progress) -> None:
@@ -192,6 +207,7 @@ class _Trainer:
             "format": "tinygrad_tx 1",
             "step": str(self.result.step),
             "seconds": str(self.result.seconds),
+            "first": str(self.result.first),
             "validation": str(self.result.validation),
             "batches": self.batches.state(),
             "random": json.dumps(get_state().tolist()),
@@ -204,6 +220,7 @@ class _Trainer:
         try:
             self.result.step = int(notes["step"])
             self.result.seconds = float(notes["seconds"])
+            self.result.first = float(notes.get("first", "nan"))
             self.result.validation = float(notes["validation"])
             self.batches.restore(notes["batches"])
             set_state(json.loads(notes["random"]))

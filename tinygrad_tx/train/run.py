@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from collections.abc import Mapping
@@ -30,6 +31,8 @@ class RunFolder:
         self.tokenizer = self.path / "tokenizer.json"
         self.metrics = self.path / "metrics.jsonl"
         self.summary = self.path / "summary.md"
+        self.record = self.path / "record.json"
+        self.generations = self.path / "generations.jsonl"
 
     def create(self) -> None:
         """Makes the folder and tries to write. Errors: CheckpointError."""
@@ -70,6 +73,14 @@ class RunFolder:
             what = f"is damaged: {error}"
             raise CheckpointError(explain(f"checkpoint {self.checkpoint}", what)) from None
         return state, notes
+
+    def digest(self) -> str:
+        """SHA-256 of the checkpoint file: other weights have another. Errors: CheckpointError."""
+        try:
+            return hashlib.sha256(self.checkpoint.read_bytes()).hexdigest()
+        except OSError as error:
+            what = f"cannot be read: {error.strerror}"
+            raise CheckpointError(explain(f"checkpoint {self.checkpoint}", what)) from None
 
     def read_config(self) -> dict[str, Any]:
         """Errors: CheckpointError if this is no run folder."""

@@ -98,15 +98,12 @@ def changes_of(before: Sequence[Node], after: Sequence[Node]) -> Changes:
     """
     old, new = _taken_apart(collect(before)), _taken_apart(collect(after))
     twins = _Pairing(old, new).twins
-    there = set(new.nodes)
     kept: dict[Node, Node] = {}
     moved: dict[Node, Node] = {}
     for node in filter(is_operation, old.nodes):
         found = [twins[a] for a in old.of_node[node] if a in twins]
         homes = {a.home for a in found}
-        if node in there:
-            kept[node] = node
-        elif len(homes) == 1 and _is_rebuilt(node, found[0].home, old, new, len(found)):
+        if len(homes) == 1 and _is_rebuilt(node, found[0].home, old, new, len(found)):
             kept[node] = found[0].home
         elif found:
             moved[node] = found[-1].home

@@ -22,19 +22,24 @@ from tinygrad_tx.viz.opened import open_attention
 from tinygrad_tx.viz.ops_view import ops_picture
 from tinygrad_tx.viz.overlay import FROM_VALUES, OVERLAYS, overlaid, timed
 from tinygrad_tx.viz.picture import Picture
+from tinygrad_tx.viz.pipeline_view import pipeline_picture
 from tinygrad_tx.viz.program_view import memory_picture, program_picture
 from tinygrad_tx.viz.render import SUFFIXES, Drawing, Plot
+from tinygrad_tx.viz.rewrite_view import rewrite_picture, rewritten
 from tinygrad_tx.viz.scene import Scalar, Scene, behind_units
-from tinygrad_tx.viz.sheets import of_modules, of_whole
+from tinygrad_tx.viz.sheets import Opening, of_modules, of_whole
 from tinygrad_tx.viz.shorten import BUDGET, shortened
-from tinygrad_tx.viz.subject import Subject
+from tinygrad_tx.viz.subject import Subject, check_foreign
 from tinygrad_tx.viz.theme import LANGUAGES, THEMES
 
 __all__ = ["VIEWS", "draw"]
 
-VIEWS = ("blocks", "ops", "gradient", "program", "memory")
+VIEWS = ("blocks", "ops", "gradient", "rewrite", "program", "memory", "pipeline")
 
-View = Literal["blocks", "ops", "gradient", "program", "memory"]
+View = Literal["blocks", "ops", "gradient", "rewrite", "program", "memory", "pipeline"]
+
+_BARE = ("rewrite", "program", "memory", "pipeline")
+"""Views whose boxes take no figures."""
 
 
 def draw(
@@ -45,14 +50,19 @@ def draw(
     inputs: Sequence[Any] = (),
     depth: int | None = None,
     overlay: str | Mapping[str, Any] | None = None,
+    passes: str | Sequence[str] | None = None,
     theme: str | None = None,
     lang: str = "en",
 ) -> Drawing | Plot:
     """The picture of `target`: a Tensor, a Module or a captured function with example `inputs`.
 
     view: "blocks" draws modules as boxes and repeated modules once, with their number; "ops" every
-    operation; "gradient" the backward pass beside the forward pass; "program" the compiled steps;
-    "memory" their buffers over time. The last two need a module or a captured function.
+    operation; "gradient" the backward pass beside the forward pass; "rewrite" the graph before and
+    after compiler passes, side by side; "program" the compiled steps; "memory" their buffers over
+    time. Those two need a module or a captured function. "pipeline" draws the history of a run,
+    from corpus to model to text; there `target` is the path of its folder.
+    passes: of the view "rewrite": "expand", "simplify", "fuse", "epilogue", "sums" or several of
+    them, as `tx.jit` runs them, after those that come before (all if not given).
     depth: how many levels of modules stand open (1 if not given).
     overlay: "shapes" along the arrows; "parameters", "flops", "bytes", "memory" (of results) or
     measured "time" in the boxes, with colours from the least to the most; of the real `inputs`
@@ -67,7 +77,13 @@ def draw(
     Errors: DrawError where the target has no graph, or no renderer can draw it.
     """
     _check(path, view, depth, overlay, theme, lang)
+    if passes is not None and view != "rewrite":
+        what = f"view {view} takes no passes"
+        raise DrawError(explain("draw", what, remedy='use view="rewrite"'))
+    check_foreign(target, view, overlay)
     look = theme or "light"
+    if view == "pipeline":
+        return _saved(_history(target), path, theme, lang)
     subject, scalar = (
         subject_of(target, inputs)
         if overlay == "gradients"
@@ -82,12 +98,19 @@ def draw(
         return plot
     timing = cache(lambda: profile(subject.captured(), *inputs))
 
-    def measured(picture: Picture, scene: Scene) -> Picture:
-        if overlay is None or shapes:
-            return picture
-        return _measured(picture, overlay, scene, timing)
+    # A page shows figures of every box.
+    has_figures = not (overlay is None or shapes) or Path(path or "").suffix == ".html"
 
-    if view == "program":
+    def measured(picture: Picture, scene: Scene) -> Picture:
+        if overlay is not None and not shapes:
+            picture = _measured(picture, overlay, scene, timing)
+        return replace(picture, note=picture.note or subject.note) if has_figures else picture
+
+    if view == "rewrite":
+        before, after = rewritten(subject.nodes, passes)
+        whole, _ = rewrite_picture(before, after, subject.names, shapes)
+        picture, opening = shortened(whole, BUDGET), of_whole(whole)
+    elif view == "program":
         whole, _ = program_picture(subject.captured().plan(*inputs).program)
         picture, opening = shortened(whole, BUDGET), of_whole(whole)
     elif view == "ops":
@@ -102,10 +125,28 @@ def draw(
             return shortened(measured(*_modules(subject, view, opened, shapes, scalar)), BUDGET)
 
         picture, opening = remake(1 if depth is None else depth), of_modules(remake)
+    return _saved(picture, path, theme, lang, opening)
+
+
+def _saved(
+    picture: Picture,
+    path: str | Path | None,
+    theme: str | None,
+    lang: str,
+    opening: Opening | None = None,
+) -> Drawing:
     drawing = Drawing(picture, theme, lang, opening)
     if path is not None:
         drawing.save(path)
     return drawing
+
+
+def _history(target: Any) -> Picture:
+    if not isinstance(target, str | Path):
+        what = f"view pipeline draws run folders, not {type(target).__name__}"
+        remedy = "pass the path of a folder that `tinygrad-tx train` made"
+        raise DrawError(explain("draw", what, remedy=remedy))
+    return shortened(pipeline_picture(target), BUDGET)
 
 
 def _modules(
@@ -142,7 +183,7 @@ def _check(
             raise DrawError(explain("draw", f"{name} {value!r} is not one of {listed}"))
     if depth is not None and depth < 0:
         raise DrawError(explain("draw", f"depth {depth} is negative"))
-    if overlay not in (None, "shapes") and view in ("program", "memory"):
+    if overlay not in (None, "shapes") and view in _BARE:
         what = f"view {view} takes no overlay but shapes"
         raise DrawError(explain("draw", what, remedy="use view blocks, ops or gradient"))
     if path is not None and Path(path).suffix not in SUFFIXES:
