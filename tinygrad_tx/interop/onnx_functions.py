@@ -43,7 +43,7 @@ class _Inlining:
         self.functions = {(f.domain, f.name, f.overload): f for f in model.functions}
         self.path = path
         self.kinds: dict[str, str] = {}
-        self.calls: Counter[str] = Counter()  # by module and function; all of them under ""
+        self.calls: Counter[tuple[str, str]] = Counter()  # without a name, by module and function
         self.count = 0
         known = {o.domain for o in model.opset_import}
         for function in model.functions:
@@ -80,19 +80,17 @@ class _Inlining:
 
     def _body(self, call: Any, function: Any, scope: str) -> tuple[list[Any], str]:
         """The nodes of a call under names of their own, and the module that they make up."""
-        outer = ".".join(s for s in (scope, scope_of_node(call)) if s)
-        module = module_of_call(call)
-        if not module:
+        own = module_of_call(call)
+        if not own:
             # Calls without a name are numbered, so that those that repeat can be drawn once.
-            stem = ".".join(s for s in (outer, printable(function.name)) if s)
-            module = f"{printable(function.name)}.{self.calls[stem]}"
-            self.calls[stem] += 1
-        path = module if outer == module else ".".join(s for s in (outer, module) if s)
+            stem = ".".join(s for s in (scope_of_node(call), printable(function.name)) if s)
+            own = f"{stem}.{self.calls[scope, stem]}"
+            self.calls[scope, stem] += 1
+        path = ".".join(s for s in (scope, own) if s)
         self.kinds[path] = printable(function.name)
         names = dict(zip(function.input, [*call.input, *[""] * len(function.input)], strict=False))
         names |= dict(zip(function.output, call.output, strict=False))
-        self.calls[""] += 1
-        prefix = f"call {self.calls['']}: "
+        prefix = f"call {self.count}: "
         given = {a.name: a for a in (*function.attribute_proto, *call.attribute)}
         return [self._copy(node, names, prefix, given) for node in function.node], path
 

@@ -75,7 +75,7 @@ class _Reading:
 
     def graph(self) -> ForeignGraph:
         for name, tensor in self.file.initializers:
-            self._store(name, tensor)
+            self._store(name, tensor, _parameter_path(name))
         for value in self.file.graph.input:
             if value.name not in self.values:
                 leaf = self._leaf(value.name, self._aval(value.name))
@@ -95,13 +95,15 @@ class _Reading:
             tuple(self.symbols),
         )
 
-    def _store(self, name: str, tensor: Any, may_be_trained: bool = True) -> None:
-        """A tensor that the file carries: a number in the title of its reader, or a leaf."""
+    def _store(self, name: str, tensor: Any, path: str) -> None:
+        """A tensor that the file carries: a number in the title of its reader, or a leaf.
+
+        path: that of a parameter; a tensor without a module in it may be a mere number.
+        """
         dense = getattr(tensor, "values", tensor)  # a sparse tensor has its numbers apart
         dtype, dims = self._dtype(dense.data_type), tuple(tensor.dims)
         self.stored.add(name)
-        is_named = may_be_trained and "." in _parameter_path(name)
-        is_number = dense is tensor and (not dims or (prod(dims) == 1 and not is_named))
+        is_number = dense is tensor and (not dims or (prod(dims) == 1 and "." not in path))
         number = self._number(tensor) if is_number else None
         if number is not None:
             self.values[name] = _constant(number, dtype, dims)
@@ -109,7 +111,7 @@ class _Reading:
         leaf = self._leaf(name, self._checked(dims, dtype, name))
         self.values[name] = leaf
         if self._is_trained(dense.data_type, len(dims)):
-            self.parameters[leaf] = _parameter_path(name)
+            self.parameters[leaf] = path
             self.weights.add(name)
 
     def _is_trained(self, data_type: int, rank: int) -> bool:
@@ -135,9 +137,9 @@ class _Reading:
         name = next((o for o in node.output if o), "")
         for attribute in node.attribute:
             if attribute.name == "value":
-                return self._store(name, attribute.t, may_be_trained=False)
+                return self._store(name, attribute.t, _constant_path(name, attribute.t.dims))
             if attribute.name == "sparse_value":
-                return self._store(name, attribute.sparse_tensor)
+                return self._store(name, attribute.sparse_tensor, _parameter_path(name))
             if attribute.name == "value_float":
                 self.values[name] = _constant(attribute.f, float32)
                 return None
@@ -178,7 +180,7 @@ class _Reading:
         for graph in subgraphs_of(node):
             for number, tensor in enumerate(graph.initializer):
                 name = f"{node.output[0]}/{number}/{tensor.name}"
-                self._store(name, tensor)
+                self._store(name, tensor, _parameter_path(tensor.name))
                 names.append(name)
         return tuple(self.values[name] for name in names if name)
 
@@ -278,6 +280,11 @@ def _parameter_path(name: str) -> str:
     if "::" in name:
         return printable(name).replace(".", "·")
     return scope_of(name) or "weight"
+
+
+def _constant_path(name: str, dims: Sequence[int]) -> str:
+    """A node may hold a weight; where it holds one number, its module makes it none."""
+    return "number" if prod(dims) == 1 else _parameter_path(name)
 
 
 def _capital(op_type: str) -> str:

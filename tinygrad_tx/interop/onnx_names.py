@@ -34,13 +34,11 @@ def set_scope(node: Any, scope: str) -> None:
 
 
 def module_of_call(node: Any) -> str:
-    """The last part of the module that a call is, by its name; empty where its name says none."""
-    last = node.name.rpartition("/")[2]
-    if not last:
-        return ""
+    """The module that a call of a function is, by its name; empty where its name says none."""
+    around, last = scope_of_node(node), node.name.rpartition("/")[2]
     if re.fullmatch(rf"(node_)?{re.escape(node.op_type)}(_\d+)?", last):
-        return scope_of_node(node).rpartition(".")[2] if "/" in node.name else ""
-    return scope_of(last)
+        return around if "/" in node.name else ""
+    return ".".join(s for s in (around, scope_of(last)) if s) if last else ""
 
 
 def kinds_around(node: Any) -> dict[str, str]:
