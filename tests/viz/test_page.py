@@ -187,6 +187,7 @@ def opened(browser: Any, tmp_path: Path) -> Iterator[Open]:
         drawing.save(path)
         options.setdefault("viewport", {"width": 1280, "height": 800})
         page = browser.new_context(**options).new_page()
+        page.set_default_timeout(10_000)
         asked: list[str] = []
         said: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
@@ -424,6 +425,11 @@ def test_search_offers_what_lies_inside_a_closed_box(opened: Open) -> None:
     label = page.evaluate("document.activeElement.getAttribute('aria-label')")
     assert label.startswith("Softmax")
     assert box_part(page, FEED).count() == 1
+    page.keyboard.press("[")
+    page.keyboard.press("[")
+    page.fill("#search", "feed_forward.up")
+    page.get_by_role("button", name=re.compile("^Linear blocks.0.feed_forward.up, ")).click()
+    assert focused(page) == id_of("box blocks.0.feed_forward.up")
     page.fill("#search", "no such thing")
     assert page.inner_text("#found") == "nothing found"
 

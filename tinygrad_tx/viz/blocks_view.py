@@ -35,8 +35,9 @@ def gradient_picture(
     whole = blocks_of(outputs, names, opened, gradients)
     is_back = {key: unit.frame[:1] == (BACKWARD,) for key, unit in whole.units.items()}
     # What the backward pass reads of the forward pass would keep equal blocks apart.
+    across = [e for e in whole.edges if is_back[e.target] and not is_back[e.source]]
     kept = [e for e in whole.edges if is_back[e.source] or not is_back[e.target]]
-    reads = {(_alike(e.source), _alike(e.target)) for e in whole.edges if e not in set(kept)}
+    reads = {(_alike(e.source), _alike(e.target)) for e in across}
     diagram = folded(Diagram(whole.units, kept))
     picture = _picture(diagram, names, shapes)
     arrows: dict[Arrow, None] = {}

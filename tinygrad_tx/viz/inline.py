@@ -14,7 +14,7 @@ from tinygrad_tx.viz.theme import THEMES
 
 __all__ = ["colours_of", "inline_svg", "variables"]
 
-_COLOUR = re.compile(r'color="(#[0-9a-fA-F]{6})"')
+_COLOUR = re.compile(r'color="(#[0-9a-fA-F]{6})"', re.IGNORECASE)
 
 
 def colours_of(pictures: Iterable[Picture], theme: str) -> dict[str, tuple[str, str]]:

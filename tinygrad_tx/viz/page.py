@@ -70,6 +70,7 @@ def _data(
 ) -> dict[str, Any]:
     """What the script knows. Facts that sheets share stand once."""
     facts: dict[str, int] = {}
+    words = {**WORDS[language], "module": fact_name("module", language)}
 
     def number(box: Box) -> int:
         rows = [[fact_name(name, language), value] for name, value in box.facts]
@@ -101,7 +102,7 @@ def _data(
         }
         for picture in pictures
     ]
-    return {"facts": [json.loads(f) for f in facts], "sheets": sheets, "words": WORDS[language]}
+    return {"facts": [json.loads(f) for f in facts], "sheets": sheets, "words": words}
 
 
 def _titled(text: str, language: str) -> str:

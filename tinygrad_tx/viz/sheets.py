@@ -22,6 +22,7 @@ MOST_PARTS = 4000
 _CELLS_OF_A_PART = 8
 """Cells of a heat map that take as many bytes as a box."""
 _DEEPEST = 12
+_MOST_MISSES = 4  # sheets made in vain when there is little room left
 
 
 @dataclass(frozen=True)
@@ -58,16 +59,18 @@ def sheets_of(shown: Picture, opening: Opening) -> list[Picture]:
     """`shown` first, one for each depth, then those that differ by one module from one there is."""
     found = {opening.of(shown): shown}
     tried = set(found)
-    room = MOST_PARTS - _parts(shown)
+    room, misses = MOST_PARTS - _parts(shown), 0
 
     def add(opened: frozenset[str]) -> Picture | None:
         """The picture, if it is new; it becomes a sheet where there is room for it."""
-        nonlocal room
-        if opened in tried or len(found) >= MOST_SHEETS:
+        nonlocal room, misses
+        if opened in tried or len(found) >= MOST_SHEETS or misses >= _MOST_MISSES:
             return None
         tried.add(opened)
         picture = opening.remake(opened)
-        if _parts(picture) <= room and opening.of(picture) not in found:
+        if _parts(picture) > room:
+            misses += 1
+        elif opening.of(picture) not in found:
             room -= _parts(picture)
             found[opening.of(picture)] = picture
         return picture

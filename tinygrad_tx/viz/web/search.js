@@ -59,13 +59,17 @@ function hidden(wanted) {
 
 function offer(wanted) {
   elsewhere.replaceChildren();
-  const places = wanted ? hidden(wanted) : [];
+  const boxes = Object.entries(current.boxes);
+  const around = (name) => boxes.find(([, box]) => box[1] && isWithin(name, box[1]));
+  const places = (wanted ? hidden(wanted) : [])
+    .map((place) => ({ ...place, shut: around(place.name) }))
+    .filter(({ shut }) => shut || !hit.length);
   elsewhere.hidden = places.length === 0;
-  for (const { key, number, name } of places.slice(0, 4)) {
-    const shut = Object.entries(current.boxes).find(([, box]) => box[1] && isWithin(name, box[1]));
+  for (const { key, number, shut } of places.slice(0, 4)) {
+    const [title, , [[word, path] = []]] = facts[number];
     const text = (shut ? words.inside : words.elsewhere)
-      .replace("{title}", facts[number][0])
-      .replace("{where}", shut ? facts[shut[1][0]][0] : "");
+      .replace("{title}", () => (word === words.module ? `${title} ${path}` : title))
+      .replace("{where}", () => (shut ? facts[shut[1][0]][0] : ""));
     const button = make("button", text, make("li", "", elsewhere));
     button.addEventListener("click", () => {
       const sheet = nearest(current.opened, (s) => key in s.boxes);

@@ -58,6 +58,8 @@ function arrowKey([source, target, , isBack]) {
 function describe(sheet, part) {
   part.setAttribute("role", "button");
   part.setAttribute("tabindex", "-1");
+  // The outline, where a table inside has shapes of its own; plain text has none.
+  part.querySelector("path, polygon, ellipse")?.classList.add("shape");
   if (isFrame(part)) {
     part.setAttribute("aria-expanded", "true");
     part.setAttribute("aria-label", `${sheet.frames[keyOf(part)][0]}, ${words.openFrame}`);
@@ -75,7 +77,7 @@ function describe(sheet, part) {
 
 // The small mark of what opens or folds stands in the page only, not in a saved picture.
 function sign(part, text) {
-  const place = part.querySelector("path, polygon, ellipse").getBBox();
+  const place = (part.querySelector(".shape") ?? part).getBBox();
   const mark = document.createElementNS(SVG, "g");
   mark.setAttribute("class", "mark");
   mark.setAttribute("aria-hidden", "true");
