@@ -14,8 +14,9 @@ from typer.testing import CliRunner, Result
 
 from tinygrad_tx.cli.load import load_run
 from tinygrad_tx.cli.main import app
+from tinygrad_tx.data import Windows, split
 from tinygrad_tx.errors import CheckpointError, DataError
-from tinygrad_tx.train import RunFolder, generations_of, read_record
+from tinygrad_tx.train import RunFolder, generations_of, held_out_loss, read_record
 from tinygrad_tx.viz.pipeline_view import pipeline_picture
 
 SIZES = "--layers 1 --heads 1 --width 32 --context 16 --batch 4 --steps 40"
@@ -92,6 +93,11 @@ def test_fine_tuning_starts_where_the_parent_stopped(here: Path) -> None:
     assert two.parent.digest == RunFolder("runs/one").digest()
     assert two.model == one.model
     assert two.steps == 30
+    # Before the first step it does on the new text what the parent does there.
+    model, units = load_run(Path("runs/one"))
+    _, held = split(units.encode((here / "b.txt").read_text()))
+    expected = held_out_loss(model, Windows(held, 4, 16), 64)
+    assert two.loss_before == pytest.approx(expected, rel=1e-5)
     # On the parent's own text the parent's weights give the parent's last loss.
     assert two.forgetting is not None
     assert two.forgetting.corpus == "a.txt"

@@ -176,6 +176,7 @@ def test_only_the_last_texts_are_kept_and_damaged_lines_are_passed_over(tmp_path
     for text in texts:
         note_generation(run, text)
     assert generations_of(run) == texts[-KEPT:]
+    assert run.generations.read_text().count("\n") == KEPT
     with run.generations.open("a") as file:
         file.write('{"prompt": "cut sho')
     assert generations_of(run) == texts[-KEPT:]
