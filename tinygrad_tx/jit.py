@@ -120,6 +120,14 @@ class Jitted:
         recording, _ = self._recorded(args, kwargs)
         return (*recording.outputs, *(value for _, value in recording.updates))
 
+    def arguments(self, *args: Any, **kwargs: Any) -> dict[Node, Array]:
+        """The leaves of `graph` that stand for arguments, with the arrays that were passed."""
+        recording, tensors = self._recorded(args, kwargs)
+        passed = {id(b): t.array for b, t in zip(recording.inputs, tensors, strict=True)}
+        nodes = collect(self.graph(*args, **kwargs))
+        leaves = [n for n in nodes if n.op.name == "buffer"]
+        return {n: passed[id(n.attrs["buffer"])] for n in leaves if id(n.attrs["buffer"]) in passed}
+
     def _recorded(self, args: Any, kwargs: Any) -> tuple[_Recording, list[Tensor]]:
         simple = not kwargs and all(type(a) is Tensor for a in args)
         if simple:

@@ -47,6 +47,7 @@ def load(path: str | Path, sizes: Sequence[Sequence[int]] = ()) -> OnnxFile:
     """
     path = Path(path)
     model = _parsed(path)
+    _check_text(model, path)
     if not model.HasField("graph") or not model.graph.output:
         raise refused(path, "it holds no graph with outputs", "export the model to ONNX again")
     kinds = inlined(model, path)
@@ -83,6 +84,19 @@ def _parsed(path: Path) -> Any:
     except (DecodeError, UnicodeDecodeError, ValueError) as error:
         what = f"not an ONNX file, or a damaged one ({printable(str(error), 120)})"
         raise refused(path, what, "export or download it again") from None
+
+
+def _check_text(model: Any, path: Path) -> None:
+    """Protobuf gives bytes for text that is not UTF-8."""
+    stack = [model]
+    while stack:
+        for field, value in stack.pop().ListFields():
+            if field.type == field.TYPE_MESSAGE:
+                stack.extend([value] if hasattr(value, "ListFields") else value)
+            elif field.type == field.TYPE_STRING:
+                words = [value] if isinstance(value, (str, bytes)) else value
+                if not all(isinstance(word, str) for word in words):
+                    raise refused(path, f"{field.name} is not UTF-8", "export it again")
 
 
 def captured_by(node: Any) -> list[str]:

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.viz.blocks import BACKWARD, Diagram, Edge, Unit, bare, blocks_of
-from tinygrad_tx.viz.fold import folded
 from tinygrad_tx.viz.facts import facts_of, figures_of
+from tinygrad_tx.viz.fold import folded
 from tinygrad_tx.viz.names import Names, Opened, components, spaced
 from tinygrad_tx.viz.picture import Arrow, Box, Link, Picture, Role, shape_text
 
@@ -113,7 +113,8 @@ def _box(unit: Unit, diagram: Diagram, names: Names) -> Box:
     facts = (
         ("module", bare(unit.path)),
         ("operations", ", ".join(inside)),
-        *facts_of(unit.nodes[-1]),
+        # The formula of its last operation is not that of the module.
+        *(f for f in facts_of(unit.nodes[-1]) if f[0] != "formula" or len(inside) == 1),
         *figures_of(unit.nodes, names),
     )
     title += _times(diagram, unit.path)

@@ -112,7 +112,7 @@ def _write_box(dot: Digraph, box: Box, look: Theme, language: str) -> None:
     fill = look.fills.get(box.role, look.paper)
     if box.role == "sign":
         style = {"shape": "circle", "style": "filled", "margin": "0.02"}
-        style |= {"width": "0.3"} if len(lines) > 1 else {"width": "0.3", "fixedsize": "true"}
+        style |= {"shape": "ellipse"} if len(lines) > 1 else {"width": "0.3", "fixedsize": "true"}
     elif box.role in _PLAIN:
         style = {"shape": "plaintext"}
     elif box.role == "parameter":

@@ -16,13 +16,15 @@ from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.walk import collect
 from tinygrad_tx.profile import Profile, profile
 from tinygrad_tx.viz.blocks_view import blocks_picture, gradient_picture
+from tinygrad_tx.viz.gradient_norms import subject_of
 from tinygrad_tx.viz.names import Names, Opened
 from tinygrad_tx.viz.opened import open_attention
 from tinygrad_tx.viz.ops_view import ops_picture
-from tinygrad_tx.viz.overlay import OVERLAYS, overlaid, timed
+from tinygrad_tx.viz.overlay import FROM_VALUES, OVERLAYS, overlaid, timed
 from tinygrad_tx.viz.picture import Picture
 from tinygrad_tx.viz.program_view import memory_picture, program_picture
 from tinygrad_tx.viz.render import SUFFIXES, Drawing, Plot
+from tinygrad_tx.viz.scene import Scalar, Scene, behind_units
 from tinygrad_tx.viz.sheets import of_modules, of_whole
 from tinygrad_tx.viz.shorten import BUDGET, shortened
 from tinygrad_tx.viz.subject import Subject
@@ -53,17 +55,24 @@ def draw(
     "memory" their buffers over time. The last two need a module or a captured function.
     depth: how many levels of modules stand open (1 if not given).
     overlay: "shapes" along the arrows; "parameters", "flops", "bytes", "memory" (of results) or
-    measured "time" in the boxes, with colours from the least to the most; or a mapping from module
-    paths to figures or arrays of your own. theme: "light" or "dark"; if not given, light, and a page
-    follows the reader's system. lang: "en" or "zh".
+    measured "time" in the boxes, with colours from the least to the most; of the real `inputs`
+    "statistics" of what each box gives out, the weights of "attention", norms of "gradients" (of
+    `model.loss` where the inputs are enough for it) and where the first "nan" arises; or a mapping
+    from module paths to figures or arrays of your own. theme: "light" or "dark"; not given, it is
+    light, and a page follows the reader's system. lang: "en" or "zh".
     The suffix of `path` decides the format: .svg, .png, .pdf, .dot, .mmd (Mermaid) or .html (a page
     with search and zoom); the .dot is always written beside a picture. Nothing is computed but for
-    "time". A graph too large to draw is drawn shortened, and says so.
+    "time" and the overlays of real inputs. A graph too large to draw is drawn shortened, and says
+    so.
     Errors: DrawError where the target has no graph, or no renderer can draw it.
     """
     _check(path, view, depth, overlay, theme, lang)
     look = theme or "light"
-    subject = Subject(target, inputs)
+    subject, scalar = (
+        subject_of(target, inputs)
+        if overlay == "gradients"
+        else (Subject(target, inputs), Scalar())
+    )
     shapes = overlay == "shapes"
     if view == "memory":
         program = subject.captured().plan(*inputs).program
@@ -73,22 +82,24 @@ def draw(
         return plot
     timing = cache(lambda: profile(subject.captured(), *inputs))
 
-    def measured(picture: Picture, behind: Mapping[str, Sequence[Node]]) -> Picture:
+    def measured(picture: Picture, scene: Scene) -> Picture:
         if overlay is None or shapes:
             return picture
-        return _measured(picture, overlay, behind, subject, timing)
+        return _measured(picture, overlay, scene, timing)
 
     if view == "program":
         whole, _ = program_picture(subject.captured().plan(*inputs).program)
         picture, opening = shortened(whole, BUDGET), of_whole(whole)
     elif view == "ops":
         made, own = ops_picture(subject.nodes, subject.names, shapes)
-        whole = measured(made, {**own})
+        behind = {key: [nodes] for key, nodes in own.items()}
+        scene = Scene(subject.nodes, behind, subject.names, (), scalar, subject.given)
+        whole = measured(made, scene)
         picture, opening = shortened(whole, BUDGET), of_whole(whole)
     else:
 
         def remake(opened: Opened) -> Picture:
-            return shortened(measured(*_modules(subject, view, opened, shapes)), BUDGET)
+            return shortened(measured(*_modules(subject, view, opened, shapes, scalar)), BUDGET)
 
         picture, opening = remake(1 if depth is None else depth), of_modules(remake)
     drawing = Drawing(picture, theme, lang, opening)
@@ -98,17 +109,23 @@ def draw(
 
 
 def _modules(
-    subject: Subject, view: View, opened: Opened, shapes: bool
-) -> tuple[Picture, dict[str, Sequence[Node]]]:
-    """The picture of modules, and the nodes behind each box."""
+    subject: Subject, view: View, opened: Opened, shapes: bool, scalar: Scalar
+) -> tuple[Picture, Scene]:
+    """The picture of modules, and the graph behind it."""
     names, outputs = subject.names, list(open_attention(subject.nodes, opened))
+    gradients: Sequence[Node] = ()
+    # Nodes are shared: what is rewritten apart from the outputs still has their nodes in it.
+    asked = open_attention(scalar.nodes, opened)
     if view == "gradient":
+        asked = simplify(asked)
         found = list(simplify([*outputs, *_gradients(outputs, names)]))
         outputs, gradients = found[: len(outputs)], found[len(outputs) :]
         picture, diagram = gradient_picture(outputs, gradients, names, opened, shapes)
     else:
         picture, diagram = blocks_picture(outputs, names, opened, shapes)
-    return picture, {key: unit.nodes for key, unit in diagram.units.items()}
+    scalar = replace(scalar, nodes=asked)
+    scene = Scene(outputs, behind_units(diagram), names, gradients, scalar, subject.given)
+    return picture, scene
 
 
 def _check(
@@ -136,12 +153,14 @@ def _check(
 def _measured(
     picture: Picture,
     overlay: str | Mapping[str, Any],
-    behind: Mapping[str, Sequence[Node]],
-    subject: Subject,
+    scene: Scene,
     timing: Callable[[], Profile],
 ) -> Picture:
+    if isinstance(overlay, str) and overlay in FROM_VALUES:
+        return FROM_VALUES[overlay](picture, scene)
+    behind = {key: blocks[0] for key, blocks in scene.behind.items()}
     if overlay != "time":
-        return overlaid(picture, overlay, behind, subject.names)
+        return overlaid(picture, overlay, behind, scene.names)
     found = timing()
     total = f"{found.seconds * 1e3:.3g} ms a call"
     return replace(timed(picture, behind, found), note=total)

@@ -14,7 +14,7 @@ __all__ = ["folded"]
 def folded(diagram: Diagram) -> Diagram:
     """Each run of equal blocks replaced by its first, with their number in `repeats`."""
     units, edges = dict(diagram.units), list(diagram.edges)
-    repeats = dict(diagram.repeats)
+    repeats, twins = dict(diagram.repeats), dict(diagram.twins)
     while (run := _first_run(units, edges, repeats)) is not None:
         first, others = run[0], run[1:]
         members = {path: _members(units, path) for path in run}
@@ -34,9 +34,11 @@ def folded(diagram: Diagram) -> Diagram:
             target = stands_for.get(edge.target, edge.target)
             moved[Edge(source, target, edge.aval, edge.tied)] = None
         edges = list(moved)
+        for key, like in stands_for.items():
+            twins[like] = [*twins.get(like, ()), units[key], *twins.pop(key, ())]
         units = {key: unit for key, unit in units.items() if key not in stands_for}
         repeats[first] = len(run)
-    return Diagram(units, edges, repeats)
+    return Diagram(units, edges, repeats, twins)
 
 
 def _members(units: dict[str, Unit], path: str) -> list[str]:

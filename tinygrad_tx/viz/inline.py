@@ -27,8 +27,9 @@ def colours_of(pictures: Iterable[Picture], theme: str) -> dict[str, tuple[str, 
         both = [_COLOUR.findall(dot_of(picture, name)) for name in ("light", "dark")]
         for pair in zip(*both, strict=True):
             found.setdefault(pair[theme == "dark"], pair)
-    for role in THEMES[theme].fills:
-        pair = THEMES["light"].fills[role], THEMES["dark"].fills[role]
+    light, dark = ({**THEMES[n].fills, **THEMES[n].changes} for n in ("light", "dark"))
+    for name in light:
+        pair = light[name], dark[name]
         found.setdefault(pair[theme == "dark"], pair)
     return found
 

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.profile import Profile
+from tinygrad_tx.viz.attention_maps import with_attention
+from tinygrad_tx.viz.gradient_norms import with_gradients
 from tinygrad_tx.viz.names import Names
+from tinygrad_tx.viz.nan_search import with_first_nan
 from tinygrad_tx.viz.picture import Picture, measured
+from tinygrad_tx.viz.scene import Scene
+from tinygrad_tx.viz.statistics import with_statistics
 
-__all__ = ["OVERLAYS", "overlaid", "timed"]
+__all__ = ["FROM_VALUES", "OVERLAYS", "overlaid", "timed"]
 
-OVERLAYS = ("shapes", "parameters", "flops", "bytes", "memory", "time")
+FROM_VALUES: Mapping[str, Callable[[Picture, Scene], Picture]] = {
+    "statistics": with_statistics,
+    "attention": with_attention,
+    "gradients": with_gradients,
+    "nan": with_first_nan,
+}
+"""Those that run the graph on the real input."""
+
+OVERLAYS = ("shapes", "parameters", "flops", "bytes", "memory", "time", *FROM_VALUES)
 _UNITS = {"parameters": " parameters", "flops": "FLOP", "bytes": "B", "memory": "B"}
 
 Behind = Mapping[str, Sequence[Node]]

@@ -19,7 +19,7 @@ from tinygrad_tx.viz.dot import dot_of, id_of
 from tinygrad_tx.viz.inline import colours_of, inline_svg, variables
 from tinygrad_tx.viz.page_words import WORDS, fact_name
 from tinygrad_tx.viz.picture import Box, Picture, frames_in, readable
-from tinygrad_tx.viz.theme import THEMES, translated
+from tinygrad_tx.viz.theme import THEMES, phrase, translated
 
 __all__ = ["page_of"]
 
@@ -74,8 +74,9 @@ def _data(
     def number(box: Box) -> int:
         rows = [[fact_name(name, language), value] for name, value in box.facts]
         title = _titled(box.title, language)
-        # A line that a fact says already, or the other way round, is not said twice.
-        lines = [n for n in box.lines if n not in dict(box.facts).values()]
+        # A line that repeats a fact, as the last word of a module's path, is not said again.
+        said = " ".join(value for _, value in box.facts)
+        lines = [phrase(n, language) for n in box.lines if n.replace(" ", "_") not in said]
         return facts.setdefault(json.dumps([title, lines, rows]), len(facts))
 
     sheets = [
@@ -111,7 +112,7 @@ def _titled(text: str, language: str) -> str:
 def _used(picture: Picture) -> set[str]:
     """The rows of the legend that a picture needs."""
     boxes = picture.boxes.values()
-    found: set[str] = {b.role for b in boxes if b.heat is None and not b.marked}
+    found: set[str] = {b.change or b.role for b in boxes if b.heat is None and not b.marked}
     found |= {a.link for a in picture.arrows}
     found |= {"heat"} if any(b.heat is not None for b in boxes) else set()
     found |= {"marked"} if any(b.marked for b in boxes) else set()
@@ -125,7 +126,7 @@ def _legend(
     look, used = THEMES[theme], set[str]().union(*(_used(p) for p in pictures))
     signs = {
         role: f'<i class="fill {role}" style="background:var({names[fill]})"></i>'
-        for role, fill in look.fills.items()
+        for role, fill in {**look.fills, **look.changes}.items()
     }
     signs["heat"] = '<i class="fill heat"></i>'
     signs["marked"] = '<i class="fill marked"></i>'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["WORDS", "fact_name"]
 
-# name: (English, Chinese). Names in capitals belong to the legend, those with "key" to the help.
+# name: (English, Chinese); roles, links and changes for the legend, those with "key" for the help.
 _BOTH = {
     "search": ("Search", "搜索"),
     "searchHint": ("title, module, operation, shape", "名称、模块、运算、形状"),
@@ -12,6 +12,7 @@ _BOTH = {
     "next": ("Next hit", "下一个"),
     "hits": ("{at} of {count}", "第 {at} 个，共 {count} 个"),
     "none": ("nothing found", "没有找到"),
+    "only": ("only in closed boxes", "仅在折叠的方框内"),
     "inside": ("{title}, inside {where}: open", "{title}，在 {where} 内：展开"),
     "elsewhere": ("{title}, in another state: show", "{title}，在其他展开状态中：显示"),
     "others": ("and {count} more", "以及另外 {count} 个"),
@@ -53,6 +54,15 @@ _BOTH = {
     "sign": ("arithmetic", "算术"),
     "parameter": ("parameter", "参数"),
     "data": ("data", "数据"),
+    "corpus": ("corpus", "语料"),
+    "process": ("process", "过程"),
+    "model": ("model", "模型"),
+    "text": ("text", "文本"),
+    "kept": ("kept", "保留"),
+    "moved": ("moved into a group", "并入组内"),
+    "gone": ("gone", "已消除"),
+    "new": ("new", "新增"),
+    "group": ("new group", "新组"),
     "flow": ("a value", "数值"),
     "tied": ("the same weights", "共享权重"),
     "weight": ("a weight", "权重"),

@@ -1,7 +1,7 @@
 """The sheets of a page: the picture with one module more or less standing open, and so on.
 
-A page cannot lay out a graph, so every state of it is drawn beforehand, nearest to the shown one
-first, as far as the page stays small; opening goes to the nearest sheet there is.
+A page cannot lay out a graph, so its states are drawn beforehand, as many as keep it small; opening
+a module goes to the nearest sheet where it stands open.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from tinygrad_tx.viz.names import alike, components
 from tinygrad_tx.viz.picture import Picture, frames_in
 from tinygrad_tx.viz.shorten import BUDGET, closed, shortened
 
-__all__ = ["MOST_BOXES", "MOST_SHEETS", "Opening", "of_modules", "of_whole", "sheets_of"]
+__all__ = ["MOST_PARTS", "MOST_SHEETS", "Opening", "of_modules", "of_whole", "sheets_of"]
 
 MOST_SHEETS = 60
-MOST_BOXES = 3000
-"""Of all sheets together: two or three megabytes."""
+MOST_PARTS = 4000
+"""Boxes, arrows and frames of all sheets together: some three megabytes."""
 _DEEPEST = 12
 
 
@@ -56,16 +56,17 @@ def sheets_of(shown: Picture, opening: Opening) -> list[Picture]:
     """`shown` first, one for each depth, then those that differ by one module from one there is."""
     found = {opening.of(shown): shown}
     tried = set(found)
-    room = MOST_BOXES - len(shown.boxes)
+    room = MOST_PARTS - _parts(shown)
 
     def add(opened: frozenset[str]) -> Picture | None:
+        """The picture, if it is new; it becomes a sheet where there is room for it."""
         nonlocal room
         if opened in tried or len(found) >= MOST_SHEETS:
             return None
         tried.add(opened)
         picture = opening.remake(opened)
-        if len(picture.boxes) <= room and opening.of(picture) not in found:
-            room -= len(picture.boxes)
+        if _parts(picture) <= room and opening.of(picture) not in found:
+            room -= _parts(picture)
             found[opening.of(picture)] = picture
         return picture
 
@@ -76,14 +77,18 @@ def sheets_of(shown: Picture, opening: Opening) -> list[Picture]:
         if deeper == opened:
             break
         opened = deeper
-    queue = [*found]
-    for reached in queue:  # grows while it is walked
-        for other in _one_step_from(reached, found[reached]):
-            count = len(found)
+    reached: set[frozenset[str]] = set()
+    while left := [names for names in found if names not in reached]:
+        # The smallest first: a module that stands open alone is more of use than one that does not.
+        smallest = min(left, key=lambda names: _parts(found[names]))
+        reached.add(smallest)
+        for other in _one_step_from(smallest, found[smallest]):
             add(other)
-            if len(found) > count:
-                queue.append([*found][-1])
     return list(found.values())
+
+
+def _parts(picture: Picture) -> int:
+    return len(picture.boxes) + len(picture.arrows) + len(frames_in(picture))
 
 
 def _could_open(picture: Picture) -> frozenset[str]:

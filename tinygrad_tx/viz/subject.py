@@ -13,6 +13,7 @@ from tinygrad_tx.graph.node import Node
 from tinygrad_tx.interop import ForeignGraph, read_onnx
 from tinygrad_tx.jit import Jitted, jit
 from tinygrad_tx.nn import Module
+from tinygrad_tx.runtime.buffer import Array
 from tinygrad_tx.tensor.tensor import Tensor, as_tensor, no_grad
 from tinygrad_tx.tree import flatten
 from tinygrad_tx.viz.names import Names
@@ -51,6 +52,11 @@ class Subject:
                 what = f"{type(self.target).__name__} has no graph"
                 raise DrawError(explain("draw", what, remedy=remedy))
             self.nodes, self.names = [t.node for t in tensors], Names()
+
+    @property
+    def given(self) -> dict[Node, Array]:
+        """What leaves stand for, where that is not their own memory."""
+        return self.target.arguments(*self.inputs) if isinstance(self.target, Jitted) else {}
 
     def captured(self) -> Jitted:
         """What can be compiled and timed."""

@@ -68,9 +68,11 @@ function make(tag, text, parent) {
 
 function fill([title, lines, rows], action, neighbours) {
   panel.replaceChildren();
-  make("h2", title, panel);
+  const head = make("div", "", panel);
+  head.className = "head";
+  make("h2", title, head);
   if (action) {
-    const button = make("button", action[0], panel);
+    const button = make("button", action[0], head);
     button.className = "action";
     button.addEventListener("click", action[1]);
   }
@@ -90,7 +92,7 @@ function fill([title, lines, rows], action, neighbours) {
       const shape = line.arrow[2] ? ` ${line.arrow[2]}` : "";
       const button = make("button", `${factsOf(key)[0]}${shape}`, place);
       button.className = "end";
-      button.addEventListener("click", () => { reveal(partOf(key)); choose(partOf(key)); });
+      button.addEventListener("click", () => { choose(partOf(key)); reveal(partOf(key)); });
     }
   }
 }
@@ -136,4 +138,5 @@ stage.addEventListener("click", (event) => {
   // The second click of two, of a mouse or a finger, is a double-click.
   if (part && (isMark || event.detail === 2) && (isFrame(part) ? fold(part) : open(part))) return;
   if (event.detail !== 2 || part) choose(part);
+  if (part) reveal(part);
 });

@@ -14,16 +14,17 @@ const matches = (number, wanted) => texts[number].includes(wanted)
 function hits() {
   const wanted = search.value.trim().toLowerCase().replaceAll("×", "x");
   const isAsked = wanted !== "";
-  current.element.classList.toggle("searching", isAsked);
   hit = [];
   for (const [key, part] of current.parts) {
     const isHit = isAsked && !isFrame(part) && matches(current.boxes[key][0], wanted);
     part.classList.toggle("hit", isHit);
     if (isHit) hit.push(part);
   }
+  current.element.classList.toggle("searching", hit.length > 0);
   at = Math.min(at, hit.length - 1);
   count(isAsked);
   offer(isAsked ? wanted : "");
+  if (isAsked && !hit.length && !elsewhere.hidden) found.textContent = words.only;
 }
 
 function count(isAsked) {
@@ -36,8 +37,8 @@ function visit(step) {
   if (!hit.length) return;
   at = at < 0 ? (step < 0 ? hit.length - 1 : 0) : (at + step + hit.length) % hit.length;
   count(true);
-  reveal(hit[at]);
   choose(hit[at], document.activeElement !== search);
+  reveal(hit[at]);
 }
 
 // Boxes of other sheets that are not on this one, each once.

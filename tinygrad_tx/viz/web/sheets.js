@@ -130,8 +130,8 @@ function turn(sheet, part, find) {
   if (!found) return whole();
   const [newX, newY] = centre(found.getBoundingClientRect());
   pan(newX - x, newY - y);
-  reveal(found);
   choose(found);
+  reveal(found);
   found.classList.remove("fresh");
   requestAnimationFrame(() => found.classList.add("fresh"));
 }

@@ -112,4 +112,12 @@ for (const [id, key] of Object.entries(buttons)) by(id).addEventListener("click"
 
 show(sheets[0]);
 whole();
+if (view.scale < 0.25) {
+  // Too large to be read as a whole: it starts at the first box.
+  zoom(0.8 / view.scale);
+  const [first] = [...current.parts.values()].filter((p) => !isFrame(p));
+  const [x, y] = centre(first.getBoundingClientRect());
+  const [midX, midY] = centre(stage.getBoundingClientRect());
+  pan(x - midX, y - midY);
+}
 [...current.parts.values()].find((p) => !isFrame(p))?.setAttribute("tabindex", "0");

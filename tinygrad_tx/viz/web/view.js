@@ -15,7 +15,7 @@ function apply() {
 
 function fitting() {
   const [width, height] = current.size;
-  return Math.min(stage.clientWidth / width, stage.clientHeight / height, 1.6);
+  return Math.min((stage.clientWidth - 16) / width, (stage.clientHeight - 16) / height, 1.6);
 }
 
 function whole() {
@@ -51,13 +51,17 @@ function reveal(part) {
   const seen = stage.getBoundingClientRect();
   const rect = part.getBoundingClientRect();
   const margin = 12;
+  // On a narrow screen the panel lies over the drawing.
+  const cover = panel.getBoundingClientRect();
+  const isOver = cover.height > 0 && cover.left < seen.right - 1;
+  const bottom = isOver ? Math.min(seen.bottom, cover.top) : seen.bottom;
   const shift = (low, high, start, end) => {
     if (end - start > high - low - 2 * margin) return (start + end - low - high) / 2;
     return Math.max(0, end - high + margin) + Math.min(0, start - low - margin);
   };
   pan(
     shift(seen.left, seen.right, rect.left, rect.right),
-    shift(seen.top, seen.bottom, rect.top, rect.bottom),
+    shift(seen.top, bottom, rect.top, rect.bottom),
   );
 }
 
