@@ -18,7 +18,7 @@ from tinygrad_tx.dtypes import float32, int64
 from tinygrad_tx.errors import DTypeError, IndexRangeError, Rejected, ShapeError, explain
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.lowering import Lowering
-from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Aval, Cost, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.kernels.kernel import BAD_INDEX, floats, int64s, kernel, report
 
@@ -110,6 +110,10 @@ def lower(lowering: Lowering, node: Node) -> None:
         lowering.call(run, *sizes, rows, *strides, lengths, *into, lowering.tag)
 
 
+def cost(node: Node) -> Cost:
+    return Cost(0, 2 * node.inputs[1].aval.nbytes)
+
+
 def samples(rng: np.random.Generator) -> Iterator[Sample]:
     for batch, context, time, width, lengths in (
         (1, 4, 1, 3, [2]),
@@ -133,6 +137,7 @@ register(
         fits=fits,
         reads=("contiguous", "matrix", "contiguous"),
         inplace=(0,),
+        cost=cost,
         row=TestRow(samples),
         formula="z[n + i] = rowsᵢ, else x",
     )
