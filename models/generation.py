@@ -1,81 +1,229 @@
-"""Text from a causal language model, token by token."""
+"""Text from a causal language model, token by token: drawn, or the best of several beams.
+
+A `Decoder` keeps keys and values, so that a token costs one captured step. Once the context is full
+the last half of the text is read anew: its tokens then stand at other places.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
-from tinygrad_tx.errors import NonFiniteError, explain
+from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.jit import jit
-from tinygrad_tx.tensor import Tensor, no_grad, take
+from tinygrad_tx.models.beams import BeamSearch
+from tinygrad_tx.models.sampling import Sampling
+from tinygrad_tx.nn import Cache
+from tinygrad_tx.tensor import Tensor, broadcast_to, no_grad, take_along_axis
 
-__all__ = ["sample", "stream"]
+__all__ = ["Causal", "Decoder", "beam_search", "stream", "write_batch"]
+
+Array = np.ndarray[Any, Any]
+
+
+class Causal(Protocol):
+    """A model that goes on from tokens: GPT, Llama."""
+
+    config: Any
+
+    def hidden(self, tokens: Any, cache: Cache | None = None) -> Tensor: ...
+
+    def logits(self, hidden: Tensor) -> Tensor: ...
+
+    def cache(self, batch: int, context: int | None = None) -> Cache: ...
+
+
+class Decoder:
+    """A model with what it keeps of a batch of texts.
+
+    `read` begins them, `step` goes on; both give the logits of what comes next. Steps are recorded
+    once for each number of new tokens, whatever the length of the texts.
+    """
+
+    def __init__(self, model: Causal, batch: int = 1, context: int | None = None) -> None:
+        self.cache = model.cache(batch, context)
+        self.context = self.cache.context
+        self.lengths = np.zeros(batch, np.int64)
+        cache = self.cache
+
+        def read(window: Tensor, last: Tensor) -> Tensor:
+            with no_grad():
+                hidden = model.hidden(window, cache)
+                return model.logits(take_along_axis(hidden, _rows(last, hidden), 1))[:, 0]
+
+        def step(tokens: Tensor, lengths: Tensor) -> Tensor:
+            with no_grad():
+                return model.logits(model.hidden(tokens, cache.at(lengths)))
+
+        def reorder(chosen: Tensor) -> None:
+            cache.reorder(chosen)
+
+        self._read, self._step, self._reorder = jit(read), jit(step), jit(reorder)
+
+    def read(self, texts: Sequence[Sequence[int]]) -> Array:
+        """Logits (batch, vocab) of the token after each text; what was kept before is forgotten.
+
+        Texts are padded on the right to a power of two: a causal model cannot see that, and few
+        sizes serve all. Errors: DataError for an empty text or one beyond the context.
+        """
+        counts = np.array([len(t) for t in texts], np.int64)
+        for count in counts:
+            if not 0 < count <= self.context:
+                what = f"a text of {count} tokens, not 1 to {self.context}"
+                raise DataError(explain("generate", what))
+        size = min(self.context, 1 << (int(counts.max()) - 1).bit_length())
+        window = np.zeros((len(texts), size), np.int64)
+        for row, text in zip(window, texts, strict=True):
+            row[: len(text)] = text
+        self.lengths = counts
+        return np.asarray(self._read(window, counts - 1).numpy())
+
+    def step(self, tokens: Array, advance: bool = True) -> Array:
+        """Logits (batch, time, vocab) after each of the new tokens (batch, time).
+
+        advance: whether they stay; the next step overwrites them otherwise.
+        """
+        found = np.asarray(self._step(np.asarray(tokens, np.int64), self.lengths).numpy())
+        if advance:
+            self.lengths = self.lengths + np.shape(tokens)[1]
+        return found
+
+    def reorder(self, chosen: Array) -> None:
+        """Text i becomes what text chosen[i] was."""
+        self._reorder(np.asarray(chosen, np.int64))
+        self.lengths = self.lengths[chosen]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether some text has no room for another token."""
+        return bool((self.lengths >= self.context).any())
+
+
+def _rows(last: Tensor, hidden: Tensor) -> Tensor:
+    """Indices of one row of each text, for take_along_axis: (batch, 1, width)."""
+    batch, _, width = hidden.shape
+    return broadcast_to(last.reshape((batch, 1, 1)), (batch, 1, width))
 
 
 def stream(
-    logits: Callable[[Any], Tensor],
-    context: int,
+    model: Causal,
     tokens: Sequence[int],
     max_new_tokens: int,
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
+    repetition_penalty: float = 1.0,
+    beams: int = 1,
     stop: Collection[int] = (),
     seed: int | None = None,
 ) -> Iterator[int]:
     """New tokens one by one, until `max_new_tokens` or one in `stop` (which is not given out).
 
-    logits(tokens) gives (batch, time, vocab). The last `context` tokens are seen; windows are
-    padded on the right, which a causal model cannot see, so that one recording serves them all.
+    beams: more than one gives the likeliest text that a beam search finds, at its end. The others
+    as in `Sampling`. Errors: DataError for an empty prompt, ValueError.
     """
+    sampling = Sampling(temperature, top_k, top_p, repetition_penalty)
     if not len(tokens):
-        raise ValueError("generate: the prompt is empty; give at least one token.")
+        remedy = "give at least one token"
+        raise DataError(explain("generate", "the prompt is empty", remedy=remedy))
+    if beams > 1:
+        return iter(beam_search(model, tokens, max_new_tokens, beams, stop))
+    return _drawn(model, [int(t) for t in tokens], max_new_tokens, sampling, stop, seed)
+
+
+def _drawn(
+    model: Causal,
+    seen: list[int],
+    max_new_tokens: int,
+    sampling: Sampling,
+    stop: Collection[int],
+    seed: int | None,
+) -> Iterator[int]:
     rng = np.random.default_rng(seed)
-
-    @jit
-    def last(window: Tensor, place: Tensor) -> Tensor:
-        with no_grad():
-            return take(logits(window)[0], place, 0)
-
-    window = np.zeros((1, context), np.int64)
-    seen = [int(t) for t in tokens]
-    for _ in range(max_new_tokens):
-        recent = seen[-context:]
-        window[0, : len(recent)] = recent
-        scores = last(window, np.array([len(recent) - 1])).numpy()[0]
-        token = sample(scores, rng, temperature, top_k, top_p)
+    decoder = Decoder(model, context=room(model, len(seen), max_new_tokens))
+    logits = decoder.read([seen[-decoder.context :]])[0]
+    for count in range(max_new_tokens):
+        token = sampling.draw(logits, seen, rng)
         if token in stop:
             return
         seen.append(token)
         yield token
+        if count + 1 < max_new_tokens:
+            logits = _next(decoder, [seen])[0]
 
 
-def sample(
-    logits: np.ndarray[Any, Any],
-    rng: np.random.Generator,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-) -> int:
-    """One token from `logits` (vocab). Temperature 0 takes the likeliest.
+def _next(decoder: Decoder, texts: Sequence[Sequence[int]]) -> Array:
+    """Logits (batch, vocab) after the last token of each text, all before it being kept."""
+    if decoder.is_full:
+        half = max(1, decoder.context // 2)
+        return decoder.read([text[-half:] for text in texts])
+    return np.asarray(decoder.step(np.array([[text[-1]] for text in texts]))[:, -1])
 
-    top_k keeps the k likeliest (Fan et al. 2018); top_p the fewest that hold probability p
-    (Holtzman et al. 2020).
+
+def room(model: Causal, prompt: int, more: int) -> int:
+    """How long the memory must be: no longer than the context, in few sizes."""
+    wanted = 1 << (max(prompt + more, 16) - 1).bit_length()
+    return min(int(model.config.context), wanted)
+
+
+def write_batch(
+    model: Causal,
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    sampling: Sampling | None = None,
+    stop: Collection[int] = (),
+    seed: int | None = None,
+) -> list[list[int]]:
+    """New tokens for each of several prompts of any lengths, in common steps.
+
+    Each text has random numbers of its own, so that it is what it would be alone with that seed:
+    those of text i come from (seed, i). Errors: DataError for an empty prompt.
     """
-    if temperature < 0 or (top_k is not None and top_k < 1) or not 0 < (top_p or 1) <= 1:
-        what = f"temperature {temperature}, top_k {top_k}, top_p {top_p}"
-        raise ValueError(f"generate: {what}: need temperature >= 0, top_k >= 1, 0 < top_p <= 1.")
-    if np.isnan(logits).any():
-        raise NonFiniteError(explain("generate", "the model's logits contain NaN"))
-    if temperature == 0:
-        return int(logits.argmax())
-    order = np.argsort(-logits, kind="stable")[:top_k]
-    scaled = (logits[order].astype(np.float64) - logits[order[0]]) / temperature
-    chance = np.exp(scaled)
-    chance /= chance.sum()
-    if top_p is not None:
-        kept = int(np.searchsorted(np.cumsum(chance), top_p)) + 1
-        order, chance = order[:kept], chance[:kept] / chance[:kept].sum()
-    return int(rng.choice(order, p=chance))
+    drawing = sampling or Sampling(temperature=0)
+    root = np.random.SeedSequence(seed)
+    rngs = [np.random.default_rng(s) for s in root.spawn(len(prompts))]
+    texts = [[int(t) for t in prompt] for prompt in prompts]
+    longest = max((len(t) for t in texts), default=0)
+    decoder = Decoder(model, len(texts), room(model, longest, max_new_tokens))
+    logits = decoder.read([t[-decoder.context :] for t in texts])
+    new: list[list[int]] = [[] for _ in texts]
+    going = set(range(len(texts)))
+    for count in range(max_new_tokens):
+        for i in sorted(going):
+            token = drawing.draw(logits[i], texts[i], rngs[i])
+            if token in stop:
+                going.discard(i)
+            else:
+                texts[i].append(token)
+                new[i].append(token)
+        if not going or count + 1 == max_new_tokens:
+            break
+        logits = _next(decoder, texts)
+    return new
+
+
+def beam_search(
+    model: Causal,
+    tokens: Sequence[int],
+    max_new_tokens: int,
+    beams: int,
+    stop: Collection[int] = (),
+    length_penalty: float = 0.6,
+) -> list[int]:
+    """The likeliest continuation among `beams` that are followed side by side.
+
+    Texts are ranked by log p / ((5 + length) / 6)^length_penalty (Wu et al. 2016, equation 14).
+    """
+    decoder = Decoder(model, beams, room(model, len(tokens), max_new_tokens))
+    prompt = [int(t) for t in tokens][-decoder.context :]
+    first = decoder.read([prompt] * beams)[0]
+    search = BeamSearch(beams, stop, length_penalty)
+    parents, going = search.begin(first)
+    for _ in range(max_new_tokens - 1):
+        if search.is_done or int(decoder.lengths.max()) >= decoder.context:
+            break
+        decoder.reorder(parents)
+        parents, going = search.advance(decoder.step(going[:, None])[:, -1])
+    return search.best()

@@ -18,8 +18,9 @@ import numpy as np
 from tinygrad_tx.models.generation import stream
 from tinygrad_tx.models.published.folder import Pretrained
 from tinygrad_tx.models.published.gpt2 import GPT2
-from tinygrad_tx.models.tokens import check_sizes, checked
+from tinygrad_tx.models.tokens import check_sizes, checked, places_of
 from tinygrad_tx.nn import (
+    Cache,
     Dropout,
     Embedding,
     FeedForward,
@@ -70,9 +71,9 @@ class Block(Module):
         )
         self.dropout = Dropout(config.dropout)
 
-    def forward(self, residual: Tensor) -> Tensor:
-        attended: Tensor = self.dropout(self.attention(self.attention_norm(residual)))
-        residual = residual + attended
+    def forward(self, residual: Tensor, cache: Cache | None = None, block: int = 0) -> Tensor:
+        attended = self.attention(self.attention_norm(residual), cache=cache, block=block)
+        residual = residual + self.dropout(attended)
         computed: Tensor = self.dropout(self.feed_forward(self.feed_forward_norm(residual)))
         return residual + computed
 
@@ -93,12 +94,23 @@ class GPT(Pretrained):
         self.dropout = Dropout(config.dropout)
 
     def forward(self, tokens: TensorLike) -> Tensor:
+        return self.logits(self.hidden(tokens))
+
+    def hidden(self, tokens: TensorLike, cache: Cache | None = None) -> Tensor:
+        """What the blocks make of the tokens: (batch, time, width).
+
+        cache: tokens are the next ones of the texts whose keys and values it keeps.
+        """
         tokens = checked(tokens, "GPT", self.config.context)
-        residual = self.embedding(tokens) + self.position(np.arange(tokens.shape[1]))
-        residual = self.dropout(residual)
-        for block in self.blocks:
-            residual = block(residual)
-        normed: Tensor = self.norm(residual)
+        places = places_of(tokens, cache)
+        residual: Tensor = self.dropout(self.embedding(tokens) + self.position(places))
+        for i, block in enumerate(self.blocks):
+            residual = block(residual, cache, i)
+        return residual
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Scores of the token after each: (batch, time, vocab)."""
+        normed: Tensor = self.norm(hidden)
         return normed @ self.embedding.weight.T
 
     def loss(self, tokens: TensorLike, targets: TensorLike) -> Tensor:
@@ -107,7 +119,14 @@ class GPT(Pretrained):
 
     def generate(self, tokens: Sequence[int], max_new_tokens: int, **options: Any) -> Iterator[int]:
         """New tokens after `tokens`, one by one; `options` as in `models.generation.stream`."""
-        return stream(self, self.config.context, tokens, max_new_tokens, **options)
+        return stream(self, tokens, max_new_tokens, **options)
+
+    def cache(self, batch: int, context: int | None = None) -> Cache:
+        """Memory for the keys and values of `batch` texts of up to `context` tokens."""
+        config = self.config
+        head_width = config.width // config.heads
+        longest = min(context or config.context, config.context)
+        return Cache.of(batch, longest, config.layers, config.heads, head_width)
 
     def example(self) -> tuple[np.ndarray[Any, Any], ...]:
         """Arguments of the right shapes, for a drawing."""

@@ -21,6 +21,7 @@ from tinygrad_tx.models.published.folder import Pretrained
 from tinygrad_tx.models.published.llama import LLAMA
 from tinygrad_tx.models.tokens import check_sizes, checked
 from tinygrad_tx.nn import (
+    Cache,
     Embedding,
     FeedForward,
     Linear,
@@ -94,8 +95,9 @@ class Block(Module):
             width, config.units, rng, deviation, activation="silu", gated=True, bias=False
         )
 
-    def forward(self, residual: Tensor) -> Tensor:
-        residual = residual + self.attention(self.attention_norm(residual))
+    def forward(self, residual: Tensor, cache: Cache | None = None, block: int = 0) -> Tensor:
+        attended = self.attention(self.attention_norm(residual), cache=cache, block=block)
+        residual = residual + attended
         computed: Tensor = self.feed_forward(self.feed_forward_norm(residual))
         return residual + computed
 
@@ -117,10 +119,22 @@ class Llama(Pretrained):
         self.output = None if config.tied else Linear(config.width, config.vocab_size, rng, False)
 
     def forward(self, tokens: TensorLike) -> Tensor:
+        return self.logits(self.hidden(tokens))
+
+    def hidden(self, tokens: TensorLike, cache: Cache | None = None) -> Tensor:
+        """What the blocks make of the tokens: (batch, time, width).
+
+        cache: tokens are the next ones of the texts whose keys and values it keeps.
+        """
         residual = self.embedding(checked(tokens, "Llama", self.config.context))
-        for block in self.blocks:
-            residual = block(residual)
-        normed: Tensor = self.norm(residual)
+        for i, block in enumerate(self.blocks):
+            residual = block(residual, cache, i)
+        hidden: Tensor = residual
+        return hidden
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Scores of the token after each: (batch, time, vocab)."""
+        normed: Tensor = self.norm(hidden)
         if self.output is None:
             return normed @ self.embedding.weight.T
         logits: Tensor = self.output(normed)
@@ -132,7 +146,14 @@ class Llama(Pretrained):
 
     def generate(self, tokens: Sequence[int], max_new_tokens: int, **options: Any) -> Iterator[int]:
         """New tokens after `tokens`, one by one; `options` as in `models.generation.stream`."""
-        return stream(self, self.config.context, tokens, max_new_tokens, **options)
+        return stream(self, tokens, max_new_tokens, **options)
+
+    def cache(self, batch: int, context: int | None = None) -> Cache:
+        """Memory for the keys and values of `batch` texts of up to `context` tokens."""
+        config = self.config
+        head_width = config.head_width or config.width // config.heads
+        longest = min(context or config.context, config.context)
+        return Cache.of(batch, longest, config.layers, config.kv_heads or config.heads, head_width)
 
     def example(self) -> tuple[np.ndarray[Any, Any], ...]:
         """Arguments of the right shapes, for a drawing."""

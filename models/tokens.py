@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
+
 from tinygrad_tx.errors import DTypeError, ShapeError, explain
+from tinygrad_tx.nn import Cache
 from tinygrad_tx.tensor import Tensor
 from tinygrad_tx.tensor.tensor import TensorLike, as_tensor
 
-__all__ = ["check_sizes", "checked"]
+__all__ = ["check_sizes", "checked", "places_of"]
 
 
 def checked(tokens: TensorLike, model: str, context: int) -> Tensor:
@@ -25,6 +28,14 @@ def checked(tokens: TensorLike, model: str, context: int) -> Tensor:
         what = f"{found.shape[1]} tokens, not 1 to {context}"
         raise ShapeError(explain(model, what, remedy="cut the text, or raise context"))
     return found
+
+
+def places_of(tokens: Tensor, cache: Cache | None) -> TensorLike:
+    """Where the tokens stand in their texts: (time,), or (batch, time) behind what is kept."""
+    places = np.arange(tokens.shape[1])
+    if cache is None or cache.lengths is None:
+        return places
+    return cache.lengths.reshape((-1, 1)) + places
 
 
 def check_sizes(config: Any, *optional: str) -> None:

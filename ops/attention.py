@@ -37,14 +37,13 @@ from tinygrad_tx.ops.kernels.flash import (
     matrix_view,
     padded,
     score_tiles,
+    softmax_row,
     visible,
     weigh,
     whole_rows,
 )
 from tinygrad_tx.ops.kernels.gemm import TILE_COLUMNS, TILE_ROWS, pack_columns
-from tinygrad_tx.ops.kernels.kernel import floats, inline, kernel, share
-from tinygrad_tx.ops.kernels.rowwise import row_max, row_sum
-from tinygrad_tx.ops.kernels.vecmath import exp32, log32
+from tinygrad_tx.ops.kernels.kernel import floats, kernel, share
 
 
 def infer(
@@ -139,7 +138,7 @@ def run(ith: int, nth: int, operands: Any, arena: int) -> None:
                 n = visible(i, keys, offset, causal)
                 row = s + 4 * (i - q0) * wide
                 factor = add_bias(operands, task, i, row, n)
-                floats(lse + 4 * i, 1)[0] = _softmax(row, n, factor)
+                floats(lse + 4 * i, 1)[0] = softmax_row(row, n, factor)
                 drop(operands, task, i, row, n, draws)
                 clear_behind(row, n)
             for m in range(q0, q1, TILE_ROWS):
@@ -147,24 +146,6 @@ def run(ith: int, nth: int, operands: Any, arena: int) -> None:
                 depth = visible(m + rows - 1, keys, offset, causal)
                 a, at = s + 4 * (m - q0) * wide, out + m * out_row
                 weigh(depth, a, 4 * wide, 4, v, v_row, at, out_row, rows, width, 0, spare)
-
-
-@inline
-def _softmax(row: int, n: int, factor: Any) -> Any:
-    """The softmax of factor x in place; its log-sum-exp. Zeros and 0 where nothing is seen."""
-    x = floats(row, n)
-    top = row_max(row, n)
-    if top == -np.inf:
-        for j in range(n):
-            x[j] = np.float32(0)
-        return np.float32(0)
-    for j in range(n):
-        x[j] = exp32((x[j] - top) * factor)
-    total = row_sum(row, n)
-    inverse = np.float32(1) / total
-    for j in range(n):
-        x[j] *= inverse
-    return top * factor + log32(total)
 
 
 def fits(node: Node) -> bool:

@@ -20,6 +20,7 @@ from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.lowering import Lowering, View, shares_of
 from tinygrad_tx.graph.node import Aval, Cost, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
+from tinygrad_tx.ops.kernels.few_rows import dots, few_rows, leading, scratch_of_few_rows
 from tinygrad_tx.ops.kernels.gemm import (
     BLOCK_ROWS,
     DEPTH,
@@ -28,10 +29,12 @@ from tinygrad_tx.ops.kernels.gemm import (
     multiply_block,
     pack_columns,
 )
-from tinygrad_tx.ops.kernels.kernel import call, inline, kernel, operand_address, share
+from tinygrad_tx.ops.kernels.kernel import call, kernel, operand_address, share
 from tinygrad_tx.shapes import size_of
 
 WORK_OF_A_SHARE = 400_000  # FLOPs: a few µs
+WORTH_A_SHARE = 65_536  # weights, for products of few rows: what matters is reading them
+MOST_DOTS = 4  # rows: with more of them the tile is faster than one product at a time
 
 
 def infer(x: Aval, y: Aval) -> Aval:
@@ -65,15 +68,6 @@ def gradient(b: Builder, node: Node, cotangent: Node) -> tuple[Node, Node]:
 # bytes for three leading axes, rows and columns, then sizes of those axes; packed B and scratch.
 
 
-@inline
-def _leading(index: int, operands: Any, at: int) -> Any:
-    """Byte offset of matrix `index` for the view whose strides begin at operand `at`."""
-    i2 = index % operands[6]
-    i1 = index // operands[6] % operands[5]
-    i0 = index // operands[6] // operands[5]
-    return i0 * operands[at] + i1 * operands[at + 1] + i2 * operands[at + 2]
-
-
 @kernel("matmul.pack")
 def pack(ith: int, nth: int, operands: Any, arena: int) -> None:
     """Packs B, strip by strip: operands[7:13] are its view, [13] the packed memory."""
@@ -85,7 +79,7 @@ def pack(ith: int, nth: int, operands: Any, arena: int) -> None:
         matrix, rest = task // (panels * strips), task % (panels * strips)
         k0, s = rest // strips * DEPTH, rest % strips
         depth = min(DEPTH, k - k0)
-        source = operands[7] + _leading(matrix, operands, 8)
+        source = operands[7] + leading(matrix, operands, 8)
         source += k0 * operands[11] + s * TILE_COLUMNS * operands[12]
         target = operands[13] + 4 * matrix * k * strips * TILE_COLUMNS
         target += 4 * (k0 * strips * TILE_COLUMNS + s * TILE_COLUMNS * depth)
@@ -107,8 +101,8 @@ def multiply(ith: int, nth: int, operands: Any, arena: int) -> None:
     for task in range(low, high):
         matrix, rest = task // (blocks * groups), task % (blocks * groups)
         first, group = rest // groups * block, rest % groups
-        a = operands[7] + _leading(matrix, operands, 8) + first * operands[11]
-        c = operands[14] + _leading(matrix, operands, 15) + first * operands[18]
+        a = operands[7] + leading(matrix, operands, 8) + first * operands[11]
+        c = operands[14] + leading(matrix, operands, 15) + first * operands[18]
         packed = operands[13] + 4 * matrix * k * strips * TILE_COLUMNS
         begin, end = share(strips, group, groups)
         rows = min(block, m - first)
@@ -137,6 +131,8 @@ def lower(lowering: Lowering, node: Node) -> None:
     leading = (1, 1, 1, *z.shape[:-2])[-3:]
     batches = size_of(leading)
     sizes = (batches, m, n, k, *leading)
+    if m <= TILE_ROWS and _lower_few_rows(lowering, x, y, z, sizes):
+        return
     strips = -(-n // TILE_COLUMNS)
     packed = lowering.workspace(batches * strips * TILE_COLUMNS * k)
     panels = batches * strips * -(-k // DEPTH)
@@ -164,6 +160,26 @@ def lower(lowering: Lowering, node: Node) -> None:
     lowering.call(multiply, *operands, 0, shares=shares)
     if after is not None:
         lowering.call(after.kernel, *after.operands, shares=after.shares)
+
+
+def _lower_few_rows(lowering: Lowering, x: View, y: View, z: View, sizes: tuple[int, ...]) -> bool:
+    """A product of few rows, where the right matrix can be read where it stands."""
+    batches, m, n, k = sizes[:4]
+    in_rows = y.strides[-1] == 1
+    in_columns = y.strides[-2] == 1 and x.strides[-1] == 1 and m <= MOST_DOTS
+    if not in_rows and not in_columns:
+        return False
+    items = batches * (-(-n // TILE_COLUMNS) if in_rows else n)
+    shares = shares_of(batches * n * k, WORTH_A_SHARE, items)
+    floats = scratch_of_few_rows(k) if in_rows else 1
+    scratch = lowering.workspace(shares * floats)
+    views = (*_strided(x), *_strided(y), *_strided(z))
+    kernel = few_rows if in_rows else dots
+    lowering.call(kernel, *sizes, *views, scratch, floats, shares=shares)
+    after = lowering.epilogue
+    if after is not None:
+        lowering.call(after.kernel, *after.operands, shares=after.shares)
+    return True
 
 
 def _strided(view: View) -> tuple[View | int, ...]:

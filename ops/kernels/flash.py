@@ -21,6 +21,8 @@ from tinygrad_tx.graph.node import Node
 from tinygrad_tx.ops.kernels.gemm import TILE_COLUMNS, TILE_ROWS, store_edge, tile
 from tinygrad_tx.ops.kernels.kernel import as_float, floats, inline, int64s
 from tinygrad_tx.ops.kernels.philox import WORD, rounds
+from tinygrad_tx.ops.kernels.rowwise import row_max, row_sum
+from tinygrad_tx.ops.kernels.vecmath import exp32, log32
 from tinygrad_tx.shapes import Shape
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "matrix_view",
     "padded",
     "score_tiles",
+    "softmax_row",
     "visible",
     "weigh",
     "whole_rows",
@@ -90,6 +93,24 @@ def score_tiles(
                     rows,
                     0,
                 )
+
+
+@inline
+def softmax_row(row: int, n: int, factor: Any) -> Any:
+    """The softmax of factor x in place; its log-sum-exp. Zeros and 0 where nothing is seen."""
+    x = floats(row, n)
+    top = row_max(row, n)
+    if top == -np.inf:
+        for j in range(n):
+            x[j] = np.float32(0)
+        return np.float32(0)
+    for j in range(n):
+        x[j] = exp32((x[j] - top) * factor)
+    total = row_sum(row, n)
+    inverse = np.float32(1) / total
+    for j in range(n):
+        x[j] *= inverse
+    return top * factor + log32(total)
 
 
 @inline

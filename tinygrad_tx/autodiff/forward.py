@@ -66,11 +66,14 @@ def _tangents_of(b: Builder, node: Node, given: list[Node | None]) -> Tangents:
 def _applied(b: Builder, node: Node, index: int, tangent: Node) -> tuple[Node, ...]:
     """The operation on its inputs with input `index` replaced by its tangent.
 
-    An operator that is linear in all inputs together (concat, add) sees zeros for the others.
+    An operator that is linear in several inputs together (concat) sees zeros for the others of
+    these.
     """
     inputs = list(node.inputs)
     if node.op.jointly_linear:
-        inputs = [b.full(i.shape, 0, i.dtype) for i in inputs]
+        linear = [i for i in range(len(inputs)) if i in node.op.linear_in]
+        for i in linear:
+            inputs[i] = b.full(inputs[i].shape, 0, inputs[i].dtype)
     inputs[index] = tangent
     moved = b.apply(node.op, *inputs, **node.attrs)
     return moved if isinstance(moved, tuple) else (moved,)

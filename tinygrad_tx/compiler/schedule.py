@@ -130,6 +130,9 @@ def _is_safe(
         whole, by_element = producer.inputs[:factors], producer.inputs[factors:]
     elif producer.op is FUSED or producer.op.is_elementwise:
         whole, by_element = (), producer.inputs
+    elif producer.op.inplace:
+        by_element = tuple(producer.inputs[i] for i in producer.op.inplace)
+        whole = tuple(n for n in producer.inputs if n not in by_element)
     else:
         return False
     return not any(_is_view_of(i, leaf) for i in whole) and all(

@@ -1,6 +1,7 @@
 """Modules: what models are built from."""
 
 from tinygrad_tx.nn.attention import CrossAttention, MultiHeadAttention
+from tinygrad_tx.nn.cache import Cache
 from tinygrad_tx.nn.feed_forward import FeedForward
 from tinygrad_tx.nn.layers import Dropout, Embedding, LayerNorm, Linear, RMSNorm
 from tinygrad_tx.nn.module import Module, ModuleList
@@ -15,6 +16,7 @@ from tinygrad_tx.nn.positions import (
 
 __all__ = [
     "ALiBi",
+    "Cache",
     "CrossAttention",
     "Dropout",
     "Embedding",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_tx.errors import ShapeError, explain
+from tinygrad_tx.nn.cache import Cache
 from tinygrad_tx.nn.layers import Linear
 from tinygrad_tx.nn.module import Module
 from tinygrad_tx.nn.positions import Position
-from tinygrad_tx.tensor import Tensor, attention, point
+from tinygrad_tx.tensor import Tensor, attention, cached_attention, point
 from tinygrad_tx.tensor.tensor import TensorLike
 
 __all__ = ["CrossAttention", "MultiHeadAttention"]
@@ -48,26 +49,46 @@ class MultiHeadAttention(Module):
         self.position = position or Position()
         self.projection = Linear(heads * self.head_width, width, rng, bias, deviation)
 
-    def forward(self, x: Tensor, mask: TensorLike = None, bias: TensorLike = None) -> Tensor:
-        """mask (true: may attend) and bias broadcast to (batch, heads, time, time)."""
+    def forward(
+        self,
+        x: Tensor,
+        mask: TensorLike = None,
+        bias: TensorLike = None,
+        cache: Cache | None = None,
+        block: int = 0,
+    ) -> Tensor:
+        """mask (true: may attend) and bias broadcast to (batch, heads, time, time).
+
+        cache: x are new tokens, whose keys and values are kept as those of `block`; bias then goes
+        by place, to (batch, heads, time, context).
+        """
         batch, time, _ = x.shape
+        start = 0 if cache is None else cache.start
         every = self.heads + 2 * self.kv_heads
         # (batch, time, every x head width) -> (batch, every, time, head width)
         qkv = self.qkv(x).reshape((batch, time, every, self.head_width)).permute_dims((0, 2, 1, 3))
         k_first, v_first = self.heads, self.heads + self.kv_heads
-        q = point(self.position.turned(qkv[:, :k_first]), "query")
-        k = point(self.position.turned(qkv[:, k_first:v_first]), "key")
+        q = point(self.position.turned(qkv[:, :k_first], start), "query")
+        k = point(self.position.turned(qkv[:, k_first:v_first], start), "key")
         v = point(qkv[:, v_first:], "value")
-        context = attention(
-            q,
-            k,
-            v,
-            mask=mask,
-            causal=self.causal,
-            bias=_sum(bias, self.position.bias(q, time)),
-            scale=self.scale,
-            dropout=self.dropout if self.training else 0.0,
-        )
+        if cache is None or cache.lengths is None:
+            context = attention(
+                q,
+                k,
+                v,
+                mask=mask,
+                causal=self.causal,
+                bias=_sum(bias, self.position.bias(q, time)),
+                scale=self.scale,
+                dropout=self.dropout if self.training else 0.0,
+            )
+        else:
+            kept = cache.blocks[block]
+            bias = _sum(bias, self.position.bias(q, cache.context, start))
+            before = (kept.keys, kept.values, cache.lengths)
+            context = cached_attention(q, k, v, *before, bias=bias, scale=self.scale)
+        if cache is not None:
+            cache.keep(block, k, v)
         result: Tensor = self.projection(_joined(context))
         return result
 
@@ -99,15 +120,26 @@ class CrossAttention(Module):
         self.key_value = Linear(width, 2 * inner, rng, bias)
         self.projection = Linear(inner, width, rng, bias, deviation)
 
-    def forward(self, x: Tensor, memory: Tensor, mask: TensorLike = None) -> Tensor:
-        """mask (true: may attend) broadcasts to (batch, heads, time, keys)."""
-        q = self.query(x).reshape((*x.shape[:2], self.heads, -1)).permute_dims((0, 2, 1, 3))
+    def read(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of the memory, (batch, heads, keys, head width) each."""
         shape = (*memory.shape[:2], 2, self.heads, self.head_width)
         kv = self.key_value(memory).reshape(shape).permute_dims((2, 0, 3, 1, 4))
+        return point(kv[0], "key"), point(kv[1], "value")
+
+    def forward(
+        self,
+        x: Tensor,
+        memory: Tensor | tuple[Tensor, Tensor],
+        mask: TensorLike = None,
+    ) -> Tensor:
+        """memory: the other sequence, or what `read` made of it.
+
+        mask (true: may attend) broadcasts to (batch, heads, time, keys).
+        """
+        q = self.query(x).reshape((*x.shape[:2], self.heads, -1)).permute_dims((0, 2, 1, 3))
         context = attention(
             point(q, "query"),
-            point(kv[0], "key"),
-            point(kv[1], "value"),
+            *(memory if isinstance(memory, tuple) else self.read(memory)),
             mask=mask,
             scale=self.scale,
             dropout=self.dropout if self.training else 0.0,

@@ -44,7 +44,10 @@ class Position(Module):
     """A scheme that leaves everything as it is; the others change one of the two."""
 
     def turned(self, x: Tensor, start: Tensor | int = 0) -> Tensor:
-        """Queries or keys (batch, heads, time, width) whose first stands at place `start`."""
+        """Queries or keys (batch, heads, time, width) whose first stands at place `start`.
+
+        start: of all texts, or (batch,) of each.
+        """
         del start
         return x
 
@@ -145,9 +148,10 @@ class RelativeBias(Position):
     def forward(self, queries: int, keys: int, start: Tensor | int = 0) -> Tensor:
         offsets = _offsets(queries, keys, start)
         near = offsets.clip(-self.farthest, self.farthest) + self.farthest
-        # (queries, keys, heads) -> (heads, queries, keys)
         bias: Tensor = self.embedding(take(self.bucket_of, near, 0))
-        return bias.permute_dims((2, 0, 1))
+        if near.ndim == 2:  # (queries, keys, heads) -> (heads, queries, keys)
+            return bias.permute_dims((2, 0, 1))
+        return bias[:, 0].permute_dims((0, 3, 1, 2))  # (batch, heads, queries, keys)
 
     def bias(self, queries: Tensor, keys: int, start: Tensor | int = 0) -> Tensor:
         bias: Tensor = self(queries.shape[-2], keys, start)
@@ -180,10 +184,10 @@ class ShawRelative(Position):
 
 
 def _rows(table: Tensor, start: Tensor | int, count: int) -> Tensor:
-    """Rows start ... start + count - 1; a view where `start` is known. (count, width / 2)."""
+    """Rows start ... start + count - 1: (count, width), a view, or (batch, 1, count, width)."""
     if isinstance(start, int):
         return table[start : start + count]
-    return take(table, _places(count) + start, 0)
+    return take(table, _places_from(start, count), 0)
 
 
 def _places(count: int) -> Tensor:
@@ -192,7 +196,15 @@ def _places(count: int) -> Tensor:
     return places
 
 
+def _places_from(start: Tensor | int, count: int) -> Tensor:
+    """Places of new tokens: (count,), or (batch, 1, count) where each text has its own start."""
+    if isinstance(start, int):
+        return _places(count) + start if start else _places(count)
+    return start.reshape((-1, 1, 1)) + _places(count)
+
+
 def _offsets(queries: int, keys: int, start: Tensor | int) -> Tensor:
-    """Place of each key less that of each query, the first of which is `start`. int64."""
-    offsets: Tensor = _places(keys) - (_places(queries) + start).reshape((queries, 1))
+    """Place of each key less that of each query: ([batch, 1,] queries, keys). int64."""
+    at = _places_from(start, queries)
+    offsets: Tensor = _places(keys) - at.reshape((*at.shape, 1))
     return offsets

@@ -13,6 +13,7 @@ from tinygrad_tx.tensor.tensor import Tensor, TensorLike, as_tensor, build
 
 __all__ = [
     "attention",
+    "cached_attention",
     "cross_entropy",
     "layer_norm",
     "log_softmax",
@@ -21,6 +22,7 @@ __all__ = [
     "rms_norm",
     "softmax",
     "stop_gradient",
+    "write_rows",
 ]
 
 
@@ -146,6 +148,42 @@ def attention(
         lambda counter, offset: attend(generator.seed, counter, offset=offset),
         -(-size_of(shape) // 4),
     )
+
+
+def cached_attention(
+    q: TensorLike,
+    k: TensorLike,
+    v: TensorLike,
+    keys: TensorLike,
+    values: TensorLike,
+    lengths: TensorLike,
+    *,
+    bias: TensorLike = None,
+    scale: float | None = None,
+) -> Tensor:
+    """Attention of new tokens to themselves, causally, and to those whose keys were kept.
+
+    Shapes: q (batch, heads, time, width), k and v (batch, kv_heads, time, width) of the new tokens;
+    keys and values (batch, kv_heads, context, width), of which sequence b has lengths[b] rows; bias
+    broadcasts to (batch, heads, time, context), by place. Errors: ShapeError, DTypeError;
+    IndexRangeError where new tokens stand beyond the context.
+    """
+    given = [as_tensor(x) for x in (q, k, v, keys, values, lengths)]
+    new = given[0]
+    shape = (*new.shape[:3], given[3].shape[-2])
+    extra = [] if bias is None else [broadcast_to(astype(bias, new.dtype), shape)]
+    factor = new.shape[-1] ** -0.5 if scale is None else float(scale)
+    result: Tensor = build("cached_attention", *given, *extra, scale=factor)
+    return result
+
+
+def write_rows(x: TensorLike, rows: TensorLike, lengths: TensorLike) -> Tensor:
+    """`x` with `rows` from place lengths[b] on in each sequence b; what would stand beyond is cut.
+
+    Shapes: x (batch, heads, context, width), rows (batch, heads, time, width), lengths (batch,).
+    """
+    result: Tensor = build("write_rows", as_tensor(x), as_tensor(rows), as_tensor(lengths))
+    return result
 
 
 def _score_bias(mask: TensorLike, bias: TensorLike, shape: Shape, dtype: DType) -> Tensor:
