@@ -11,17 +11,20 @@ biases; `form="t5.1.1"` gates the feed-forward network and unties the output.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tinygrad_tx.errors import explain
+from tinygrad_tx.models.conditioned import Conditioned
+from tinygrad_tx.models.generation import stream, write_batch
 from tinygrad_tx.models.published.folder import Pretrained
 from tinygrad_tx.models.published.t5 import T5
 from tinygrad_tx.models.tokens import check_sizes, checked
 from tinygrad_tx.nn import (
+    Cache,
     CrossAttention,
     Dropout,
     Embedding,
@@ -39,6 +42,8 @@ from tinygrad_tx.tensor import Tensor, cross_entropy
 from tinygrad_tx.tensor.tensor import TensorLike, as_tensor
 
 __all__ = ["EncoderDecoder", "EncoderDecoderConfig"]
+
+Memory = Tensor | tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -149,9 +154,16 @@ class DecoderBlock(Block):
         self.cross_attention = CrossAttention(width, heads, rng, **sizes)
 
     def forward(
-        self, residual: Tensor, memory: Tensor, mask: Tensor | None, bias: Tensor | None
+        self,
+        residual: Tensor,
+        memory: Memory,
+        mask: Tensor | None,
+        bias: Tensor | None,
+        cache: Cache | None = None,
+        block: int = 0,
     ) -> Tensor:
-        residual = self.added(residual, self.attention_norm, self.attention, None, bias)
+        own = (self.attention_norm, self.attention)
+        residual = self.added(residual, *own, None, bias, cache, block)
         cross = (self.cross_attention_norm, self.cross_attention)
         residual = self.added(residual, *cross, memory, mask)
         return self.added(residual, self.feed_forward_norm, self.feed_forward)
@@ -175,20 +187,28 @@ class Side(Module):
         self.norm = norm_of(config) if config.style.norms_first else None
         self.dropout = Dropout(config.dropout)
 
-    def embedded(self, tokens: TensorLike, embedding: Embedding) -> Tensor:
+    def embedded(
+        self, tokens: TensorLike, embedding: Embedding, cache: Cache | None = None
+    ) -> Tensor:
         tokens = checked(tokens, "EncoderDecoder", self.config.context)
         embedded: Tensor = embedding(tokens)
         if isinstance(self.position, Sinusoidal):
+            places = self.position(tokens.shape[1], 0 if cache is None else cache.start)
             # Section 3.4: embeddings are multiplied by sqrt(width).
-            embedded = embedded * self.config.width**0.5 + self.position(tokens.shape[1])
+            embedded = embedded * self.config.width**0.5 + places
         dropped: Tensor = self.dropout(embedded)
         return dropped
 
-    def bias(self, time: int) -> Tensor | None:
-        """What relative positions add to the scores of all blocks; (heads, time, time)."""
+    def bias(self, time: int, cache: Cache | None = None) -> Tensor | None:
+        """What relative positions add to the scores of all blocks.
+
+        (heads, time, time), or (batch, heads, time, context) behind what is kept.
+        """
         if isinstance(self.position, Sinusoidal):
             return None
-        bias: Tensor = self.position(time, time)
+        looks_back = cache is not None and cache.lengths is not None
+        keys = cache.context if cache is not None and looks_back else time
+        bias: Tensor = self.position(time, keys, 0 if cache is None else cache.start)
         return bias
 
     def ended(self, residual: Tensor) -> Tensor:
@@ -218,13 +238,25 @@ class Decoder(Side):
         super().__init__(config, rng, [*blocks])
 
     def forward(
-        self, tokens: TensorLike, embedding: Embedding, memory: Tensor, mask: Tensor | None
+        self,
+        tokens: TensorLike,
+        embedding: Embedding,
+        memory: Tensor | None,
+        mask: Tensor | None,
+        cache: Cache | None = None,
     ) -> Tensor:
-        residual = self.embedded(tokens, embedding)
-        bias = self.bias(residual.shape[1])
-        for block in self.blocks:
-            residual = block(residual, memory, mask, bias)
+        """cache: tokens are the next ones of the texts that it keeps; with them, the memory."""
+        residual = self.embedded(tokens, embedding, cache)
+        bias = self.bias(residual.shape[1], cache)
+        for i, block in enumerate(self.blocks):
+            kept = None if cache is None else cache.memory[i]
+            read = memory if kept is None else (kept.keys, kept.values)
+            residual = block(residual, read, mask, bias, cache, i)
         return self.ended(residual)
+
+    def read(self, memory: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """For each block the keys and values of the memory."""
+        return (block.cross_attention.read(memory) for block in self.blocks)
 
 
 class EncoderDecoder(Pretrained):
@@ -258,7 +290,10 @@ class EncoderDecoder(Pretrained):
 
     def decode(self, target: TensorLike, memory: Tensor, seen: Tensor | None = None) -> Tensor:
         """Logits (batch, target time, vocab)."""
-        hidden: Tensor = self.decoder(target, self.embedding, memory, seen)
+        return self.logits(self.decoder(target, self.embedding, memory, seen))
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Scores of the token after each: (batch, target time, vocab)."""
         if self.output is not None:
             logits: Tensor = self.output(hidden)
             return logits
@@ -279,6 +314,23 @@ class EncoderDecoder(Pretrained):
         target begins with the start token; targets are the tokens after each, -100 for padding.
         """
         return cross_entropy(self(source, target, source_mask), targets)
+
+    def generate(
+        self, source: Sequence[int], max_new_tokens: int, start: int = 0, **options: Any
+    ) -> Iterator[int]:
+        """What the decoder writes for `source`, one by one, after its token `start`.
+
+        options: as in `models.generation.stream`.
+        """
+        conditioned = Conditioned(self, [source])
+        return stream(conditioned, [start], max_new_tokens, **options)
+
+    def generate_batch(
+        self, sources: Sequence[Sequence[int]], max_new_tokens: int, start: int = 0, **options: Any
+    ) -> list[list[int]]:
+        """What the decoder writes for each source, in common steps; as `write_batch`."""
+        conditioned = Conditioned(self, sources)
+        return write_batch(conditioned, [[start]] * len(sources), max_new_tokens, **options)
 
     def example(self) -> tuple[np.ndarray[Any, Any], ...]:
         """Arguments of the right shapes, for a drawing."""

@@ -212,3 +212,32 @@ def test_bad_input_is_told() -> None:
         write_batch(model, [[1], []], 3)
     with pytest.raises(NonFiniteError, match="NaN"):
         Sampling().draw(np.array([np.nan, 1.0]), [], np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("form", ["transformer", "t5", "t5.1.1"])
+def test_an_encoder_decoder_writes_what_it_says_without_a_cache(form: str) -> None:
+    config = tx.models.EncoderDecoderConfig(
+        VOCAB, CONTEXT, 1, 2, 2, 16, form=form, buckets=8, farthest=6
+    )
+    model: Any = tx.models.EncoderDecoder(config)
+    rng = np.random.default_rng(5)
+    model.load_state_dict(
+        {
+            k: v + rng.normal(0, 0.5, v.shape).astype(np.float32)
+            for k, v in model.state_dict().items()
+        }
+    )
+    model.eval()
+    sources = [[3, 1, 4, 1, 5], [9, 2], [6]]
+    together = model.generate_batch(sources, 10)
+    for source, found in zip(sources, together, strict=True):
+        text = [0]
+        for token in found:
+            logits = model(np.array([source]), np.array([text])).numpy()[0, -1]
+            assert token == int(logits.argmax())
+            text.append(token)
+        assert found == list(model.generate(source, 10, temperature=0))
+        best = list(model.generate(source, 10, beams=3))
+        assert len(best) == 10
+    with pytest.raises(DataError, match="source is empty"):
+        model.generate([], 3)

@@ -24,6 +24,8 @@ __all__ = ["ALiBi", "Position", "RelativeBias", "Rotary", "ShawRelative", "Sinus
 class Sinusoidal(Module):
     """Fixed positions, added to the embeddings: `module(time)` is (time, width).
 
+    Behind what a cache keeps, `module(time, start)` is (batch, time, width).
+
     P[t, 2i] = sin(t / 10000^(2i/width)),  P[t, 2i+1] = cos(t / 10000^(2i/width))
     Vaswani et al. 2017, section 3.5.
     """
@@ -36,8 +38,9 @@ class Sinusoidal(Module):
         table[:, 1::2] = np.cos(angles)[:, : width // 2]
         self.table = tensor(table)
 
-    def forward(self, time: int) -> Tensor:
-        return self.table[:time]
+    def forward(self, time: int, start: Tensor | int = 0) -> Tensor:
+        rows = _rows(self.table, start, time)
+        return rows if isinstance(start, int) else rows[:, 0]
 
 
 class Position(Module):
