@@ -59,24 +59,35 @@ def _attends(node: Node) -> bool:
 def _reading(nodes: Sequence[Node], scene: Scene) -> Reading:
     """The maps of the attentions in one box."""
     shown = _some(nodes, MOST_LAYERS)
-    titles = _titles([bare(n.scope) for n in shown])
-    rows, hottest = [], 0.0
-    for title, node in zip(titles, shown, strict=True):
-        maps = []
-        for head in range(min(_heads(node), MOST_HEADS)):
-            pattern = pattern_of_head(node, head)
-            ((_, value),) = scene.values([pattern])
-            weights = value.reshape(value.shape[-2:]).astype(np.float64)
-            cells = pooled(weights)
-            hottest = max(hottest, float(np.nanmax(cells, initial=0.0)))
-            rows_of_cells = tuple(tuple(map(float, row)) for row in cells)
-            maps.append(HeatMap(f"head {head}", rows_of_cells, _said(weights, node)))
-        rows.append((title, tuple(maps)))
-    maps_of_box = HeatMaps(tuple(rows), hottest, _legend(shown[0], len(nodes), hottest))
+    rows = tuple(zip(_titles([bare(n.scope) for n in shown]), _maps(shown, scene), strict=True))
+    cells = [v for _, maps in rows for m in maps for row in m.cells for v in row]
+    hottest = max((v for v in cells if math.isfinite(v)), default=0.0)
     facts = tuple(
         (" ".join(w for w in (title, m.title) if w), m.said) for title, maps in rows for m in maps
     )
-    return Reading(facts=facts, maps=maps_of_box)
+    return Reading(
+        facts=facts, maps=HeatMaps(rows, hottest, _legend(shown[0], len(nodes), hottest))
+    )
+
+
+def _maps(nodes: Sequence[Node], scene: Scene) -> list[tuple[HeatMap, ...]]:
+    """The maps of each attention."""
+    patterns = {
+        pattern_of_head(node, head): (number, head)
+        for number, node in enumerate(nodes)
+        for head in range(min(_heads(node), MOST_HEADS))
+    }
+    # Asked for too, and so computed once for all heads.
+    sources = [i for n in nodes if n.op.name == "attention" for i in n.inputs[:2]]
+    found: dict[tuple[int, int], HeatMap] = {}
+    for pattern, value in scene.values([*sources, *patterns]):
+        if pattern in patterns:
+            number, head = patterns[pattern]
+            weights = value.reshape(value.shape[-2:]).astype(np.float64)
+            cells = tuple(tuple(map(float, row)) for row in pooled(weights))
+            found[number, head] = HeatMap(f"head {head}", cells, _said(weights, nodes[number]))
+    in_order = sorted(found)
+    return [tuple(found[k] for k in in_order if k[0] == i) for i in range(len(nodes))]
 
 
 def _some(nodes: Sequence[Node], most: int) -> list[Node]:

@@ -46,8 +46,8 @@ class Scene:
         return [*self.outputs, *self.gradients]
 
     def values(self, nodes: Sequence[Node]) -> Iterator[tuple[Node, Array]]:
-        """Each node with its value, few at a time. Errors: those of the operators."""
-        return values_of(nodes, self.given)
+        """Each node with its value, inputs before users. Errors: those of the operators."""
+        return values_of(sorted(set(nodes), key=lambda n: n.serial), self.given)
 
     def places(self) -> Iterator[tuple[Place, Sequence[Node]]]:
         """The nodes of each box, apart for each block that it stands for."""
