@@ -102,6 +102,10 @@ def abstract(config: Config | str) -> Model:
     """A model by shape alone: a config or a preset's name, of any size, without memory.
 
     It is drawn, counted and planned like any other; its values do not exist until they are loaded.
+    It does not train: there is no dropout in it.
     """
     with by_shape_alone():
-        return build(preset(config) if isinstance(config, str) else config)
+        model = build(preset(config) if isinstance(config, str) else config)
+    model.eval()
+    model.title = config if isinstance(config, str) else ""
+    return model

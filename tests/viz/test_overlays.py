@@ -158,7 +158,7 @@ def test_what_is_not_finite_is_counted_and_left_out_of_the_figures() -> None:
 
 def test_the_infinities_of_a_mask_are_no_finding() -> None:
     boxes = drawn(gpt(1), inputs=(TOKENS,), overlay="statistics", depth=3).boxes.values()
-    (mask,) = [b for b in boxes if b.lines[:1] == ("mask",)]
+    (mask,) = [b for b in boxes if b.title == "Mask"]
     hidden = 2 * HEADS * TIME * (TIME - 1) // 2
     assert f"masked: {hidden} / {2 * HEADS * TIME * TIME}" in mask.lines
     assert not any(b.marked for b in boxes)

@@ -217,7 +217,7 @@ def test_attention_opens_into_what_it_computes() -> None:
     picture = drawn(gpt(1), inputs=(TOKENS,), depth=3)
     inside = {k: b for k, b in picture.boxes.items() if "scaled_dot_product_attention" in b.frame}
     lines = [box.lines[0] if box.lines else box.title for box in inside.values()]
-    assert lines == ["scores", "×", "mask", "pattern", "context"]
+    assert lines == ["scores", "Scale", "Mask", "pattern", "context"]
     order = list(inside)
     arrows = {(a.source, a.target) for a in picture.arrows}
     assert all(pair in arrows for pair in itertools.pairwise(order))

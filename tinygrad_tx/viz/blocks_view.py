@@ -17,6 +17,7 @@ __all__ = ["blocks_picture", "gradient_picture", "role_of"]
 
 _NORMS = {"layer_norm", "rms_norm"}
 _SIGNS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "÷"}
+_STEPS = {"scale", "mask", "bias"}  # of attention: called by what they do, as in its figure
 _TITLES = {"gelu": "GELU", "relu": "ReLU", "silu": "SiLU", "matmul": "MatMul"}
 
 
@@ -102,10 +103,14 @@ def _box(unit: Unit, diagram: Diagram, names: Names) -> Box:
         return Box(unit.key, title, "parameter", unit.frame, (shape_text(node.aval),))
     if unit.kind == "op":
         facts = (*facts_of(node), *figures_of(unit.nodes, names))
-        if node.op.name in _SIGNS:
+        if node.op.name == "point":
+            return Box(unit.key, spaced(node.name), "data", unit.frame, facts=facts)
+        if node.op.name in _SIGNS and node.name not in _STEPS:
             return Box(unit.key, _SIGNS[node.op.name], "sign", unit.frame, facts=facts)
         title = _TITLES.get(node.op.name, spaced(node.op.name))
         named, role = (node.name,) if node.name else (), role_of(unit.nodes)
+        if node.name in _STEPS:
+            title, named = spaced(node.name), ()
         return Box(unit.key, title, role, unit.frame, named, facts, opens=unit.opens)
     title = _title(unit.path, names)
     own = components(unit.path)[-1].split(".")[0]

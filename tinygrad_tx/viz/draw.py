@@ -17,10 +17,10 @@ from tinygrad_tx.graph.walk import collect
 from tinygrad_tx.profile import Profile, profile
 from tinygrad_tx.viz.blocks_view import blocks_picture, gradient_picture
 from tinygrad_tx.viz.gradient_norms import subject_of
-from tinygrad_tx.viz.names import Names, Opened
+from tinygrad_tx.viz.names import Names, Opened, usual_depth
 from tinygrad_tx.viz.opened import open_attention
 from tinygrad_tx.viz.ops_view import ops_picture
-from tinygrad_tx.viz.overlay import FROM_VALUES, OVERLAYS, overlaid, timed
+from tinygrad_tx.viz.overlay import COUNTED, FROM_VALUES, OVERLAYS, overlaid, timed, totals
 from tinygrad_tx.viz.picture import Picture
 from tinygrad_tx.viz.pipeline_view import pipeline_picture
 from tinygrad_tx.viz.program_view import memory_picture, program_picture
@@ -54,7 +54,8 @@ def draw(
     theme: str | None = None,
     lang: str = "en",
 ) -> Drawing | Plot:
-    """The picture of `target`: a Tensor, a Module or a captured function with example `inputs`.
+    """The picture of `target`: a Tensor; or a Module, a method of one or a captured function, with
+    example `inputs` (models know some for themselves); or an ONNX file.
 
     view: "blocks" draws modules as boxes and repeated modules once, with their number; "ops" every
     operation; "gradient" the backward pass beside the forward pass; "rewrite" the graph before and
@@ -63,7 +64,7 @@ def draw(
     from corpus to model to text; there `target` is the path of its folder.
     passes: of the view "rewrite": "expand", "simplify", "fuse", "epilogue", "sums" or several of
     them, as `tx.jit` runs them, after those that come before (all if not given).
-    depth: how many levels of modules stand open (1 if not given).
+    depth: how many levels of modules stand open; if not given, enough for the blocks that repeat.
     overlay: "shapes" along the arrows; "parameters", "flops", "bytes", "memory" (of results) or
     measured "time" in the boxes, with colours from the least to the most; of the real `inputs`
     "statistics" of what each box gives out, the weights of "attention", norms of "gradients" (of
@@ -104,7 +105,10 @@ def draw(
     def measured(picture: Picture, scene: Scene) -> Picture:
         if overlay is not None and not shapes:
             picture = _measured(picture, overlay, scene, timing)
-        return replace(picture, note=picture.note or subject.note) if has_figures else picture
+        note = picture.note or (subject.note if has_figures else "")
+        if overlay in COUNTED or subject.is_abstract:
+            note = ", ".join(n for n in (note, totals(collect(scene.outputs), scene.names)) if n)
+        return replace(picture, note=note)
 
     if view == "rewrite":
         before, after = rewritten(subject.nodes, passes)
@@ -124,7 +128,10 @@ def draw(
         def remake(opened: Opened) -> Picture:
             return shortened(measured(*_modules(subject, view, opened, shapes, scalar)), BUDGET)
 
-        picture, opening = remake(1 if depth is None else depth), of_modules(remake)
+        picture, opening = (
+            remake(usual_depth(subject.nodes) if depth is None else depth),
+            of_modules(remake),
+        )
     return _saved(picture, path, theme, lang, opening)
 
 

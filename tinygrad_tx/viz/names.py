@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tinygrad_tx.graph.node import Node
+from tinygrad_tx.graph.walk import collect
 
 __all__ = [
     "INSIDE_ATTENTION",
@@ -17,6 +18,7 @@ __all__ = [
     "inside_attention",
     "spaced",
     "stands_open",
+    "usual_depth",
 ]
 
 Opened = int | frozenset[str]
@@ -77,6 +79,17 @@ def stands_open(opened: Opened, parts: tuple[str, ...]) -> bool:
     if isinstance(opened, int):
         return len(parts) <= opened
     return not parts or alike(".".join(parts)) in opened
+
+
+def usual_depth(nodes: Iterable[Node]) -> int:
+    """How many levels of modules to open: down to the outermost blocks that repeat, or 1."""
+    levels = {
+        level
+        for scope in {n.scope for n in collect(nodes)}
+        for level, part in enumerate(components(scope), 1)
+        if part.rpartition(".")[2].isdigit()
+    }
+    return min(levels, default=1)
 
 
 def spaced(name: str) -> str:

@@ -13,11 +13,11 @@ from tinygrad_tx.viz.attention_maps import with_attention
 from tinygrad_tx.viz.gradient_norms import with_gradients
 from tinygrad_tx.viz.names import Names
 from tinygrad_tx.viz.nan_search import with_first_nan
-from tinygrad_tx.viz.picture import Picture, measured
+from tinygrad_tx.viz.picture import Picture, measured, quantity
 from tinygrad_tx.viz.scene import Scene
 from tinygrad_tx.viz.statistics import with_statistics
 
-__all__ = ["FROM_VALUES", "OVERLAYS", "overlaid", "timed"]
+__all__ = ["COUNTED", "FROM_VALUES", "OVERLAYS", "overlaid", "timed", "totals"]
 
 FROM_VALUES: Mapping[str, Callable[[Picture, Scene], Picture]] = {
     "statistics": with_statistics,
@@ -28,6 +28,8 @@ FROM_VALUES: Mapping[str, Callable[[Picture, Scene], Picture]] = {
 """Those that run the graph on the real input."""
 
 OVERLAYS = ("shapes", "parameters", "flops", "bytes", "memory", "time", *FROM_VALUES)
+COUNTED = ("parameters", "flops", "memory")
+"""Overlays beside which the totals of the graph are said."""
 _UNITS = {"parameters": " parameters", "flops": "FLOP", "bytes": "B", "memory": "B"}
 
 Behind = Mapping[str, Sequence[Node]]
@@ -54,6 +56,15 @@ def overlaid(
     if overlay == "parameters":
         found = {key: _trained(nodes, names) for key, nodes in behind.items()}
     return measured(picture, {k: v for k, v in found.items() if v}, _UNITS[overlay])
+
+
+def totals(nodes: Sequence[Node], names: Names) -> str:
+    """What a whole graph holds and does: `530 B parameters, 2.12 TB, 2.15 PFLOP`."""
+    leaves = [n for n in nodes if n.op.name == "buffer" and names.is_parameter(n)]
+    trained, held = sum(n.aval.size for n in leaves), sum(n.aval.nbytes for n in leaves)
+    work = sum(_of("flops", n, names) for n in nodes)
+    weights = [quantity(trained, " parameters"), quantity(held, "B")] if trained else []
+    return ", ".join([*weights, quantity(work, "FLOP")])
 
 
 def timed(picture: Picture, behind: Behind, profile: Profile) -> Picture:

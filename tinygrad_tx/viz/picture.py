@@ -131,13 +131,17 @@ def measured(picture: Picture, values: Mapping[str, float], unit: str) -> Pictur
 
 
 def quantity(value: float, unit: str) -> str:
-    """`3.2 M parameters`, `1.5 GFLOP`, `12 MB`, `340 µs`: three digits, and a prefix."""
+    """`3.2 M parameters`, `1.5 GFLOP`, `12 MB`, `340 µs`: three digits, and a prefix.
+
+    Parameters are counted in billions (B), as everybody does.
+    """
     if unit == "s":
         scale, prefix = next(
             (s, p) for s, p in ((1.0, ""), (1e-3, "m"), (0.0, "µ")) if abs(value) >= s
         )
         return f"{value / (scale or 1e-6):.3g} {prefix}s"
-    for scale, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+    billions = "B" if unit == " parameters" else "G"
+    for scale, prefix in ((1e15, "P"), (1e12, "T"), (1e9, billions), (1e6, "M"), (1e3, "k")):
         if abs(value) >= scale:
             return f"{value / scale:.3g} {prefix}{unit}"
     return f"{value:.3g} {unit.strip()}".strip()

@@ -37,8 +37,10 @@ class Subject:
 
     def __post_init__(self) -> None:
         self.note = ""
-        if isinstance(self.target, Module):
-            self.nodes, self.names = _of_module(self.target, self.inputs)
+        model, method = _model_and_method(self.target)
+        if model is not None:
+            self.inputs = self.inputs or _example_of(model, method)
+            self.nodes, self.names = _of_module(model, method, self.inputs)
         elif isinstance(self.target, Jitted):
             self.nodes, self.names = list(self.target.graph(*self.inputs)), Names()
         elif is_onnx(self.target):
@@ -58,6 +60,11 @@ class Subject:
             self.nodes, self.names = [t.node for t in tensors], Names()
 
     @property
+    def is_abstract(self) -> bool:
+        """Whether it is a model by shape alone."""
+        return any(not getattr(p.attrs["buffer"], "is_real", True) for p in self.names.parameters)
+
+    @property
     def given(self) -> dict[Node, Array]:
         """What leaves stand for, where that is not their own memory."""
         return self.target.arguments(*self.inputs) if isinstance(self.target, Jitted) else {}
@@ -67,7 +74,7 @@ class Subject:
         target = self.target
         if isinstance(target, Jitted):
             return target
-        if isinstance(target, Module):
+        if _model_and_method(target)[0] is not None:
             return jit(lambda *values: target(*values))
         remedy = "draw the module, or the function under tx.jit"
         raise DrawError(explain("draw", "a tensor has no program of its own", remedy=remedy))
@@ -95,22 +102,40 @@ def _names_in(graph: ForeignGraph) -> Names:
     return Names(graph.title, graph.parameters, graph.modules, graph.inputs)
 
 
-def _of_module(model: Module, inputs: Sequence[Any]) -> tuple[list[Node], Names]:
+def _model_and_method(target: Any) -> tuple[Module | None, Callable[..., Any]]:
+    """The module that is drawn and what is called: itself, or one of its methods."""
+    owner = getattr(target, "__self__", None)
+    if isinstance(owner, Module) and inspect.ismethod(target):
+        return owner, target
+    return (target, target) if isinstance(target, Module) else (None, target)
+
+
+def _example_of(model: Module, method: Callable[..., Any]) -> Sequence[Any]:
+    """Arguments that a model proposes for itself, where none are given."""
+    propose = getattr(model, "example", None)
+    return propose() if propose is not None and method is model else ()
+
+
+def _of_module(
+    model: Module, method: Callable[..., Any], inputs: Sequence[Any]
+) -> tuple[list[Node], Names]:
     tensors = [as_tensor(value) for value in inputs]
+    called = model.forward if method is model else method
     try:
-        with no_grad():
-            result = model(*tensors)
+        inspect.signature(called).bind(*tensors)
     except TypeError as error:
         remedy = "pass example inputs=(...), one for each argument of the model"
         raise DrawError(
             explain("draw", f"{type(model).__name__}: {error}", remedy=remedy)
         ) from None
+    with no_grad():
+        result = method(*tensors)
     found, _ = flatten(result, lambda v: isinstance(v, Tensor))
     names = Names(
-        title=type(model).__name__,
+        title=getattr(model, "title", "") or type(model).__name__,
         parameters={t.node: name for name, t in model.named_parameters()},
         modules={path: type(m).__name__ for path, m in model.named_modules()},
-        inputs=dict(zip((t.node for t in tensors), _arguments(model.forward), strict=False)),
+        inputs=dict(zip((t.node for t in tensors), _arguments(called), strict=False)),
     )
     return [t.node for t in found], names
 
