@@ -54,7 +54,8 @@ def draw(
     theme: str | None = None,
     lang: str = "en",
 ) -> Drawing | Plot:
-    """The picture of `target`: a Tensor, a Module or a captured function with example `inputs`.
+    """The picture of `target`: a Tensor, a Module or a captured function with example `inputs`, or
+    the path of an .onnx file, which is drawn but not run (views "blocks" and "ops").
 
     view: "blocks" draws modules as boxes and repeated modules once, with their number; "ops" every
     operation; "gradient" the backward pass beside the forward pass; "rewrite" the graph before and
