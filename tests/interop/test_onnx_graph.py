@@ -278,6 +278,30 @@ def test_calls_of_a_function_are_modules_of_its_kind(
     assert graph.outputs[0].shape == (2, 4)  # shapes are known within calls too
 
 
+NOTES = {
+    "lists": {
+        "pkg.torch.onnx.name_scopes": "['', 'net', 'net.layers.0', 'relu']",
+        "pkg.torch.onnx.class_hierarchy": "['m.Model', 'm.Net', 'm.Layer', 'aten.relu.default']",
+    },
+    "namespace": {"namespace": ": m.Model/net: m.Net/net.layers.0: m.Layer/relu: aten.relu"},
+}
+
+
+@pytest.mark.parametrize("notes", NOTES.values(), ids=NOTES)
+def test_notes_of_an_exporter_name_modules_and_their_classes(
+    notes: dict[str, str], tmp_path: Path
+) -> None:
+    made = relu(name="node_relu")
+    for key, value in notes.items():
+        made.graph.node[0].metadata_props.add(key=key, value=value)
+    trace = 'File "/home/me/net.py", line 12, in forward\n  File "/x/site-packages/t.py", line 3'
+    made.graph.node[0].metadata_props.add(key="pkg.torch.onnx.stack_trace", value=trace)
+    graph = read_onnx(saved(made, tmp_path / "model.onnx"))
+    assert graph.outputs[0].scope == "net.layers.0"
+    assert graph.outputs[0].where == "net.py:12"
+    assert graph.modules == {"net": "Net", "net.layers.0": "Layer"}
+
+
 def test_arithmetic_on_sizes_is_not_drawn(tmp_path: Path) -> None:
     nodes = [
         node("Shape", ["x"], ["s"]),

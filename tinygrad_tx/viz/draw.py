@@ -54,8 +54,9 @@ def draw(
     theme: str | None = None,
     lang: str = "en",
 ) -> Drawing | Plot:
-    """The picture of `target`: a Tensor; or a Module, a method of one or a captured function, with
-    example `inputs` (models know some for themselves); or an ONNX file.
+    """The picture of `target`: a Tensor; a Module, a method of one or a captured function, with
+    example `inputs` (models know some for themselves); or the path of an .onnx file, which is drawn
+    but not run (views "blocks" and "ops").
 
     view: "blocks" draws modules as boxes and repeated modules once, with their number; "ops" every
     operation; "gradient" the backward pass beside the forward pass; "rewrite" the graph before and
