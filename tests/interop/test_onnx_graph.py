@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import tinygrad_tx as tx
+from tinygrad_tx.cli.main import app
 from tinygrad_tx.errors import DrawError
 from tinygrad_tx.graph.walk import collect
 from tinygrad_tx.interop import read_onnx
@@ -356,3 +358,10 @@ def test_overlays_either_draw_or_say_why_not(tmp_path: Path) -> None:
     for overlay in set(OVERLAYS) - kept:
         with pytest.raises(DrawError, match=f"overlay {overlay}.*is drawn, not run"):
             drawn(relu(), tmp_path, overlay=overlay)
+
+
+def test_the_command_draws_a_file(tmp_path: Path) -> None:
+    path, page = saved(transformer(2), tmp_path / "model.onnx"), tmp_path / "model.html"
+    done = CliRunner().invoke(app, ["draw", str(path), "--out", str(page), "--depth", "2"])
+    assert done.exit_code == 0, done.output
+    assert "Attention" in page.read_text(encoding="utf-8")
