@@ -62,7 +62,7 @@ def place_of(where: str) -> str:
     file, colon, line = where.rpartition(":")
     if not file or not os.path.isabs(file):
         return where
-    path = Path(file)
-    if path.is_relative_to(Path.cwd()):
-        return f"{path.relative_to(Path.cwd()).as_posix()}{colon}{line}"
+    path, here = Path(file), Path.cwd()
+    if path.is_relative_to(here) and here not in Path.home().parents:
+        return f"{path.relative_to(here).as_posix()}{colon}{line}"
     return f"{'/'.join(path.parts[-2:]).lstrip('/')}{colon}{line}"

@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.profile import Profile
 from tinygrad_tx.viz.attention_maps import with_attention
+from tinygrad_tx.viz.facts import trained, work_of
 from tinygrad_tx.viz.gradient_norms import with_gradients
 from tinygrad_tx.viz.names import Names
 from tinygrad_tx.viz.nan_search import with_first_nan
@@ -54,7 +55,7 @@ def overlaid(
         return measured(picture, values, "")
     found = {key: sum(_of(overlay, n, names) for n in nodes) for key, nodes in behind.items()}
     if overlay == "parameters":
-        found = {key: _trained(nodes, names) for key, nodes in behind.items()}
+        found = {key: trained(nodes, names) for key, nodes in behind.items()}
     return measured(picture, {k: v for k, v in found.items() if v}, _UNITS[overlay])
 
 
@@ -104,24 +105,7 @@ def _of(overlay: str, node: Node, names: Names) -> float:
     if overlay == "memory":
         return 0.0 if node.op.view is not None else results
     if overlay == "flops":
-        return node.op.cost(node).flops if node.op.cost else _elementwise_work(node)
+        return work_of(node)
     if node.op.cost is not None:
         return node.op.cost(node).bytes
     return results + sum(i.aval.nbytes for i in node.inputs)
-
-
-def _elementwise_work(node: Node) -> float:
-    return 0.0 if node.op.view is not None else float(max(a.size for a in node.outputs))
-
-
-def _trained(nodes: Sequence[Node], names: Names) -> float:
-    """Elements of the parameters that these nodes read, seen through views of them."""
-    found: set[Node] = set()
-    stack = [i for n in nodes for i in n.inputs] + [n for n in nodes if n.op.name == "buffer"]
-    while stack:
-        node = stack.pop()
-        if node.op.name == "buffer" and names.is_parameter(node):
-            found.add(node)
-        elif node.op.view is not None:
-            stack.extend(node.inputs)
-    return sum(n.aval.size for n in found)

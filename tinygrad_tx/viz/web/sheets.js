@@ -131,7 +131,10 @@ function turn(sheet, part, find) {
   const [x, y] = centre(part.getBoundingClientRect());
   show(sheet);
   const found = find();
-  if (!found) return whole();
+  if (!found) {
+    whole();
+    return choose(null);
+  }
   const [newX, newY] = centre(found.getBoundingClientRect());
   pan(newX - x, newY - y);
   choose(found);
@@ -157,7 +160,9 @@ function fold(part) {
   if (!sheet) return false;
   const frame = isFrame(part) ? part : frameAround(part, name);
   const own = keyOf(frame).replace(/^cluster_/, "box_");
-  turn(sheet, frame, () => partOf(own) ?? [...current.parts.values()].find((p) => opensOf(p) === name));
+  // Where that sheet closes more than was asked for, the box around it takes its place.
+  const stands = (p) => opensOf(p) && isWithin(name, opensOf(p));
+  turn(sheet, frame, () => partOf(own) ?? [...current.parts.values()].find(stands));
   return true;
 }
 
