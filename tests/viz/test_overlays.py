@@ -435,6 +435,7 @@ def test_wide_ranges_are_shown_by_orders_of_magnitude() -> None:
         ("blocks.2.attention.qkv.bias", "box blocks.0.attention"),
         ("norm.weight", "box norm"),
         ("position.weight", "box position"),
+        ("embedding.weight", "box embedding"),  # tied: the logits read it too
     ],
 )
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -536,6 +537,15 @@ def test_few_values_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert max(held) <= 4
     found = [float(v[0]) for _, v in values.values_of(nodes)]
     np.testing.assert_allclose(found, 1.01 ** np.arange(1, 101), rtol=1e-5)
+
+
+def test_who_stops_looking_leaves_nothing_behind() -> None:
+    x = tx.tensor(np.ones(4, np.float32)) * 3.0
+    look = values.values_of([x.node, (x + 1.0).node])
+    next(look)
+    assert x.node in realized
+    look.close()  # type: ignore[attr-defined]  # a generator
+    assert x.node not in realized
 
 
 @pytest.mark.parametrize("overlay", FROM_VALUES)
