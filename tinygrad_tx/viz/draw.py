@@ -93,12 +93,12 @@ def draw(
     )
     shapes = overlay == "shapes"
     if view == "memory":
-        program = subject.captured().plan(*inputs).program
+        program = subject.captured().plan(*subject.inputs).program
         plot = Plot(lambda format: memory_picture(program, look, format))
         if path is not None:
             plot.save(path)
         return plot
-    timing = cache(lambda: profile(subject.captured(), *inputs))
+    timing = cache(lambda: profile(subject.captured(), *subject.inputs))
 
     # A page shows figures of every box.
     has_figures = not (overlay is None or shapes) or Path(path or "").suffix == ".html"
@@ -116,7 +116,7 @@ def draw(
         whole, _ = rewrite_picture(before, after, subject.names, shapes)
         picture, opening = shortened(whole, BUDGET), of_whole(whole)
     elif view == "program":
-        whole, _ = program_picture(subject.captured().plan(*inputs).program)
+        whole, _ = program_picture(subject.captured().plan(*subject.inputs).program)
         picture, opening = shortened(whole, BUDGET), of_whole(whole)
     elif view == "ops":
         made, own = ops_picture(subject.nodes, subject.names, shapes)

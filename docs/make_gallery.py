@@ -1,0 +1,345 @@
+"""Draws docs/gallery/*.svg and writes docs/gallery.md: every picture from the graph that runs.
+
+python docs/make_gallery.py [NAME ...] draws all, or those named. Pictures that hold no measured
+figure are pinned by a digest of their DOT text, which tests/test_gallery.py draws again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import runpy
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import tinygrad_tx as tx
+
+DOCS = Path(__file__).parent
+FOLDER = DOCS / "gallery"
+DIGESTS = FOLDER / "digests.json"
+M = tx.models
+
+GPT = M.GPTConfig(65, 64, 4, 4, 128)
+BERT = M.BERTConfig(1000, 64, 3, 4, 128)
+LLAMA = M.LlamaConfig(1000, 64, 3, 6, 96, kv_heads=2)
+BOTH = M.EncoderDecoderConfig(1000, 64, 6, 6, 8, 128)
+TINY = {
+    "gpt": M.GPTConfig(65, 16, 1, 2, 32),
+    "bert": M.BERTConfig(65, 16, 1, 2, 32),
+    "encoder-decoder": M.EncoderDecoderConfig(65, 16, 1, 1, 2, 32),
+    "llama": M.LlamaConfig(65, 16, 1, 2, 32),
+}
+"""Small ones, where every operation is drawn."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """make: the drawing (or plot). pinned: whether it looks the same on every machine."""
+
+    name: str
+    title: str
+    text: str
+    make: Callable[[], Any]
+    pinned: bool = True
+
+
+def model(config: Any) -> Any:
+    """A model as it is used: no dropout."""
+    return M.build(config).eval()
+
+
+def encoder_block() -> Any:
+    found = model(BERT)
+    hidden, mask = np.zeros((1, 64, 128), np.float32), np.ones((1, 1, 1, 64), bool)
+    return tx.draw(found.encoder.blocks[0], inputs=(hidden, mask), depth=1, overlay="shapes")
+
+
+def attention() -> Any:
+    rng = np.random.default_rng(0)
+    part = tx.nn.MultiHeadAttention(128, 8, rng)
+    return tx.draw(part, inputs=(np.zeros((1, 64, 128), np.float32),), depth=2, overlay="shapes")
+
+
+def planted_nan() -> Any:
+    found = model(M.GPTConfig(65, 16, 2, 2, 32))
+    state = found.state_dict()
+    state["blocks.1.feed_forward.up.weight"][3, 5] = np.nan
+    found.load_state_dict(state)
+    return tx.draw(found, inputs=found.example(), overlay="nan", depth=2)
+
+
+def perceptron() -> Any:
+    found = runpy.run_path(str(DOCS / "examples" / "perceptron.py"))["MLP"]((2, 32, 32, 2))
+    return tx.draw(found, inputs=(np.zeros((8, 2), np.float32),), overlay="shapes")
+
+
+def mixer() -> Any:
+    found = runpy.run_path(str(DOCS / "examples" / "mixer.py"))["Mixer"](100, 16, 32, 4, 2)
+    return tx.draw(found, inputs=(np.zeros((1, 16), np.int64),), depth=2)
+
+
+def curvature() -> Any:
+    """The gradient of a small function, and the gradient of that."""
+    x = tx.tensor([0.5, -0.3, 0.8])
+    second = tx.grad(lambda v: tx.grad(lambda u: (tx.tanh(u) ** 2).sum())(v).sum())
+    return tx.draw(second(x), view="ops", overlay="shapes")
+
+
+def pipeline() -> Any:
+    """A model trained on English prose, then on the pages of this project, then asked to write."""
+    with tempfile.TemporaryDirectory() as folder:
+        parent, child, text = (Path(folder) / n for n in ("english", "our-pages", "pages.txt"))
+        pages = [p.read_text() for p in sorted(DOCS.glob("*.md")) if p.name != "gallery.md"]
+        text.write_text("".join(c for c in "\n".join(pages) if c.isascii()))
+        run = (sys.executable, "-m", "tinygrad_tx")
+        for words in (
+            ("train", "--quick", "--out", parent),
+            ("train", "--start-from", parent, "--text", text, "--out", child, "--steps", "300"),
+            ("generate", child, "--prompt", "A drawing ", "--tokens", "80", "--seed", "1"),
+        ):
+            subprocess.run([*run, *map(str, words)], check=True, stdout=subprocess.DEVNULL)
+        return tx.draw(child, view="pipeline")
+
+
+def trained_maps() -> Any:
+    """Attention of a trained model on a real sentence."""
+    from tinygrad_tx.cli.load import load_run
+
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        words = ("train", "--quick", "--out", str(run))
+        command = [sys.executable, "-m", "tinygrad_tx", *words]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        found, tokenizer = load_run(run)
+        tokens = tokenizer.encode("The statement is true")[None]
+        return tx.draw(found, inputs=(tokens,), overlay="attention")
+
+
+def views() -> list[Entry]:
+    """Every view of every family, small enough to read."""
+    found: list[Entry] = []
+    words = {
+        "ops": "every operation",
+        "gradient": "the backward pass beside the forward pass, each gradient beside its value",
+        "rewrite": "before and after the compiler grouped elementwise work",
+        "program": "the compiled steps",
+        "memory": "their buffers over time",
+    }
+    for name, config in TINY.items():
+        for view, what in words.items():
+            options: dict[str, Any] = {"view": view}
+            if view == "rewrite":
+                options["passes"] = "fuse"
+
+            def make(config: Any = config, options: dict[str, Any] = options) -> Any:
+                found = model(config)
+                return tx.draw(found, inputs=found.example(), **options)
+
+            # Shares, tiles and so memory depend on the vector width of the machine.
+            pinned = view not in ("program", "memory")
+            found.append(
+                Entry(f"{name}-{view}", f"{name}: {view}", f"One block; {what}.", make, pinned)
+            )
+    found += [
+        Entry(
+            f"mt-nlg-{view}",
+            f"MT-NLG 530B: {view}",
+            f"By shape alone; {words[view]}.",
+            lambda view=view: tx.draw(M.abstract("mt-nlg-530b"), view=view),
+            view != "memory",
+        )
+        for view in ("gradient", "memory")
+    ]
+    return found
+
+
+def entries() -> dict[str, list[Entry]]:
+    """Sections of the page."""
+    introductions = [
+        Entry(
+            "attention",
+            "Attention",
+            "Query, key and value; scores, scale, softmax (the pattern), weighted sum (the "
+            "context). Vaswani et al. 2017, figure 2.",
+            attention,
+        ),
+        Entry(
+            "encoder-block",
+            "Encoder block",
+            "Attention and a feed-forward network, each added to the residual stream and "
+            "normalised. Vaswani et al. 2017, figure 1, left.",
+            encoder_block,
+        ),
+        Entry(
+            "encoder-decoder",
+            "Encoder and decoder",
+            "Vaswani et al. 2017, figure 1: each of six decoder blocks attends to what the encoder "
+            "read.",
+            lambda: tx.draw(model(BOTH)),
+        ),
+        Entry(
+            "pipeline",
+            "Pretraining, fine-tuning, prompting",
+            "Corpus, pretraining, language model; another corpus, fine-tuning, task model; prompt, "
+            "model, output. From the folders of two runs, with their figures.",
+            pipeline,
+            False,
+        ),
+    ]
+    families = [
+        Entry("gpt", "GPT", "Radford et al. 2019.", lambda: tx.draw(model(GPT))),
+        Entry(
+            "gpt-open",
+            "GPT, opened",
+            "`depth=3`: down to what attention computes.",
+            lambda: tx.draw(model(GPT), depth=3),
+        ),
+        Entry(
+            "bert",
+            "BERT with both heads of pretraining",
+            "Devlin et al. 2019: `tx.draw(model.both, ...)` draws any method of a model.",
+            lambda: tx.draw(model(BERT).both, inputs=model(BERT).example()),
+        ),
+        Entry(
+            "t5",
+            "T5",
+            "Raffel et al. 2020: norms first, relative positions that all blocks share.",
+            lambda: tx.draw(M.abstract("t5-base")),
+        ),
+        Entry(
+            "llama",
+            "Llama, opened",
+            "Touvron et al. 2023: rotary positions, grouped heads, gated units.",
+            lambda: tx.draw(model(LLAMA), depth=2),
+        ),
+        Entry(
+            "mt-nlg",
+            "MT-NLG 530B",
+            "Smith et al. 2022, by shape alone: `tx.models.abstract` takes no memory.",
+            lambda: tx.draw(M.abstract("mt-nlg-530b"), overlay="flops"),
+        ),
+        Entry(
+            "mlp",
+            "A multilayer perceptron",
+            "[examples/perceptron.py](examples/perceptron.py).",
+            perceptron,
+        ),
+        Entry(
+            "mixer",
+            "A model of a user's own",
+            "An MLP-Mixer over tokens: [examples/mixer.py](examples/mixer.py).",
+            mixer,
+        ),
+    ]
+    overlays = [
+        Entry(
+            "parameters",
+            "Parameters",
+            "GPT-2: where its weights are.",
+            lambda: tx.draw(M.abstract("gpt2"), overlay="parameters"),
+        ),
+        Entry(
+            "time",
+            "Measured time",
+            "Of a forward pass, warm where it is spent.",
+            lambda: tx.draw(model(GPT), overlay="time", depth=2),
+            False,
+        ),
+        Entry(
+            "statistics",
+            "Activations",
+            "Mean, deviation and greatest magnitude of what each box gives out.",
+            lambda: tx.draw(model(GPT), inputs=model(GPT).example(), overlay="statistics"),
+            False,
+        ),
+        Entry(
+            "maps",
+            "Attention weights of a real sentence",
+            "A model trained for some seconds reads `The statement is true`.",
+            trained_maps,
+            False,
+        ),
+        Entry(
+            "gradients",
+            "Norms of gradients",
+            "Of the loss, at parameters and activations.",
+            lambda: tx.draw(
+                model(GPT),
+                inputs=(*model(GPT).example(), *model(GPT).example()),
+                overlay="gradients",
+            ),
+            False,
+        ),
+        Entry(
+            "nan",
+            "The first NaN",
+            "Planted in one weight, found where it arises.",
+            planted_nan,
+            False,
+        ),
+        Entry(
+            "chinese",
+            "Chinese, dark",
+            '`lang="zh", theme="dark"`.',
+            lambda: tx.draw(model(BOTH), lang="zh", theme="dark"),
+        ),
+        Entry(
+            "curvature",
+            "A gradient of a gradient",
+            "Of a function of three numbers, operation by operation.",
+            curvature,
+        ),
+    ]
+    return {
+        "The field's introductions": introductions,
+        "Models": families,
+        "Overlays, languages, and graphs without modules": overlays,
+        "Every view": views(),
+    }
+
+
+def digest_of(drawing: Any) -> str:
+    return hashlib.sha256(drawing.dot.encode()).hexdigest()
+
+
+def page() -> str:
+    lines = [
+        "# Gallery",
+        "",
+        "Made by `python docs/make_gallery.py`; every picture is drawn from the graph that runs.",
+        "The same pictures come as PNG, PDF, DOT, Mermaid and as an offline page that opens and",
+        'folds, searches, and shows shapes, formulas and source lines: `tx.draw(model, "m.html")`.',
+        "",
+    ]
+    for section, found in entries().items():
+        lines += [f"## {section}", ""]
+        for entry in found:
+            image = f"![{entry.title}](gallery/{entry.name}.svg)"
+            lines += [f"### {entry.title}", "", entry.text, "", image, ""]
+    return "\n".join(lines)
+
+
+def main(wanted: list[str]) -> None:
+    FOLDER.mkdir(exist_ok=True)
+    digests = json.loads(DIGESTS.read_text()) if DIGESTS.exists() else {}
+    for entry in (e for found in entries().values() for e in found):
+        if wanted and entry.name not in wanted:
+            continue
+        drawing = entry.make()
+        (FOLDER / f"{entry.name}.svg").write_text(drawing.svg)
+        if entry.pinned:
+            digests[entry.name] = digest_of(drawing)
+        print(entry.name, flush=True)
+    DIGESTS.write_text(json.dumps(digests, indent=1, sort_keys=True) + "\n")
+    (DOCS / "gallery.md").write_text(page())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
