@@ -21,7 +21,7 @@ LAYERS = (
     ("viz",),
     ("models",),
     ("train", "testing", "bench"),
-    ("reasoning",),
+    ("reasoning", "tasks"),
     ("cli",),
 )
 LEVEL = {part: i for i, row in enumerate(LAYERS) for part in row}

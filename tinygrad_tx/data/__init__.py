@@ -1,8 +1,9 @@
 """Text, tokens and batches, and the count model that a language model has to beat."""
 
-from tinygrad_tx.data.batches import Windows, split
+from tinygrad_tx.data.batches import Batch, Batches, Windows, split
 from tinygrad_tx.data.bigram import bigram_loss
 from tinygrad_tx.data.corpus import default_text, read_text
+from tinygrad_tx.data.examples import Change, Examples
 from tinygrad_tx.data.tokenizers import (
     BPETokenizer,
     ByteTokenizer,
@@ -14,8 +15,12 @@ from tinygrad_tx.data.tokenizers import (
 
 __all__ = [
     "BPETokenizer",
+    "Batch",
+    "Batches",
     "ByteTokenizer",
+    "Change",
     "CharTokenizer",
+    "Examples",
     "Tokenizer",
     "Windows",
     "bigram_loss",
