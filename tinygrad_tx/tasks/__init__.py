@@ -5,6 +5,7 @@
 
 from collections.abc import Callable
 
+from tinygrad_tx.tasks import sentiment
 from tinygrad_tx.tasks.table import read_outcome, results, write_outcome
 from tinygrad_tx.tasks.task import Figure, Outcome, Row, TaskConfig, Watch, bootstrap
 
@@ -18,7 +19,8 @@ __all__ = [
     "bootstrap",
     "read_outcome",
     "results",
+    "sentiment",
     "write_outcome",
 ]
 
-TASKS: dict[str, Callable[[TaskConfig], Outcome]] = {}
+TASKS: dict[str, Callable[[TaskConfig], Outcome]] = {"sentiment": sentiment.run}

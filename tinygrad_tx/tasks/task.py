@@ -92,16 +92,28 @@ class Outcome:
     """Whether the metric is a share, shown in per cent."""
 
 
-def bootstrap(values: np.ndarray[Any, Any], seed: int = 0, draws: int = 1000) -> Figure:
+def bootstrap(
+    values: np.ndarray[Any, Any],
+    groups: np.ndarray[Any, Any] | None = None,
+    seed: int = 0,
+    draws: int = 1000,
+) -> Figure:
     """The mean of `values`, one for each example, with its 95 % interval.
 
-    Source: Efron and Tibshirani 1993, chapter 13 (percentile interval), resampling examples.
+    groups: a number for each value; values of one group (words of a sentence) are resampled
+    together, because they are not independent.
+    Source: Efron and Tibshirani 1993, chapter 13 (percentile interval).
     """
     values = np.asarray(values, np.float64)
     if not values.size:
         raise ValueError("bootstrap: there are no values.")
     rng = np.random.default_rng(seed)
-    means = [values[rng.integers(0, len(values), len(values))].mean() for _ in range(draws)]
+    _, group = np.unique(np.arange(len(values)) if groups is None else groups, return_inverse=True)
+    sums, sizes = np.bincount(group, values), np.bincount(group)
+    means = []
+    for _ in range(draws):
+        some = rng.integers(0, len(sums), len(sums))
+        means.append(sums[some].sum() / sizes[some].sum())
     low, high = np.quantile(means, [0.025, 0.975])
     return Figure(float(values.mean()), float(low), float(high))
 
