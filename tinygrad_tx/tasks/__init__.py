@@ -5,7 +5,7 @@
 
 from collections.abc import Callable
 
-from tinygrad_tx.tasks import sentiment
+from tinygrad_tx.tasks import pretraining, sentiment
 from tinygrad_tx.tasks.table import read_outcome, results, write_outcome
 from tinygrad_tx.tasks.task import Figure, Outcome, Row, TaskConfig, Watch, bootstrap
 
@@ -17,10 +17,14 @@ __all__ = [
     "TaskConfig",
     "Watch",
     "bootstrap",
+    "pretraining",
     "read_outcome",
     "results",
     "sentiment",
     "write_outcome",
 ]
 
-TASKS: dict[str, Callable[[TaskConfig], Outcome]] = {"sentiment": sentiment.run}
+TASKS: dict[str, Callable[[TaskConfig], Outcome]] = {
+    "pretrain": pretraining.run,
+    "sentiment": sentiment.run,
+}

@@ -42,7 +42,7 @@ class Plan:
     """Reviews in all, where not all are used."""
 
 
-FULL = Plan(Sizes(), 1000, ((100, 60, 3), (1000, 200, 3), (10_000, 600, 1)))
+FULL = Plan(Sizes(), 1000, ((100, 50, 3), (1000, 120, 2), (10_000, 400, 1)))
 QUICK = Plan(Sizes(300, 16, 1, 2, 32), 4, ((20, 3, 2), (40, 4, 1)), 800)
 
 
@@ -202,9 +202,8 @@ def _outcome(
             *notes,
             f"The commoner class has {max(share, 1 - share):.1%} of the held-out reviews.",
             f"Pretraining took {pretraining:.0f} seconds, not counted in the rows.",
-            "A classifier reads the first 62 characters, naive Bayes the whole review."
-            if not config.quick
-            else "A classifier reads the first 14 characters.",
+            f"A classifier reads the first {data.tokens[0].shape[1] - 2} characters of a review, "
+            "naive Bayes all of it.",
         ),
         quick=config.quick,
     )

@@ -27,7 +27,7 @@ class Sizes:
     """An encoder that two cores train in minutes."""
 
     vocab_size: int = 2000
-    time: int = 64
+    time: int = 48
     layers: int = 2
     heads: int = 4
     width: int = 128
