@@ -22,6 +22,9 @@ def finetune(
     quick: Annotated[bool, typer.Option("--quick", help="Small, some seconds, no figure.")] = False,
     seed: Annotated[int, typer.Option(help="Weights, batches, choice of labels.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder --out.")] = False,
+    pretrained: Annotated[
+        Path | None, typer.Option(help="A stage to start from, as runs/sentiment/pretraining.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The outcome as JSON.")] = False,
 ) -> None:
     """Trains on a task with real data and compares with a baseline; minutes on two cores.
@@ -32,4 +35,4 @@ def finetune(
     if task not in TASKS:
         what = f"{task!r} is not one of {NAMES}"
         raise DataError(explain("finetune", what))
-    run_task(TASKS[task], out or Path("runs") / task, quick, seed, resume, as_json)
+    run_task(TASKS[task], out or Path("runs") / task, quick, seed, resume, as_json, pretrained)

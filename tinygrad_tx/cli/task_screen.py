@@ -59,10 +59,11 @@ def run_task(
     seed: int,
     resume: bool,
     as_json: bool,
+    pretrained: Path | None = None,
 ) -> None:
     """Runs a task and says what came of it; with `as_json` the outcome's JSON alone on stdout."""
     screen = TaskScreen(stderr=as_json)
-    outcome = task(TaskConfig(out, quick, seed, resume, screen))
+    outcome = task(TaskConfig(out, quick, seed, resume, pretrained, screen))
     if as_json:
         print((out / "outcome.json").read_text(encoding="utf-8"), end="")
         return

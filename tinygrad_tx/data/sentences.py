@@ -65,7 +65,7 @@ def _is_rule(line: str) -> bool:
 
 
 def _apart(runs: list[Run]) -> list[Run]:
-    """Held-out runs without the sentences that stand in others; runs of one sentence are dropped."""
+    """Held-out runs without sentences that stand in others; runs of one sentence are dropped."""
     learnt = {s.lower() for run in runs if not run.is_held_out for s in run.sentences}
     kept = []
     for run in runs:

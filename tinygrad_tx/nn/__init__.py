@@ -1,5 +1,6 @@
 """Modules: what models are built from."""
 
+from tinygrad_tx.nn.adapters import Adapter, Adapters, LoRA, LoRALinear
 from tinygrad_tx.nn.attention import CrossAttention, MultiHeadAttention
 from tinygrad_tx.nn.feed_forward import FeedForward
 from tinygrad_tx.nn.layers import Dropout, Embedding, LayerNorm, Linear, RMSNorm
@@ -15,12 +16,16 @@ from tinygrad_tx.nn.positions import (
 
 __all__ = [
     "ALiBi",
+    "Adapter",
+    "Adapters",
     "CrossAttention",
     "Dropout",
     "Embedding",
     "FeedForward",
     "LayerNorm",
     "Linear",
+    "LoRA",
+    "LoRALinear",
     "Module",
     "ModuleList",
     "MultiHeadAttention",

@@ -41,7 +41,7 @@ class Plan:
     runs: int | None = None
 
 
-FULL = Plan(Sizes(1500, 64), 1500)
+FULL = Plan(Sizes(1500, 56), 1200)
 QUICK = Plan(Sizes(300, 32, 1, 2, 32), 6, 60)
 Array = np.ndarray[Any, Any]
 
@@ -156,10 +156,10 @@ def _next_rows(
         told_by = logistic_regression(features(*learnt), labels, features(*asked))
         found[f"{name} alone"] = told_by == exam.is_not_next
     made = [Row(f"{NEXT}: {n}", bootstrap(v, exam.first)) for n, v in found.items()]
-    share = float(exam.is_not_next.mean())
+    share = max(exam.is_not_next.mean(), 1 - exam.is_not_next.mean())
     return [
         *made,
-        Row(f"{NEXT}: the commoner answer", bootstrap(np.full(2, max(share, 1 - share)))),
+        Row(f"{NEXT}: the commoner answer", bootstrap(np.full(2, share))),
     ]
 
 
@@ -171,12 +171,11 @@ def _padded(pairs: SentencePairs, first: Array, second: Array) -> tuple[Array, A
 
 def _draw(folder: Any, rows: list[Row], result: Result) -> None:
     picture, (losses, words, following) = panels(3)
+    thinned = result.metrics[:: max(1, result.step // 200)]
     curves(
         losses,
         {
-            "training": {
-                r["step"]: r["loss"] for r in result.metrics[:: max(1, result.step // 200)]
-            },
+            "training": {r["step"]: r["loss"] for r in thinned},
             "held out": {r["step"]: r["validation"] for r in result.metrics if "validation" in r},
         },
     )

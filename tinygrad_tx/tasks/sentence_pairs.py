@@ -34,7 +34,7 @@ class SentencePairs:
         self.second = self.first + 1
 
     def draw(self, first: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-        """For sentences with a next one: the second of each pair, and 1 where it is not the next."""
+        """For sentences with a next one: the second of each pair; 1 where it is not the next."""
         is_not_next = rng.integers(0, 2, len(first))
         second = first + 1
         for i in np.flatnonzero(is_not_next):

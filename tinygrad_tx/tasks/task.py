@@ -36,6 +36,8 @@ class TaskConfig:
     seed: int = 0
     resume: bool = False
     """Whether stages of training that `out` holds already are read, or gone on with."""
+    pretrained: Path | None = None
+    """A stage `pretraining` of another run on the same texts, instead of a new one."""
     watch: Watch = field(default_factory=Watch)
 
 

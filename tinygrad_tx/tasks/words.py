@@ -12,7 +12,7 @@ from tinygrad_tx.data import Batch, Examples, Units, framed, hide_words
 from tinygrad_tx.data.units import PAD
 from tinygrad_tx.models import BERT, BERTConfig
 from tinygrad_tx.tasks.predict import predict
-from tinygrad_tx.tasks.stage import train_stage
+from tinygrad_tx.tasks.stage import load_stage, train_stage
 from tinygrad_tx.tasks.task import TaskConfig
 from tinygrad_tx.tensor import Tensor, cross_entropy
 from tinygrad_tx.train import Result, TrainConfig
@@ -63,7 +63,13 @@ def pretrain_on(
     learning_rate: float = 1e-3,
     batch: int = 32,
 ) -> Result:
-    """The stage `pretraining`: masked words alone."""
+    """The stage `pretraining`: masked words alone; or the weights of `config.pretrained`.
+
+    Errors: CheckpointError where those have other sizes.
+    """
+    if config.pretrained is not None:
+        load_stage(config.pretrained, model)
+        return Result()
     vocab = model.config.vocab_size
     every = max(1, steps // 5)
     training = TrainConfig(
