@@ -5,7 +5,7 @@
 
 from collections.abc import Callable
 
-from tinygrad_tx.tasks import pretraining, sentiment
+from tinygrad_tx.tasks import pretraining, sentiment, tagging
 from tinygrad_tx.tasks.table import read_outcome, results, write_outcome
 from tinygrad_tx.tasks.task import Figure, Outcome, Row, TaskConfig, Watch, bootstrap
 
@@ -21,10 +21,12 @@ __all__ = [
     "read_outcome",
     "results",
     "sentiment",
+    "tagging",
     "write_outcome",
 ]
 
 TASKS: dict[str, Callable[[TaskConfig], Outcome]] = {
     "pretrain": pretraining.run,
     "sentiment": sentiment.run,
+    "tagging": tagging.run,
 }
