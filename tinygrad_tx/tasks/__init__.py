@@ -5,7 +5,7 @@
 
 from collections.abc import Callable
 
-from tinygrad_tx.tasks import pretraining, sentiment, tagging
+from tinygrad_tx.tasks import forgetting, pretraining, sentiment, tagging
 from tinygrad_tx.tasks.table import read_outcome, results, write_outcome
 from tinygrad_tx.tasks.task import Figure, Outcome, Row, TaskConfig, Watch, bootstrap
 
@@ -17,6 +17,7 @@ __all__ = [
     "TaskConfig",
     "Watch",
     "bootstrap",
+    "forgetting",
     "pretraining",
     "read_outcome",
     "results",
@@ -29,4 +30,5 @@ TASKS: dict[str, Callable[[TaskConfig], Outcome]] = {
     "pretrain": pretraining.run,
     "sentiment": sentiment.run,
     "tagging": tagging.run,
+    "forgetting": forgetting.run,
 }

@@ -25,7 +25,17 @@ from tinygrad_tx.tasks.words import Sizes, encoded, pretrain_on
 from tinygrad_tx.tensor import Tensor, argmax
 from tinygrad_tx.train import TrainConfig
 
-__all__ = ["Plan", "Reviews", "accuracies", "classifier_from", "load_reviews", "plan_of", "run"]
+__all__ = [
+    "BATCH",
+    "Plan",
+    "Reviews",
+    "accuracies",
+    "classifier_from",
+    "fine_tuning",
+    "load_reviews",
+    "plan_of",
+    "run",
+]
 
 BATCH = 32
 SCRATCH, PRETRAINED, BAYES = "BERT from scratch", "BERT pretrained", "naive Bayes"
