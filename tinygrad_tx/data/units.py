@@ -75,19 +75,25 @@ class CharacterUnits:
 class WordPieces:
     """Lower-cased word pieces (Wu et al. 2016, section 4.1), learnt by the tokenizers library."""
 
-    def __init__(self, inner: HubTokenizer) -> None:
-        self._inner = inner
+    def __init__(self, vocabulary: dict[str, int]) -> None:
+        self._inner = _bert(models.WordPiece(vocabulary, unk_token=SPECIAL[UNKNOWN]))
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int) -> WordPieces:
-        inner = HubTokenizer(models.WordPiece(unk_token=SPECIAL[UNKNOWN]))
-        inner.normalizer = normalizers.BertNormalizer()
-        inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        """The same pieces for the same texts. Errors: DataError for too few to spell all words."""
+        given = list(texts)
+        learner = _bert(models.WordPiece(unk_token=SPECIAL[UNKNOWN]))
+        # The library numbers the letters inside words in an order that changes from run to run;
+        # given as special tokens they keep ours.
+        inside = sorted({f"##{c}" for word in _words(learner, given) for c in word[1:]})
         trainer = trainers.WordPieceTrainer(
-            vocab_size=vocab_size, special_tokens=list(SPECIAL), show_progress=False
+            vocab_size=vocab_size, special_tokens=[*SPECIAL, *inside], show_progress=False
         )
-        inner.train_from_iterator(texts, trainer)
-        return cls(inner)
+        learner.train_from_iterator(given, trainer)
+        if learner.get_vocab_size() > vocab_size:
+            what = f"{vocab_size} pieces are too few: the letters alone are "
+            raise DataError(explain("WordPieces", f"{what}{learner.get_vocab_size()}"))
+        return cls(learner.get_vocab())
 
     @property
     def vocab_size(self) -> int:
@@ -99,6 +105,19 @@ class WordPieces:
     def to_json(self) -> str:
         described = json.loads(self._inner.to_str())
         return json.dumps({"kind": "wordpiece", "tokenizer": described}, ensure_ascii=False)
+
+
+def _bert(model: models.Model) -> HubTokenizer:
+    """With BERT's way of lower-casing and of telling words apart."""
+    made = HubTokenizer(model)
+    made.normalizer = normalizers.BertNormalizer()
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return made
+
+
+def _words(tokenizer: HubTokenizer, texts: Iterable[str]) -> set[str]:
+    normal, cut = tokenizer.normalizer, tokenizer.pre_tokenizer
+    return {word for text in texts for word, _ in cut.pre_tokenize_str(normal.normalize_str(text))}
 
 
 def framed(

@@ -37,7 +37,7 @@ __all__ = [
     "run",
 ]
 
-BATCH = 32
+BATCH = 16
 SCRATCH, PRETRAINED, BAYES = "BERT from scratch", "BERT pretrained", "naive Bayes"
 
 
@@ -52,7 +52,7 @@ class Plan:
     """Reviews in all, where not all are used."""
 
 
-FULL = Plan(Sizes(), 1000, ((100, 50, 3), (1000, 120, 2), (10_000, 400, 1)))
+FULL = Plan(Sizes(), 5000, ((100, 60, 3), (1000, 250, 3), (10_000, 1250, 1)))
 QUICK = Plan(Sizes(300, 16, 1, 2, 32), 4, ((20, 3, 2), (40, 4, 1)), 800)
 
 

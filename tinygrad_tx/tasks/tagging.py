@@ -30,7 +30,7 @@ from tinygrad_tx.train import TrainConfig
 
 __all__ = ["Tagged", "frame", "run"]
 
-BATCH = 32
+BATCH = 16
 NONE = -100
 COMMONEST, MARKOV = "each word's commonest tag", "bigram hidden Markov model"
 Array = np.ndarray[Any, Any]
@@ -48,7 +48,7 @@ class Plan:
     most: int | None = None
 
 
-FULL = Plan(Sizes(2500), 600, ((300, 100), (3000, 300)), 1500)
+FULL = Plan(Sizes(2500), 4000, ((300, 200), (3000, 700)), 1500)
 QUICK = Plan(Sizes(400, 24, 1, 2, 32), 4, ((30, 3), (60, 4)), 40, 400)
 
 

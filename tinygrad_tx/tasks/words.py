@@ -61,7 +61,7 @@ def pretrain_on(
     held_out: Ints,
     steps: int,
     learning_rate: float = 1e-3,
-    batch: int = 32,
+    batch: int = 16,
 ) -> Result:
     """The stage `pretraining`: masked words alone; or the weights of `config.pretrained`.
 
@@ -71,7 +71,7 @@ def pretrain_on(
         load_stage(config.pretrained, model)
         return Result()
     vocab = model.config.vocab_size
-    every = max(1, steps // 5)
+    every = max(1, steps // 10)
     training = TrainConfig(
         steps, batch, learning_rate, steps // 10, 0.05, 1.0, every, 8, config.seed
     )
