@@ -163,8 +163,10 @@ class _Judge:
 
     def _scored(self, name: str, said: Array, trained: int, seconds: float) -> Row:
         right = said == self.truth
-        unknown = bootstrap(right[self.is_unknown], self.row_of[self.is_unknown])
-        more = (("sentences", f"{len(self.labelled):,}"), ("unknown words", unknown.text()))
+        unknown = "there are none"
+        if self.is_unknown.any():
+            unknown = bootstrap(right[self.is_unknown], self.row_of[self.is_unknown]).text()
+        more = (("sentences", f"{len(self.labelled):,}"), ("unknown words", unknown))
         return Row(name, bootstrap(right, self.row_of), trained, seconds, more)
 
 
