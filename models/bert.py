@@ -29,7 +29,7 @@ from tinygrad_tx.nn import (
     MultiHeadAttention,
 )
 from tinygrad_tx.nn.parameters import filled
-from tinygrad_tx.tensor import Tensor, cross_entropy, gelu, tanh, zeros_like
+from tinygrad_tx.tensor import Tensor, cross_entropy, gelu, take, tanh, zeros_like
 from tinygrad_tx.tensor.tensor import TensorLike, as_tensor
 
 __all__ = ["BERT", "BERTClassifier", "BERTConfig", "BERTEncoder", "BERTReader", "BERTTagger"]
@@ -148,17 +148,14 @@ class BERT(Pretrained):
     def forward(
         self, tokens: TensorLike, segments: TensorLike = None, mask: TensorLike = None
     ) -> Tensor:
-        hidden = self.encoder(tokens, segments, mask)
-        logits: Tensor = self.masked_words(hidden, self.encoder.embedding.weight)
-        return logits
+        return self.words_at(self.encoder(tokens, segments, mask))
 
     def both(
         self, tokens: TensorLike, segments: TensorLike = None, mask: TensorLike = None
     ) -> tuple[Tensor, Tensor]:
         """Logits of masked words (batch, time, vocab) and of the next sentence (batch, 2)."""
         hidden = self.encoder(tokens, segments, mask)
-        words = self.masked_words(hidden, self.encoder.embedding.weight)
-        return words, self.next_sentence(self.pooler(hidden))
+        return self.words_at(hidden), self.next_sentence(self.pooler(hidden))
 
     def loss(
         self,
@@ -167,16 +164,29 @@ class BERT(Pretrained):
         is_not_next: TensorLike = None,
         segments: TensorLike = None,
         mask: TensorLike = None,
+        places: TensorLike = None,
     ) -> Tensor:
         """Mean cross-entropy in nats of masked words, and of the next sentence where it is given.
 
         words (batch, time): the token that was masked, and -100 elsewhere. is_not_next (batch,):
-        0 where the second segment follows the first, else 1.
+        0 where the second segment follows the first, else 1. With places (batch, masked) words
+        are (batch, masked): only there scores are computed, as in the authors' code.
         """
+        hidden = self.encoder(tokens, segments, mask)
+        loss = cross_entropy(self.words_at(hidden, places), words)
         if is_not_next is None:
-            return cross_entropy(self(tokens, segments, mask), words)
-        logits, following = self.both(tokens, segments, mask)
-        return cross_entropy(logits, words) + cross_entropy(following, is_not_next)
+            return loss
+        following = self.next_sentence(self.pooler(hidden))
+        return loss + cross_entropy(following, is_not_next)
+
+    def words_at(self, hidden: Tensor, places: TensorLike = None) -> Tensor:
+        """Logits of all words: at all places, or (batch, masked, vocab) at those given."""
+        if places is not None:
+            batch, time, width = hidden.shape
+            flat = as_tensor(places) + np.arange(batch)[:, None] * time
+            hidden = take(hidden.reshape((batch * time, width)), flat, 0)
+        logits: Tensor = self.masked_words(hidden, self.encoder.embedding.weight)
+        return logits
 
     def example(self) -> tuple[np.ndarray[Any, Any], ...]:
         """Arguments of the right shapes, for a drawing."""

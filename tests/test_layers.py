@@ -22,7 +22,7 @@ LAYERS = (
     ("viz",),
     ("models",),
     ("testing", "bench"),
-    ("reasoning",),
+    ("reasoning", "tasks"),
     ("cli",),
 )
 LEVEL = {part: i for i, row in enumerate(LAYERS) for part in row}

@@ -9,6 +9,7 @@ from tinygrad_tx import (
     models as models,
     nn as nn,
     optim as optim,
+    tasks as tasks,
     train as train,
 )
 from tinygrad_tx.config import config as config

@@ -114,3 +114,34 @@ def test_what_cannot_be_trained_is_refused() -> None:
             tx.optim.SGD([p], bad)
     with pytest.raises(ValueError, match="betas"):
         tx.optim.AdamW([p], betas=(0.9, 1.0))
+
+
+@pytest.mark.parametrize("captured", [False, True])
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+def test_a_factor_is_a_learning_rate_of_its_own(kind: str, captured: bool) -> None:
+    def make(lr: float, factors: list[float] | None) -> Callable[[Any], Any]:
+        if kind == "sgd":
+            return lambda ps: tx.optim.SGD(ps, lr, 0.9, 0.1, factors)
+        return lambda ps: tx.optim.AdamW(ps, lr, (0.9, 0.99), weight_decay=0.3, factors=factors)
+
+    whole = updated(make(0.003, None), captured)
+    np.testing.assert_allclose(updated(make(0.01, [0.3]), captured), whole, rtol=1e-6)
+    np.testing.assert_array_equal(updated(make(0.01, [0.0]), captured), np.ones((3, 2)))
+    assert np.abs(whole - 1).max() > 1e-3
+
+
+def test_rates_by_path() -> None:
+    rate = tx.optim.layer_wise(3, 0.5)
+    assert rate("encoder.blocks.2.attention.qkv.weight") == 0.5
+    assert rate("encoder.blocks.0.attention.qkv.weight") == 0.125
+    assert rate("encoder.embedding.weight") == 0.0625
+    assert rate("classifier.weight") == 1.0
+    frozen = tx.optim.frozen("encoder.blocks.0.*", "*.bias")
+    names = ("encoder.blocks.0.x", "encoder.blocks.1.x", "classifier.bias")
+    assert [frozen(n) for n in names] == [0, 1, 0]
+
+
+@pytest.mark.parametrize("factors", [[1.0], [1.0, -0.1], [1.0, float("nan")]])
+def test_factors_that_fit_no_parameter_are_refused(factors: list[float]) -> None:
+    with pytest.raises(ValueError, match="factors"):
+        tx.optim.AdamW([tx.ones((2,)).requires_grad_() for _ in range(2)], factors=factors)

@@ -16,8 +16,10 @@ import typer
 from tinygrad_tx import __version__
 from tinygrad_tx.cli.bench import bench
 from tinygrad_tx.cli.draw import draw
+from tinygrad_tx.cli.finetune import finetune
 from tinygrad_tx.cli.generate import generate
 from tinygrad_tx.cli.gradcheck import check_gradients
+from tinygrad_tx.cli.pretrain import pretrain
 from tinygrad_tx.cli.train import train
 from tinygrad_tx.config import config
 from tinygrad_tx.errors import TinygradTxError
@@ -34,6 +36,8 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command()(generate)
+app.command()(pretrain)
+app.command()(finetune)
 app.command()(bench)
 app.command()(draw)
 app.command("gradcheck")(check_gradients)

@@ -1,8 +1,10 @@
 """Text, tokens and batches, and the count model that a language model has to beat."""
 
-from tinygrad_tx.data.batches import Windows, split
+from tinygrad_tx.data.batches import Batch, Batches, Windows, split
 from tinygrad_tx.data.bigram import bigram_loss
 from tinygrad_tx.data.corpus import default_text, read_text
+from tinygrad_tx.data.examples import Change, Examples
+from tinygrad_tx.data.masking import hide_words
 from tinygrad_tx.data.tokenizers import (
     BPETokenizer,
     ByteTokenizer,
@@ -11,15 +13,25 @@ from tinygrad_tx.data.tokenizers import (
     load_tokenizer,
     make_tokenizer,
 )
+from tinygrad_tx.data.units import CharacterUnits, Units, WordPieces, framed
 
 __all__ = [
     "BPETokenizer",
+    "Batch",
+    "Batches",
     "ByteTokenizer",
+    "Change",
     "CharTokenizer",
+    "CharacterUnits",
+    "Examples",
     "Tokenizer",
+    "Units",
     "Windows",
+    "WordPieces",
     "bigram_loss",
     "default_text",
+    "framed",
+    "hide_words",
     "load_tokenizer",
     "make_tokenizer",
     "read_text",

@@ -1,18 +1,40 @@
-"""Tokens cut into windows: at random for training, in order for validation."""
+"""What training reads: batches of fixed shapes. Here those that are cut out of one long text."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from tinygrad_tx.errors import DataError, explain
 
-__all__ = ["Windows", "split"]
+__all__ = ["Batch", "Batches", "Windows", "split"]
 
 Tokens = np.ndarray[Any, np.dtype[np.int64]]
+Batch = tuple[np.ndarray[Any, Any], ...]
+"""The arguments of a model's `loss`; the first has the tokens."""
+
+
+class Batches(Protocol):
+    """A source of batches. An array has one shape in all: a step is recorded once."""
+
+    def draw(self) -> Batch:
+        """The next batch of a seeded order without end."""
+        ...
+
+    def in_order(self, most: int | None = None) -> Iterator[Batch]:
+        """The same batches at each call, for validation; with `most`, at most so many."""
+        ...
+
+    def state(self) -> str:
+        """Where the order stands."""
+        ...
+
+    def restore(self, state: str) -> None:
+        """Draws on from there. Errors: KeyError, ValueError for what `state` did not write."""
+        ...
 
 
 def split(tokens: Tokens, held_out: float = 0.1) -> tuple[Tokens, Tokens]:

@@ -1,5 +1,6 @@
 """Modules: what models are built from."""
 
+from tinygrad_tx.nn.adapters import Adapter, Adapters, LoRA, LoRALinear
 from tinygrad_tx.nn.attention import CrossAttention, MultiHeadAttention
 from tinygrad_tx.nn.cache import Cache
 from tinygrad_tx.nn.feed_forward import FeedForward
@@ -16,6 +17,8 @@ from tinygrad_tx.nn.positions import (
 
 __all__ = [
     "ALiBi",
+    "Adapter",
+    "Adapters",
     "Cache",
     "CrossAttention",
     "Dropout",
@@ -23,6 +26,8 @@ __all__ = [
     "FeedForward",
     "LayerNorm",
     "Linear",
+    "LoRA",
+    "LoRALinear",
     "Module",
     "ModuleList",
     "MultiHeadAttention",

@@ -145,3 +145,7 @@ class ModuleList(Module):
 
     def __getitem__(self, index: int) -> Module:
         return self._items[index]
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        self._items[index] = module
+        module._name = str(index)

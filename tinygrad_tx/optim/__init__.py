@@ -3,6 +3,7 @@
 from tinygrad_tx.optim.adam import Adam, AdamW
 from tinygrad_tx.optim.clip import clip_grad_norm
 from tinygrad_tx.optim.optimizer import Optimizer
+from tinygrad_tx.optim.rates import Rates, frozen, layer_wise, same
 from tinygrad_tx.optim.schedules import Schedule, constant, cosine, linear
 from tinygrad_tx.optim.sgd import SGD
 
@@ -11,9 +12,13 @@ __all__ = [
     "Adam",
     "AdamW",
     "Optimizer",
+    "Rates",
     "Schedule",
     "clip_grad_norm",
     "constant",
     "cosine",
+    "frozen",
+    "layer_wise",
     "linear",
+    "same",
 ]

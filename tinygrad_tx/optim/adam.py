@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -25,8 +25,9 @@ class AdamW(Optimizer):
         betas: tuple[float, float] = (0.9, 0.95),
         epsilon: float = 1e-8,
         weight_decay: float = 0.1,
+        factors: Sequence[float] | None = None,
     ) -> None:
-        super().__init__(parameters, lr)
+        super().__init__(parameters, lr, factors)
         if not (0 <= betas[0] < 1 and 0 <= betas[1] < 1 and epsilon >= 0 and weight_decay >= 0):
             what = f"betas {betas}, epsilon {epsilon}, weight_decay {weight_decay}"
             raise ValueError(f"AdamW: {what}: need betas in [0, 1), the others at least 0.")
@@ -45,19 +46,20 @@ class AdamW(Optimizer):
             power1, power2 = self.powers[0] * beta1, self.powers[1] * beta2
             self.powers[0].assign_(power1)
             self.powers[1].assign_(power2)
-            rate = self._lr / (1.0 - power1)
+            corrected = 1.0 - power1
             spread = 1.0 / sqrt(1.0 - power2)
-            decayed = 1.0 - self._lr * self.weight_decay
-            for p, m, v in zip(self.parameters, self.first, self.second, strict=True):
+            for i, (p, m, v) in enumerate(
+                zip(self.parameters, self.first, self.second, strict=True)
+            ):
                 if p.grad is None:
                     continue
-                g = p.grad
+                g, lr = p.grad, self._rate(i)
                 mean = m * beta1 + g * (1 - beta1)
                 square = v * beta2 + g * g * (1 - beta2)
-                kept = p * decayed if p.ndim > 1 else p
+                kept = p * (1.0 - lr * self.weight_decay) if p.ndim > 1 else p
                 m.assign_(mean)
                 v.assign_(square)
-                p.assign_(kept - rate * mean / (sqrt(square) * spread + self.epsilon))
+                p.assign_(kept - lr / corrected * mean / (sqrt(square) * spread + self.epsilon))
 
     def _state(self) -> dict[str, Tensor]:
         state = super()._state() | {"power1": self.powers[0], "power2": self.powers[1]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,14 @@ __all__ = ["Optimizer"]
 
 
 class Optimizer:
-    """Parameters with their state. `lr` is a tensor, so that a captured step sees its changes."""
+    """Parameters with their state. `lr` is a tensor, so that a captured step sees its changes.
 
-    def __init__(self, parameters: Iterable[Tensor], lr: float) -> None:
+    factors: what each parameter's learning rate is multiplied with; 1 for all if not given.
+    """
+
+    def __init__(
+        self, parameters: Iterable[Tensor], lr: float, factors: Sequence[float] | None = None
+    ) -> None:
         self.parameters = list(parameters)
         if not self.parameters:
             raise ValueError("optimizer: there are no parameters to train.")
@@ -27,6 +32,10 @@ class Optimizer:
         if not lr >= 0:
             raise ValueError(f"optimizer: the learning rate is {lr}, not a number of at least 0.")
         self._lr = tensor(np.float32(lr))
+        self.factors = list(factors) if factors is not None else [1.0] * len(self.parameters)
+        if len(self.factors) != len(self.parameters) or not all(f >= 0 for f in self.factors):
+            what = f"{self.factors} are not {len(self.parameters)} factors of at least 0"
+            raise ValueError(explain("optimizer", what))
 
     @property
     def lr(self) -> Tensor:
@@ -35,6 +44,10 @@ class Optimizer:
     @lr.setter
     def lr(self, value: float) -> None:
         self._lr.assign_(np.float32(value))
+
+    def _rate(self, i: int) -> Tensor:
+        """The learning rate of parameter `i`."""
+        return self._lr if self.factors[i] == 1 else self._lr * self.factors[i]
 
     def zero_grad(self) -> None:
         """Forgets the gradients."""

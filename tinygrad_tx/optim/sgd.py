@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tinygrad_tx.optim.optimizer import Optimizer
 from tinygrad_tx.tensor import Tensor, no_grad, zeros_like
@@ -19,8 +19,9 @@ class SGD(Optimizer):
         lr: float,
         momentum: float = 0.0,
         weight_decay: float = 0.0,
+        factors: Sequence[float] | None = None,
     ) -> None:
-        super().__init__(parameters, lr)
+        super().__init__(parameters, lr, factors)
         self.momentum = momentum
         self.weight_decay = weight_decay
         self.velocity = [zeros_like(p) for p in self.parameters] if momentum else []
@@ -35,7 +36,7 @@ class SGD(Optimizer):
                 if self.momentum:
                     change = self.velocity[i] * self.momentum + change
                     self.velocity[i].assign_(change)
-                p.assign_(p - self._lr * change)
+                p.assign_(p - self._rate(i) * change)
 
     def _state(self) -> dict[str, Tensor]:
         return super()._state() | {f"velocity.{i}": v for i, v in enumerate(self.velocity)}

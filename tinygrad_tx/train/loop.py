@@ -12,12 +12,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from tinygrad_tx.data import Windows
+from tinygrad_tx.data import Batch, Batches
 from tinygrad_tx.errors import CheckpointError, NonFiniteError
 from tinygrad_tx.jit import Plan, jit
-from tinygrad_tx.optim import AdamW, clip_grad_norm, cosine
+from tinygrad_tx.optim import AdamW, Rates, clip_grad_norm, cosine, same
 from tinygrad_tx.tensor import Tensor, get_state, manual_seed, no_grad, require_finite, set_state
 from tinygrad_tx.train.config import TrainConfig
 from tinygrad_tx.train.diagnose import first_not_finite
@@ -52,23 +50,26 @@ class Result:
 
 def fit(
     model: Any,
-    train: Windows,
-    held_out: Windows,
+    train: Batches,
+    held_out: Batches,
     config: TrainConfig,
     run: RunFolder,
     resume: bool = False,
     on_step: Callable[[Progress], None] | None = None,
     on_plan: Callable[[Plan], None] | None = None,
+    rates: Rates = same,
 ) -> Result:
     """Trains `model` with AdamW on a warmed-up cosine, validating and saving as it goes.
 
+    Any module will do whose `loss(*batch)` is a number in nats. rates: from a parameter's path to
+    the factor of its learning rate; a parameter with 0 stays as it is, and costs no gradient.
     Ctrl-C ends after the running step and saves. Errors: NonFiniteError names the first node
     that was not finite, CheckpointError a folder that cannot be written; the last good
     checkpoint stands in both cases. on_plan is told what a step will do, before the first.
     """
     run.create()
     manual_seed(config.seed)
-    trainer = _Trainer(model, train, held_out, config, run)
+    trainer = _Trainer(model, train, held_out, config, run, rates)
     if resume:
         trainer.restore()
     if on_plan is not None:
@@ -79,20 +80,19 @@ def fit(
         return trainer.loop(on_step or (lambda progress: None), interrupted)
 
 
-def held_out_loss(model: Any, held_out: Windows, most: int) -> float:
-    """Mean loss in nats for each token on at most `most` batches, without dropout."""
+def held_out_loss(model: Any, held_out: Batches, most: int) -> float:
+    """Mean loss in nats on at most `most` batches, without dropout."""
     return _mean_loss(jit(partial(_loss, model)), held_out, most)
 
 
-def _loss(model: Any, tokens: Tensor, targets: Tensor) -> Tensor:
+def _loss(model: Any, *batch: Tensor) -> Tensor:
     model.eval()
     with no_grad():
-        return model.loss(tokens, targets)  # type: ignore[no-any-return]
+        return model.loss(*batch)  # type: ignore[no-any-return]
 
 
-def _mean_loss(measure: Callable[..., Tensor], held_out: Windows, most: int) -> float:
-    batches = held_out.in_order(most)
-    losses: list[float] = [measure(tokens, targets).item() for tokens, targets in batches]
+def _mean_loss(measure: Callable[..., Tensor], held_out: Batches, most: int) -> float:
+    losses: list[float] = [measure(*batch).item() for batch in held_out.in_order(most)]
     return sum(losses) / len(losses)
 
 
@@ -100,12 +100,22 @@ class _Trainer:
     """A model, its optimiser and its batches, with the captured step that ties them."""
 
     def __init__(
-        self, model: Any, train: Windows, held_out: Windows, config: TrainConfig, run: RunFolder
+        self,
+        model: Any,
+        train: Batches,
+        held_out: Batches,
+        config: TrainConfig,
+        run: RunFolder,
+        rates: Rates,
     ) -> None:
         self.model, self.batches, self.held_out = model, train, held_out
         self.config, self.run = config, run
+        learning = [(p, f) for n, p in model.named_parameters() if (f := rates(n)) > 0]
         self.optimizer = AdamW(
-            model.parameters(), config.learning_rate, weight_decay=config.weight_decay
+            [p for p, _ in learning],
+            config.learning_rate,
+            weight_decay=config.weight_decay,
+            factors=[f for _, f in learning],
         )
         self.rate = cosine(
             config.learning_rate, config.steps, config.warmup, 0.1 * config.learning_rate
@@ -116,16 +126,14 @@ class _Trainer:
 
     def plan(self) -> Plan:
         """What a training step will do."""
-        window = (self.batches.batch, self.batches.context)
-        example = np.zeros(window, np.int64)
-        return self.step.plan(example, example)
+        return self.step.plan(*next(iter(self.batches.in_order(1))))
 
-    def _step(self, tokens: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def _step(self, *batch: Tensor) -> tuple[Tensor, Tensor]:
         self.model.train()
         self.optimizer.zero_grad()
-        loss = self.model.loss(tokens, targets)
+        loss = self.model.loss(*batch)
         loss.backward()
-        norm = clip_grad_norm(self.model.parameters(), self.config.clip)
+        norm = clip_grad_norm(self.optimizer.parameters, self.config.clip)
         self.optimizer.step()
         return require_finite(loss, "loss"), require_finite(norm, "gradient norm")
 
@@ -136,10 +144,10 @@ class _Trainer:
             started = time.perf_counter()
             rate = self.rate(result.step)
             self.optimizer.lr = rate
-            tokens, targets = self.batches.draw()
-            loss, norm = self._try(tokens, targets)
+            batch = self.batches.draw()
+            loss, norm = self._try(batch)
             result.step += 1
-            speed = tokens.size / (time.perf_counter() - started)
+            speed = batch[0].size / (time.perf_counter() - started)
             due = result.step % config.validate_every == 0 or result.step == config.steps
             progress = Progress(
                 result.step, loss, norm, rate, speed, self.validate() if due else None
@@ -155,11 +163,11 @@ class _Trainer:
             self.save()
         return result
 
-    def _try(self, tokens: Any, targets: Any) -> tuple[float, float]:
+    def _try(self, batch: Batch) -> tuple[float, float]:
         try:
-            loss, norm = self.step(tokens, targets)
+            loss, norm = self.step(*batch)
         except NonFiniteError as error:
-            where = self._explain(tokens, targets)
+            where = self._explain(batch)
             kept = f"the last good checkpoint is {self.run.checkpoint}"
             kept = kept if self.run.checkpoint.exists() else "nothing had been saved yet"
             remedy = "lower --learning-rate or clip harder"
@@ -168,10 +176,10 @@ class _Trainer:
             ) from None
         return loss.item(), norm.item()
 
-    def _explain(self, tokens: Any, targets: Any) -> str:
+    def _explain(self, batch: Batch) -> str:
         """The same step outside the capture: its state has not changed, so neither has its flaw."""
         self.optimizer.zero_grad()
-        loss = self.model.loss(tokens, targets)
+        loss = self.model.loss(*batch)
         names = {p.node: f"parameter {name}" for name, p in self.model.named_parameters()}
         found = first_not_finite([loss.node], names)
         if not found:
