@@ -22,7 +22,7 @@ from tinygrad_tx.models.published.gguf import read_gguf
 from tinygrad_tx.nn import Module
 from tinygrad_tx.nn.parameters import by_shape_alone
 
-__all__ = ["Pretrained", "read_settings", "read_weights"]
+__all__ = ["Pretrained", "check_believable", "read_optional", "read_settings", "read_weights"]
 
 LARGEST_CONFIG = 10_000_000  # bytes
 LARGEST_SIZE = 1 << 24
@@ -143,6 +143,11 @@ def check_believable(config: Any, arrays: int) -> None:
 def read_settings(folder: Path) -> dict[str, Any]:
     """config.json. Errors: CheckpointError."""
     return _read_json(folder / "config.json")
+
+
+def read_optional(path: Path) -> dict[str, Any]:
+    """A file of settings; nothing where there is none. Errors: CheckpointError."""
+    return _read_json(path) if path.exists() else {}
 
 
 def read_weights(folder: Path) -> dict[str, Array]:

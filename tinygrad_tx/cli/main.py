@@ -18,6 +18,7 @@ from tinygrad_tx.cli.bench import bench
 from tinygrad_tx.cli.draw import draw
 from tinygrad_tx.cli.generate import generate
 from tinygrad_tx.cli.gradcheck import check_gradients
+from tinygrad_tx.cli.import_ import import_weights
 from tinygrad_tx.cli.train import train
 from tinygrad_tx.config import config
 from tinygrad_tx.errors import TinygradTxError
@@ -37,6 +38,7 @@ app.command()(generate)
 app.command()(bench)
 app.command()(draw)
 app.command("gradcheck")(check_gradients)
+app.command("import")(import_weights)
 
 
 @app.command()

@@ -3,6 +3,11 @@
 from tinygrad_tx.data.batches import Windows, split
 from tinygrad_tx.data.bigram import bigram_loss
 from tinygrad_tx.data.corpus import default_text, read_text
+from tinygrad_tx.data.pretrained import (
+    PretrainedTokenizer,
+    gguf_tokenizer,
+    pretrained_tokenizer,
+)
 from tinygrad_tx.data.tokenizers import (
     BPETokenizer,
     ByteTokenizer,
@@ -16,12 +21,15 @@ __all__ = [
     "BPETokenizer",
     "ByteTokenizer",
     "CharTokenizer",
+    "PretrainedTokenizer",
     "Tokenizer",
     "Windows",
     "bigram_loss",
     "default_text",
+    "gguf_tokenizer",
     "load_tokenizer",
     "make_tokenizer",
+    "pretrained_tokenizer",
     "read_text",
     "split",
 ]
