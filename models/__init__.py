@@ -10,8 +10,10 @@ from tinygrad_tx.models.bert import (
 )
 from tinygrad_tx.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from tinygrad_tx.models.gpt import GPT, GPTConfig
+from tinygrad_tx.models.installed import from_package, read_tokenizer
 from tinygrad_tx.models.llama import Llama, LlamaConfig
 from tinygrad_tx.models.presets import PRESETS, abstract, build, preset
+from tinygrad_tx.models.sentence import SentenceEncoder
 
 __all__ = [
     "BERT",
@@ -27,7 +29,10 @@ __all__ = [
     "GPTConfig",
     "Llama",
     "LlamaConfig",
+    "SentenceEncoder",
     "abstract",
     "build",
+    "from_package",
     "preset",
+    "read_tokenizer",
 ]

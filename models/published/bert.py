@@ -9,7 +9,7 @@ from tinygrad_tx.errors import CheckpointError, explain
 from tinygrad_tx.models.published.entry import Entry, Family, linear, norm
 from tinygrad_tx.models.published.settings import activation_of
 
-__all__ = ["BERT", "IGNORED", "encoder_entries"]
+__all__ = ["BERT", "ENCODER", "encoder_entries"]
 
 
 def sizes(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def settings(config: Any) -> dict[str, Any]:
 
 
 def encoder_entries(config: Any, prefix: str = "") -> list[Entry]:
-    """The encoder and its pooler; `prefix` is the path of the encoder in the model."""
+    """The encoder; `prefix` is its path in the model."""
     own = prefix and f"{prefix}."
     names = (("embedding", "word"), ("position", "position"), ("segment", "token_type"))
     found = [
@@ -55,7 +55,6 @@ def encoder_entries(config: Any, prefix: str = "") -> list[Entry]:
         for ours, theirs in names
     ]
     found += norm(f"{own}norm", "embeddings.LayerNorm")
-    found += linear("pooler.dense", "pooler.dense")
     for i in range(config.layers):
         here, there = f"{own}blocks.{i}", f"encoder.layer.{i}"
         parts = [f"{there}.attention.self.{name}" for name in ("query", "key", "value")]
@@ -72,6 +71,7 @@ def entries(config: Any) -> list[Entry]:
     words = "cls.predictions"
     return [
         *encoder_entries(config, "encoder"),
+        *linear("pooler.dense", "pooler.dense"),
         *linear("masked_words.dense", f"{words}.transform.dense"),
         *norm("masked_words.norm", f"{words}.transform.LayerNorm"),
         Entry("masked_words.bias", (f"{words}.bias",)),
@@ -81,3 +81,11 @@ def entries(config: Any) -> list[Entry]:
 
 IGNORED = ("embeddings.position_ids", "cls.predictions.decoder.")
 BERT = Family("bert", sizes, settings, entries, ("bert.",), IGNORED)
+ENCODER = Family(
+    "bert",
+    sizes,
+    lambda config: {**settings(config), "architectures": ["BertModel"]},
+    lambda config: encoder_entries(config, "encoder"),
+    ("", "bert."),
+    (*IGNORED, "pooler.", "cls."),
+)

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_tx.models.published.gguf import GGUF
 from tinygrad_tx.shapes import Shape
 
-__all__ = ["Entry", "Family", "linear", "norm", "ours_of", "theirs_of"]
+__all__ = ["Entry", "Family", "linear", "norm", "ours_of", "problems_of", "theirs_of"]
 
 Array = np.ndarray[Any, Any]
 State = Mapping[str, Any]
@@ -36,7 +37,8 @@ class Family:
 
     model_type: its name in config.json. sizes: keywords of our config from the settings of
     config.json; settings: the way back. entries: every parameter of a config. ignored: beginnings
-    or ends of names that hold nothing of their own (masks, tied weights).
+    or ends of names that hold nothing of their own (masks, tied weights). packed: settings and
+    arrays of a GGUF file in the same words, for a kind that comes in such.
     """
 
     model_type: str
@@ -45,6 +47,7 @@ class Family:
     entries: Callable[[Any], list[Entry]]
     prefixes: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    packed: Callable[[GGUF], tuple[dict[str, Any], dict[str, Any]]] | None = None
 
 
 def linear(ours: str, *theirs: str, bias: bool = True, widths: Sequence[int] = ()) -> list[Entry]:
@@ -63,10 +66,10 @@ def norm(ours: str, theirs: str, bias: bool = True) -> list[Entry]:
     return [Entry(f"{ours}.{end}", (f"{theirs}.{end}",)) for end in ends]
 
 
-def ours_of(
+def problems_of(
     entries: Iterable[Entry], state: State, shapes: Mapping[str, Shape], ignored: Sequence[str]
-) -> tuple[dict[str, Array], list[str]]:
-    """Our parameters from published arrays, and all that is wrong with these.
+) -> list[str]:
+    """All that is wrong with published arrays, by their names and shapes alone.
 
     shapes: of our parameters.
     """
@@ -74,20 +77,30 @@ def ours_of(
     wanted = {name for e in entries for name in e.theirs}
     missing = sorted(wanted - state.keys())
     unknown = sorted(n for n in state.keys() - wanted if not _ends(n, ignored))
-    found: dict[str, Array] = {}
     misshapen = []
     for entry in entries:
         if not all(name in state for name in entry.theirs):
             continue
-        parts = [np.asarray(state[n]).T if entry.turned else state[n] for n in entry.theirs]
-        given = [p.shape for p in parts]
-        if len({s[:-1] for s in given}) == 1 and all(given):
-            found[entry.ours] = parts[0] if len(parts) == 1 else np.concatenate(parts, -1)
-        if entry.ours not in found or found[entry.ours].shape != shapes[entry.ours]:
-            theirs = " + ".join(str(np.shape(state[n])) for n in entry.theirs)
+        given = [tuple(state[n].shape) for n in entry.theirs]
+        if _joined_shape([s[::-1] if entry.turned else s for s in given]) != shapes[entry.ours]:
+            theirs = " + ".join(map(str, given))
             misshapen.append(f"{', '.join(entry.theirs)} {theirs} for {shapes[entry.ours]}")
     lists = (("missing", missing), ("not asked for", unknown), ("of another shape", misshapen))
-    return found, [f"{what}: {_some(names)}" for what, names in lists if names]
+    return [f"{what}: {_some(names)}" for what, names in lists if names]
+
+
+def _joined_shape(given: Sequence[Shape]) -> Shape | None:
+    """Of arrays one behind the other along the last axis; None where they do not fit."""
+    if len({s[:-1] for s in given}) != 1 or not all(given):
+        return None
+    return (*given[0][:-1], sum(s[-1] for s in given))
+
+
+def ours_of(entry: Entry, state: State) -> Array:
+    """One of our parameters, from published arrays that fit it."""
+    parts = [np.asarray(state[n]) for n in entry.theirs]
+    parts = [p.T for p in parts] if entry.turned else parts
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, -1)
 
 
 def _ends(name: str, ends: Sequence[str]) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -14,15 +15,18 @@ import numpy as np
 from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save
 
-from tinygrad_tx.errors import CheckpointError, TinygradTxError, explain
+from tinygrad_tx.errors import CheckpointError, ShapeError, explain
 from tinygrad_tx.files import write_whole
-from tinygrad_tx.models.published.entry import Family, ours_of, theirs_of
+from tinygrad_tx.models.published.entry import Family, ours_of, problems_of, theirs_of
+from tinygrad_tx.models.published.gguf import read_gguf
 from tinygrad_tx.nn import Module
 from tinygrad_tx.nn.parameters import by_shape_alone
 
-__all__ = ["Pretrained", "read_settings", "read_weights"]
+__all__ = ["Pretrained", "check_believable", "read_optional", "read_settings", "read_weights"]
 
-LARGEST_CONFIG = 10_000_000
+LARGEST_CONFIG = 10_000_000  # bytes
+LARGEST_SIZE = 1 << 24
+LARGEST_TABLE = 1 << 27  # a context of a million places with heads 128 wide
 Array = np.ndarray[Any, Any]
 
 
@@ -35,29 +39,39 @@ class Pretrained(Module):
 
     @classmethod
     def from_pretrained(cls, path: str | Path) -> Self:
-        """The model in a Hugging Face folder: config.json and model.safetensors (or its parts).
+        """The model in a Hugging Face folder, or in a GGUF file where the family comes in such.
 
-        Weights of half precision become float32. Errors: CheckpointError, which lists everything
-        that is missing, not asked for or of another shape.
+        A folder has config.json and model.safetensors (or its parts). Weights of half precision or
+        in blocks become float32. Errors: CheckpointError, which lists everything that is missing,
+        not asked for or of another shape.
         """
-        folder = Path(path)
-        settings = read_settings(folder)
+        settings, weights = cls._read(Path(path))
         family, kind = cls.family, settings.get("model_type")
         if kind != family.model_type:
             what = f"holds a model of type {kind!r}, not {family.model_type!r}"
-            raise CheckpointError(
-                explain(str(folder), what, remedy=f"{cls.__name__} reads the latter")
-            )
+            remedy = f"{cls.__name__} reads the latter"
+            raise CheckpointError(explain(str(path), what, remedy=remedy))
         try:
             config = cls.config_class(**family.sizes(settings))
+            check_believable(config, len(weights))
         except KeyError as error:
-            raise CheckpointError(explain(f"{folder}/config.json", f"has no {error}")) from None
-        except TinygradTxError as error:
-            raise CheckpointError(f"{folder}: {error}") from None
+            raise CheckpointError(explain(f"{path}/config.json", f"has no {error}")) from None
+        except (TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
+            raise CheckpointError(f"{path}: {error}") from None
         with by_shape_alone():
             model = cls._of(config)
-        model.load_published(read_weights(folder), str(folder))
+        model.load_published(weights, str(path))
         return model
+
+    @classmethod
+    def _read(cls, path: Path) -> tuple[dict[str, Any], Mapping[str, Any]]:
+        """Settings, and weights by their published names."""
+        if path.suffix != ".gguf":
+            return read_settings(path), read_weights(path)
+        if cls.family.packed is None:
+            what = f"{cls.__name__} is not read from GGUF files"
+            raise CheckpointError(explain(str(path), what, remedy="give a Hugging Face folder"))
+        return cls.family.packed(read_gguf(path))
 
     @classmethod
     def _of(cls, config: Any) -> Self:
@@ -65,23 +79,28 @@ class Pretrained(Module):
         model: Self = make(config)
         return model
 
-    def load_published(self, state: Mapping[str, Array], source: str) -> None:
+    def load_published(self, state: Mapping[str, Any], source: str) -> None:
         """New values for all parameters, from arrays under their published names.
 
-        Errors: CheckpointError; then nothing has changed.
+        An array is anything with a shape that `np.asarray` takes; each is read and let go before
+        the next. Errors: CheckpointError; nothing has changed if names or shapes do not fit.
         """
         family = self.family
         names = {
             n: n.removeprefix(next((p for p in family.prefixes if n.startswith(p)), ""))
             for n in state
         }
-        shapes = {name: p.shape for name, p in self.named_parameters()}
+        parameters = dict(self.named_parameters())
+        shapes = {name: p.shape for name, p in parameters.items()}
         renamed = {names[n]: array for n, array in state.items()}
-        found, wrong = ours_of(family.entries(self.config), renamed, shapes, family.ignored)
+        entries = family.entries(self.config)
+        wrong = problems_of(entries, renamed, shapes, family.ignored)
         if wrong:
             remedy = "is it this kind of model, and its config.json?"
             raise CheckpointError(explain(source, "; ".join(wrong), remedy=remedy))
-        self.load_state_dict(found)
+        for entry in entries:
+            parameter = parameters[entry.ours]
+            parameter.assign_(np.asarray(ours_of(entry, renamed), parameter.dtype))
 
     def save_pretrained(self, path: str | Path) -> None:
         """Writes config.json and model.safetensors. Errors: CheckpointError."""
@@ -99,9 +118,36 @@ class Pretrained(Module):
             raise CheckpointError(explain(str(folder), what)) from None
 
 
+def check_believable(config: Any, arrays: int) -> None:
+    """Refuses sizes that would take long, or much memory, before weights could prove them wrong.
+
+    arrays: how many there are. Errors: ShapeError.
+    """
+    who = type(config).__name__
+    for field in fields(config):
+        value = getattr(config, field.name)
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if whole and value > LARGEST_SIZE:
+            what = f"{field.name} is {value:,}, more than {LARGEST_SIZE:,}"
+            raise ShapeError(explain(who, what))
+        if field.name.endswith("layers") and value > arrays:
+            raise ShapeError(
+                explain(who, f"{field.name} is {value:,}, but there are {arrays} arrays")
+            )
+    places = config.context * (getattr(config, "head_width", None) or config.width // config.heads)
+    if places > LARGEST_TABLE:
+        what = f"positions for a context of {config.context:,} take {places:,} numbers"
+        raise ShapeError(explain(who, what))
+
+
 def read_settings(folder: Path) -> dict[str, Any]:
     """config.json. Errors: CheckpointError."""
     return _read_json(folder / "config.json")
+
+
+def read_optional(path: Path) -> dict[str, Any]:
+    """A file of settings; nothing where there is none. Errors: CheckpointError."""
+    return _read_json(path) if path.exists() else {}
 
 
 def read_weights(folder: Path) -> dict[str, Array]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tinygrad_tx.errors import CheckpointError, explain
 from tinygrad_tx.models.published.entry import Entry, Family, linear, norm
+from tinygrad_tx.models.published.llama_gguf import as_published
 
 __all__ = ["LLAMA"]
 
@@ -76,4 +77,12 @@ def entries(config: Any) -> list[Entry]:
     return found
 
 
-LLAMA = Family("llama", sizes, settings, entries, ("model.",), ("rotary_emb.inv_freq", "lm_head."))
+LLAMA = Family(
+    "llama",
+    sizes,
+    settings,
+    entries,
+    ("model.",),
+    ("rotary_emb.inv_freq", "lm_head."),
+    packed=as_published,
+)

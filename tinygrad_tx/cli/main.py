@@ -19,6 +19,7 @@ from tinygrad_tx.cli.draw import draw
 from tinygrad_tx.cli.finetune import finetune
 from tinygrad_tx.cli.generate import generate
 from tinygrad_tx.cli.gradcheck import check_gradients
+from tinygrad_tx.cli.import_ import import_weights
 from tinygrad_tx.cli.pretrain import pretrain
 from tinygrad_tx.cli.train import train
 from tinygrad_tx.config import config
@@ -41,6 +42,7 @@ app.command()(finetune)
 app.command()(bench)
 app.command()(draw)
 app.command("gradcheck")(check_gradients)
+app.command("import")(import_weights)
 
 
 @app.command()

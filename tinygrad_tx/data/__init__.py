@@ -5,6 +5,11 @@ from tinygrad_tx.data.bigram import bigram_loss
 from tinygrad_tx.data.corpus import default_text, read_text
 from tinygrad_tx.data.examples import Change, Examples
 from tinygrad_tx.data.masking import hide_words
+from tinygrad_tx.data.pretrained import (
+    PretrainedTokenizer,
+    gguf_tokenizer,
+    pretrained_tokenizer,
+)
 from tinygrad_tx.data.tokenizers import (
     BPETokenizer,
     ByteTokenizer,
@@ -24,6 +29,7 @@ __all__ = [
     "CharTokenizer",
     "CharacterUnits",
     "Examples",
+    "PretrainedTokenizer",
     "Tokenizer",
     "Units",
     "Windows",
@@ -31,9 +37,11 @@ __all__ = [
     "bigram_loss",
     "default_text",
     "framed",
+    "gguf_tokenizer",
     "hide_words",
     "load_tokenizer",
     "make_tokenizer",
+    "pretrained_tokenizer",
     "read_text",
     "split",
 ]

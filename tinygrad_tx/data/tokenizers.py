@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from tokenizers import Tokenizer as HubTokenizer, decoders, models, pre_tokenizers, trainers
 
+from tinygrad_tx.data.pretrained import PretrainedTokenizer
 from tinygrad_tx.errors import DataError, explain
 
 __all__ = [
@@ -152,6 +153,8 @@ def load_tokenizer(text: str) -> Tokenizer:
             return CharTokenizer(found["alphabet"])
         if kind == "bpe":
             return BPETokenizer(HubTokenizer.from_str(json.dumps(found["tokenizer"])))
+        if kind == PretrainedTokenizer.kind:
+            return PretrainedTokenizer.from_json(found)
     except Exception as error:  # the library raises plain Exception on a damaged description
         raise DataError(explain("tokenizer", f"cannot be read: {error}")) from None
-    raise DataError(explain("tokenizer", f"{kind!r} is not one of byte, char, bpe"))
+    raise DataError(explain("tokenizer", f"{kind!r} is not one of byte, char, bpe, pretrained"))

