@@ -129,6 +129,12 @@ class RelativeBias(Position):
         farthest: int = 128,
     ) -> None:
         super().__init__()
+        exact = buckets // (4 if both_ways else 2)
+        if not 0 < exact < farthest:
+            what = (
+                f"{exact} of {buckets} buckets hold one distance each, and farthest is {farthest}"
+            )
+            raise ShapeError(explain("RelativeBias", what, remedy="raise farthest, or buckets"))
         self.both_ways = both_ways
         self.buckets, self.farthest = buckets, farthest
         self.embedding = Embedding(buckets, heads, rng)

@@ -113,8 +113,9 @@ def _box(unit: Unit, diagram: Diagram, names: Names) -> Box:
             title, named = spaced(node.name), ()
         return Box(unit.key, title, role, unit.frame, named, facts, opens=unit.opens)
     title = _title(unit.path, names)
-    own = components(unit.path)[-1].split(".")[0]
-    second = () if spaced(own) == title else (own.replace("_", " "),)
+    own = components(unit.path)[-1]
+    # One of a list is told by its class alone.
+    second = () if "." in own or spaced(own) == title else (own.replace("_", " "),)
     inside = dict.fromkeys(n.op.name for n in unit.nodes)
     facts = (
         ("module", bare(unit.path)),

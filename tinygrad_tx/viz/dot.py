@@ -10,7 +10,8 @@ from graphviz import Digraph, escape, nohtml
 
 from tinygrad_tx.viz.picture import Arrow, Box, Picture, readable
 from tinygrad_tx.viz.tables import table_of
-from tinygrad_tx.viz.theme import THEMES, Theme, phrase, translated
+from tinygrad_tx.viz.theme import THEMES, Theme
+from tinygrad_tx.viz.words import phrase, translated
 
 __all__ = ["dot_of", "id_of"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 
 from tinygrad_tx.viz.picture import Box, Picture, readable
-from tinygrad_tx.viz.theme import THEMES, phrase, translated
+from tinygrad_tx.viz.theme import THEMES
+from tinygrad_tx.viz.words import phrase, translated
 
 __all__ = ["mermaid_of"]
 

@@ -19,7 +19,8 @@ from tinygrad_tx.viz.dot import dot_of, id_of
 from tinygrad_tx.viz.inline import colours_of, inline_svg, variables
 from tinygrad_tx.viz.page_words import WORDS, fact_name
 from tinygrad_tx.viz.picture import Box, Picture, frames_in, readable
-from tinygrad_tx.viz.theme import THEMES, phrase, translated
+from tinygrad_tx.viz.theme import THEMES
+from tinygrad_tx.viz.words import phrase, translated
 
 __all__ = ["page_of"]
 

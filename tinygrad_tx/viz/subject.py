@@ -129,7 +129,8 @@ def _of_module(
             explain("draw", f"{type(model).__name__}: {error}", remedy=remedy)
         ) from None
     with no_grad():
-        result = method(*tensors)
+        # Called by itself, a module that is part of another is the whole, and has no path.
+        result = called(*tensors)
     found, _ = flatten(result, lambda v: isinstance(v, Tensor))
     names = Names(
         title=getattr(model, "title", "") or type(model).__name__,

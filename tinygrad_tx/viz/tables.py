@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from html import escape
 
 from tinygrad_tx.viz.heatmaps import HeatMap, HeatMaps
-from tinygrad_tx.viz.theme import Theme, phrase
+from tinygrad_tx.viz.theme import Theme
+from tinygrad_tx.viz.words import phrase
 
 __all__ = ["table_of"]
 
