@@ -100,7 +100,7 @@ def pipeline() -> Any:
         text.write_text("".join(c for c in "\n".join(pages) if c.isascii()))
         run = (sys.executable, "-m", "tinygrad_tx")
         for words in (
-            ("train", "--quick", "--out", parent),
+            ("train", "--quick", "--tokenizer", "byte", "--out", parent),
             ("train", "--start-from", parent, "--text", text, "--out", child, "--steps", "300"),
             ("generate", child, "--prompt", "A drawing ", "--tokens", "80", "--seed", "1"),
         ):

@@ -12,7 +12,7 @@ from tinygrad_tx.cli.load import load_run
 from tinygrad_tx.cli.real_input import corpus_of, window_of
 from tinygrad_tx.data import Tokenizer
 from tinygrad_tx.errors import DrawError, explain
-from tinygrad_tx.models import GPT, GPTConfig
+from tinygrad_tx.models import GPT, GPTConfig, abstract
 from tinygrad_tx.train.run import RunFolder
 from tinygrad_tx.viz import draw as draw_picture
 from tinygrad_tx.viz.overlay import FROM_VALUES
@@ -30,11 +30,17 @@ def draw(
     out: Annotated[Path, typer.Option(help=".svg .png .pdf .dot .mmd or .html")] = Path(
         "model.svg"
     ),
+    preset: Annotated[
+        str | None, typer.Option(help="A published model by shape alone: gpt2, mt-nlg-530b, ...")
+    ] = None,
     view: Annotated[str, typer.Option(help=VIEWS)] = "blocks",
     passes: Annotated[
         str | None, typer.Option(help="Of view rewrite, with commas between: expand,simplify.")
     ] = None,
-    depth: Annotated[int, typer.Option(min=0, help="Levels of modules that stand open.")] = 1,
+    depth: Annotated[
+        int | None,
+        typer.Option(min=0, help="Levels of modules that stand open.  [down to what repeats]"),
+    ] = None,
     overlay: Annotated[
         str | None,
         typer.Option(
@@ -56,29 +62,27 @@ def draw(
     vocab: Annotated[int, typer.Option(min=1)] = 65,
     batch: Annotated[int, typer.Option(min=1, help="Of the example that is drawn.")] = 1,
 ) -> None:
-    """Draws a GPT, a trained one or one of the sizes given; or the model in an ONNX file.
+    """Draws a model: a trained one, a published one, a GPT of given sizes, or that of an ONNX file.
 
     Where a trained one came from: tinygrad-tx draw runs/gpt --view pipeline
     On real input: tinygrad-tx draw runs/gpt --overlay attention --text "To be, or not to be"
+    By shape alone: tinygrad-tx draw --preset mt-nlg-530b --overlay flops --out mt-nlg.svg
     Example: tinygrad-tx draw --layers 12 --heads 12 --width 768 --out gpt.html
     """
     options: dict[str, Any] = {"depth": depth, "overlay": overlay, "theme": theme, "lang": lang}
     if passes is not None:
         options["passes"] = passes.split(",")
-    if run is not None and view == "pipeline":
-        draw_picture(run, out, view, **options)  # type: ignore[arg-type]  # checked by draw itself
-        typer.echo(f"Drawn: {out}")
-        return
-    if run is not None and run.suffix.lower() == ".onnx":
-        draw_picture(run, out, view, **options)  # type: ignore[arg-type]  # checked by draw itself
-        typer.echo(f"Drawn: {out}")
-        return
-    if run is not None:
-        model, tokenizer = load_run(run)
-    else:
-        model, tokenizer = GPT(GPTConfig(vocab, context, layers, heads, width)), None
-    inputs = _inputs(model, tokenizer, run, overlay, text, batch)
-    draw_picture(model, out, view, inputs=inputs, **options)  # type: ignore[arg-type]  # checked by draw itself
+    target: Any = run
+    if preset is not None:
+        if run is not None or text is not None:
+            what = "--preset is a model by shape alone"
+            raise DrawError(explain("draw", what, remedy="leave out the run folder and --text"))
+        target = abstract(preset)
+    elif run is None or not (view == "pipeline" or run.suffix.lower() == ".onnx"):
+        sizes = GPTConfig(vocab, context, layers, heads, width)
+        target, tokenizer = load_run(run) if run is not None else (GPT(sizes), None)
+        options["inputs"] = _inputs(target, tokenizer, run, overlay, text, batch)
+    draw_picture(target, out, view, **options)  # type: ignore[arg-type]  # checked by draw itself
     typer.echo(f"Drawn: {out}")
 
 
