@@ -13,7 +13,15 @@ from tinygrad_tx.bench.workloads import Workload
 from tinygrad_tx.config import config
 from tinygrad_tx.functional import vjp
 from tinygrad_tx.jit import Jitted, jit
-from tinygrad_tx.models import GPT, GPTConfig
+from tinygrad_tx.models import (
+    BERT,
+    GPT,
+    BERTConfig,
+    EncoderDecoder,
+    EncoderDecoderConfig,
+    GPTConfig,
+)
+from tinygrad_tx.models.generation import Decoder
 from tinygrad_tx.tensor import (
     Tensor,
     attention,
@@ -39,20 +47,30 @@ def build(work: Workload, threads: int) -> Run:
 
 def _step(work: Workload) -> Run:
     layers, heads, width, context, batch, vocab = work.sizes
-    model = GPT(GPTConfig(vocab, context, layers, heads, width))
+    tokens = np.random.default_rng(0).integers(0, vocab, (batch, context + 1))
+    x, y = tokens[:, :-1].copy(), tokens[:, 1:].copy()
+    if work.option == "bert":
+        bert = BERT(BERTConfig(vocab, context, layers, heads, width, dropout=0.0))
+        return _training(bert, (x, y))
+    if work.option == "encoder-decoder":
+        config = EncoderDecoderConfig(vocab, context, layers, layers, heads, width, dropout=0.0)
+        return _training(EncoderDecoder(config), (x, x, y))
+    return _training(GPT(GPTConfig(vocab, context, layers, heads, width)), (x, y))
+
+
+def _training(model: Any, batch: tuple[np.ndarray[Any, Any], ...]) -> Step:
     optimizer = optim.AdamW(model.parameters(), 1e-3)
 
     @jit
-    def step(x: Tensor, y: Tensor) -> Tensor:
+    def step(*batch: Tensor) -> Tensor:
         optimizer.zero_grad()
-        loss = model.loss(x, y)
+        loss: Tensor = model.loss(*batch)
         loss.backward()
         optim.clip_grad_norm(model.parameters(), 1.0)
         optimizer.step()
         return loss
 
-    tokens = np.random.default_rng(0).integers(0, vocab, (batch, context + 1))
-    return Step(step, tokens[:, :-1].copy(), tokens[:, 1:].copy())
+    return Step(step, batch)
 
 
 @dataclass(frozen=True)
@@ -60,16 +78,30 @@ class Step:
     """A captured training step on its batch."""
 
     step: Jitted
-    x: np.ndarray[Any, Any]
-    y: np.ndarray[Any, Any]
+    batch: tuple[np.ndarray[Any, Any], ...]
 
     def __call__(self) -> float:
-        loss: float = self.step(self.x, self.y).item()
+        loss: float = self.step(*self.batch).item()
         return loss
 
     @property
     def planned_bytes(self) -> int:
-        return self.step.plan(self.x, self.y).peak_bytes
+        return self.step.plan(*self.batch).peak_bytes
+
+
+def _write(work: Workload) -> Run:
+    """The likeliest tokens after a prompt of a quarter of the context, up to its end."""
+    layers, heads, width, context, _, vocab = work.sizes
+    decoder = Decoder(GPT(GPTConfig(vocab, context, layers, heads, width)).eval())
+    prompt = np.random.default_rng(0).integers(0, vocab, context // 4).tolist()
+
+    def write() -> int:
+        token = int(decoder.read([prompt])[0].argmax())
+        while not decoder.is_full:
+            token = int(decoder.step(np.array([[token]]))[0, -1].argmax())
+        return token
+
+    return write
 
 
 def _graph(work: Workload) -> Run:
@@ -155,6 +187,7 @@ def _adamw(work: Workload) -> Run:
 
 _BUILDERS: dict[str, Callable[[Workload], Run]] = {
     "step": _step,
+    "write": _write,
     "graph": _graph,
     "matmul": _matmul,
     "softmax": lambda w: _both_ways(softmax, _rows(w.sizes)),

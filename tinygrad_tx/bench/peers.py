@@ -38,8 +38,10 @@ def _torch(work: Workload, threads: int, compiled: bool) -> Run:
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    if work.kind == "step":
-        return _torch_step(work, compiled)
+    if work.kind in ("step", "write"):
+        from tinygrad_tx.bench import torch_models
+
+        return torch_models.build(work, compiled)
     if work.kind == "adamw":
         parameter = torch.nn.Parameter(torch.randn(work.sizes[0] // 1000, 1000))
         optimizer = torch.optim.AdamW([parameter], 1e-3, fused=True)
@@ -73,61 +75,6 @@ def _torch_part(work: Workload) -> Run:
     f = functions[work.kind]
     cotangent = torch.ones_like(f(*inputs))
     return lambda: torch.autograd.grad(f(*inputs), inputs, cotangent)
-
-
-def _torch_step(work: Workload, compiled: bool) -> Run:
-    import torch
-    from torch import nn
-    from torch.nn import functional
-
-    layers, heads, width, context, batch, vocab = work.sizes
-
-    class Block(nn.Module):  # type: ignore[misc]  # torch counts as untyped
-        def __init__(self) -> None:
-            super().__init__()
-            self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-            self.qkv, self.projection = nn.Linear(width, 3 * width), nn.Linear(width, width)
-            self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-
-        def forward(self, x: Any) -> Any:
-            rows, time, _ = x.shape
-            parts = self.qkv(self.norm1(x)).split(width, 2)
-            q, k, v = (p.view(rows, time, heads, width // heads).transpose(1, 2) for p in parts)
-            y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-            x = x + self.projection(y.transpose(1, 2).reshape(rows, time, width))
-            return x + self.down(functional.gelu(self.up(self.norm2(x))))
-
-    class Model(nn.Module):  # type: ignore[misc]  # torch counts as untyped
-        def __init__(self) -> None:
-            super().__init__()
-            self.embedding, self.position = nn.Embedding(vocab, width), nn.Embedding(context, width)
-            self.blocks = nn.ModuleList(Block() for _ in range(layers))
-            self.norm = nn.LayerNorm(width)
-
-        def forward(self, x: Any, y: Any) -> Any:
-            h = self.embedding(x) + self.position(torch.arange(x.shape[1]))
-            for block in self.blocks:
-                h = block(h)
-            logits = self.norm(h) @ self.embedding.weight.T
-            return functional.cross_entropy(logits.view(-1, vocab), y.view(-1))
-
-    model = Model()
-    optimizer = torch.optim.AdamW(
-        model.parameters(), 1e-3, (0.9, 0.95), weight_decay=0.1, fused=True
-    )
-    tokens = torch.from_numpy(np.random.default_rng(0).integers(0, vocab, (batch, context + 1)))
-    x, y = tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
-    loss_of = torch.compile(model) if compiled else model
-
-    def step() -> float:
-        optimizer.zero_grad(set_to_none=True)
-        loss = loss_of(x, y)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        return float(loss.item())
-
-    return step
 
 
 def _jax(work: Workload) -> Run:

@@ -63,11 +63,16 @@ def growth() -> list[Workload]:
 
 
 def suite(which: str = "all") -> list[Workload]:
-    """The workloads of "steps", "parts", "quick", "growth" or "all" (steps and parts)."""
+    """The workloads of "steps", "models", "parts", "quick", "growth" or "all" (the first three)."""
     steps = [
         Workload(f"step {name}", "step", sizes, peers=("torch", "torch compiled", "jax"))
         for name, sizes in CONFIGS.items()
     ]
+    models = [
+        Workload(f"{option} step A", "step", CONFIGS["A"], option, ("torch", "torch compiled"))
+        for option in ("bert", "encoder-decoder")
+    ]
+    models += [Workload(f"write {name}", "write", CONFIGS[name]) for name in ("A", "B")]
     parts = [
         Workload(f"matmul {m}x{k}x{n} {form}", "matmul", (m, k, n), form, ("numpy",))
         for m, k, n in (
@@ -92,5 +97,5 @@ def suite(which: str = "all") -> list[Workload]:
     ]
     parts += [Workload(f"adamw {n:,}", "adamw", (n,)) for n in (800_000, 10_000_000)]
     quick = [w for w in steps if w.name.endswith(("A", "C"))] + parts[1:3]
-    suites = {"steps": steps, "parts": parts, "quick": quick, "growth": growth()}
-    return {**suites, "all": steps + parts}[which]
+    suites = {"steps": steps, "models": models, "parts": parts, "quick": quick}
+    return {**suites, "growth": growth(), "all": steps + models + parts}[which]

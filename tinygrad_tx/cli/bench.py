@@ -19,9 +19,11 @@ from tinygrad_tx.roofline import roofline
 
 __all__ = ["bench"]
 
+SUITES = ("steps", "models", "parts", "quick", "growth", "all")
+
 
 def bench(
-    what: Annotated[str, typer.Argument(help="steps, parts, quick, growth or all.")] = "all",
+    what: Annotated[str, typer.Argument(help="steps, models, parts, quick, growth or all.")] = "all",
     rounds: Annotated[int, typer.Option(min=1, help="Turns of each contender.")] = 7,
     threads: Annotated[int | None, typer.Option(min=1, help="Of each contender.")] = None,
     only: Annotated[str, typer.Option(help="Workloads whose name holds this.")] = "",
@@ -32,8 +34,8 @@ def bench(
     On an idle machine; figures are medians over the turns, then the best turn, in milliseconds.
     Example: tinygrad-tx bench steps --only "step A" --out bench
     """
-    if what not in ("steps", "parts", "quick", "growth", "all"):
-        raise DataError(explain("bench", f"{what!r} is not steps, parts, quick, growth or all"))
+    if what not in SUITES:
+        raise DataError(explain("bench", f"{what!r} is not one of {', '.join(SUITES)}"))
     works = [w for w in suite(what) if only in w.name]
     if not works:
         raise DataError(explain("bench", f"no workload of {what} holds {only!r}"))
