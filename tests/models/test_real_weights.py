@@ -11,6 +11,7 @@ import pytest
 
 import tinygrad_tx as tx
 from tinygrad_tx.errors import CheckpointError
+from tinygrad_tx.models.generation import stream
 from tinygrad_tx.models.published.gguf import read_gguf
 from tinygrad_tx.models.published.llama_gguf import as_published
 from tinygrad_tx.models.published.packages import package_of, verified
@@ -148,8 +149,6 @@ def test_the_likeliest_text_is_theirs_and_sensible(
 
 
 def test_it_knows_a_capital(smollm2: tuple[tx.models.Llama, Any, Path]) -> None:
-    from tinygrad_tx.models.generation import stream
-
     model, tokenizer, _ = smollm2
     prompt = tokenizer.chat(QUESTION).tolist()
     answer = list(stream(model, 48, prompt, 10, temperature=0, stop=[tokenizer.eos]))
