@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_tx import nn, optim
+from tinygrad_tx.bench.real import prompt
 from tinygrad_tx.bench.workloads import Workload
 from tinygrad_tx.config import config
 from tinygrad_tx.functional import vjp
@@ -163,4 +164,5 @@ _BUILDERS: dict[str, Callable[[Workload], Run]] = {
     "cross_entropy": _cross_entropy,
     "attention": _attention,
     "adamw": _adamw,
+    "prompt": prompt,
 }

@@ -63,7 +63,7 @@ def growth() -> list[Workload]:
 
 
 def suite(which: str = "all") -> list[Workload]:
-    """The workloads of "steps", "parts", "quick", "growth" or "all" (steps and parts)."""
+    """The workloads of "steps", "parts", "quick", "growth", "real" or "all" (steps and parts)."""
     steps = [
         Workload(f"step {name}", "step", sizes, peers=("torch", "torch compiled", "jax"))
         for name, sizes in CONFIGS.items()
@@ -92,5 +92,6 @@ def suite(which: str = "all") -> list[Workload]:
     ]
     parts += [Workload(f"adamw {n:,}", "adamw", (n,)) for n in (800_000, 10_000_000)]
     quick = [w for w in steps if w.name.endswith(("A", "C"))] + parts[1:3]
-    suites = {"steps": steps, "parts": parts, "quick": quick, "growth": growth()}
+    real = [Workload(f"SmolLM2 prompt of {time}", "prompt", (time,)) for time in (32, 128, 512)]
+    suites = {"steps": steps, "parts": parts, "quick": quick, "growth": growth(), "real": real}
     return {**suites, "all": steps + parts}[which]

