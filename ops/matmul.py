@@ -20,7 +20,7 @@ from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.lowering import Lowering, View, shares_of
 from tinygrad_tx.graph.node import Aval, Cost, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
-from tinygrad_tx.ops.kernels.few_rows import dots, few_rows, leading, scratch_of_few_rows
+from tinygrad_tx.ops.kernels.few_rows import dots, leading, scratch_of_strips, strips
 from tinygrad_tx.ops.kernels.gemm import (
     BLOCK_ROWS,
     DEPTH,
@@ -34,6 +34,8 @@ from tinygrad_tx.shapes import size_of
 
 WORK_OF_A_SHARE = 400_000  # FLOPs: a few µs
 WORTH_A_SHARE = 65_536  # weights, for products of few rows: what matters is reading them
+FEW_ROWS = 256
+LARGE = 1 << 20  # elements of the right matrix: more than stays in the second cache
 MOST_DOTS = 4  # rows: with more of them the tile is faster than one product at a time
 
 
@@ -131,11 +133,11 @@ def lower(lowering: Lowering, node: Node) -> None:
     leading = (1, 1, 1, *z.shape[:-2])[-3:]
     batches = size_of(leading)
     sizes = (batches, m, n, k, *leading)
-    if m <= TILE_ROWS and _lower_few_rows(lowering, x, y, z, sizes):
+    if _lower_few_rows(lowering, x, y, z, sizes):
         return
-    strips = -(-n // TILE_COLUMNS)
-    packed = lowering.workspace(batches * strips * TILE_COLUMNS * k)
-    panels = batches * strips * -(-k // DEPTH)
+    columns = -(-n // TILE_COLUMNS)
+    packed = lowering.workspace(batches * columns * TILE_COLUMNS * k)
+    panels = batches * columns * -(-k // DEPTH)
     shares = shares_of(batches * n * k, 32768, panels)
     lowering.call(pack, *sizes, *_strided(y), packed, shares=shares)
     # A block has BLOCK_ROWS rows at most; few rows are spread over groups of strips as well.
@@ -146,7 +148,7 @@ def lower(lowering: Lowering, node: Node) -> None:
     block = -(-m // blocks)
     block += -block % TILE_ROWS
     blocks = -(-m // block)
-    groups = min(strips, -(-wanted // (batches * blocks)))
+    groups = min(columns, -(-wanted // (batches * blocks)))
     shares = min(wanted, batches * blocks * groups)
     panel = 0 if x.strides[-1] == 1 else block * min(k, DEPTH)
     needed = TILE_ROWS * TILE_COLUMNS + panel
@@ -163,19 +165,23 @@ def lower(lowering: Lowering, node: Node) -> None:
 
 
 def _lower_few_rows(lowering: Lowering, x: View, y: View, z: View, sizes: tuple[int, ...]) -> bool:
-    """A product of few rows, where the right matrix can be read where it stands."""
+    """A product of few rows, whose right matrix is read once; whether this is one."""
     batches, m, n, k = sizes[:4]
-    in_rows = y.strides[-1] == 1
-    in_columns = y.strides[-2] == 1 and x.strides[-1] == 1 and m <= MOST_DOTS
-    if not in_rows and not in_columns:
+    in_rows, in_columns = y.strides[-1] == 1, y.strides[-2] == 1
+    reads_in_place = m <= TILE_ROWS and in_rows
+    as_dots = m <= MOST_DOTS and in_columns and x.strides[-1] == 1
+    is_large = m <= FEW_ROWS and n * k >= LARGE and x.strides[-1] == 1 and (in_rows or in_columns)
+    if not (reads_in_place or as_dots or is_large):
         return False
-    items = batches * (-(-n // TILE_COLUMNS) if in_rows else n)
-    shares = shares_of(batches * n * k, WORTH_A_SHARE, items)
-    floats = scratch_of_few_rows(k) if in_rows else 1
-    scratch = lowering.workspace(shares * floats)
+    as_dots = as_dots and not reads_in_place
+    items = batches * (n if as_dots else -(-n // TILE_COLUMNS))
+    weight = n * k * (1 if m <= TILE_ROWS else -(-m // TILE_ROWS))
+    shares = shares_of(batches * weight, WORTH_A_SHARE, items)
+    floats = 1 if as_dots else scratch_of_strips(k)
     views = (*_strided(x), *_strided(y), *_strided(z))
-    kernel = few_rows if in_rows else dots
-    lowering.call(kernel, *sizes, *views, scratch, floats, shares=shares)
+    scratch = lowering.workspace(shares * floats)
+    kernel = dots if as_dots else strips
+    lowering.call(kernel, *sizes, *views, scratch, floats, int(not reads_in_place), shares=shares)
     after = lowering.epilogue
     if after is not None:
         lowering.call(after.kernel, *after.operands, shares=after.shares)

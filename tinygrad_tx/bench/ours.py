@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_tx import nn, optim
+from tinygrad_tx.bench.real import decode, prompt
 from tinygrad_tx.bench.workloads import Workload
 from tinygrad_tx.config import config
 from tinygrad_tx.functional import vjp
@@ -92,11 +93,13 @@ class Step:
 def _write(work: Workload) -> Run:
     """The likeliest tokens after a prompt of a quarter of the context, up to its end."""
     layers, heads, width, context, _, vocab = work.sizes
-    decoder = Decoder(GPT(GPTConfig(vocab, context, layers, heads, width)).eval())
-    prompt = np.random.default_rng(0).integers(0, vocab, context // 4).tolist()
+    model = GPT(GPTConfig(vocab, context, layers, heads, width))
+    model.eval()
+    decoder = Decoder(model)
+    start = np.random.default_rng(0).integers(0, vocab, context // 4).tolist()
 
     def write() -> int:
-        token = int(decoder.read([prompt])[0].argmax())
+        token = int(decoder.read([start])[0].argmax())
         while not decoder.is_full:
             token = int(decoder.step(np.array([[token]]))[0, -1].argmax())
         return token
@@ -196,4 +199,6 @@ _BUILDERS: dict[str, Callable[[Workload], Run]] = {
     "cross_entropy": _cross_entropy,
     "attention": _attention,
     "adamw": _adamw,
+    "prompt": prompt,
+    "decode": decode,
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_tx.bench.real import torch_decode, torch_prompt
 from tinygrad_tx.bench.workloads import Workload
 
 __all__ = ["build"]
@@ -42,6 +43,10 @@ def _torch(work: Workload, threads: int, compiled: bool) -> Run:
         from tinygrad_tx.bench import torch_models
 
         return torch_models.build(work, compiled)
+    if work.kind == "prompt":
+        return torch_prompt(work)
+    if work.kind == "decode":
+        return torch_decode(work)
     if work.kind == "adamw":
         parameter = torch.nn.Parameter(torch.randn(work.sizes[0] // 1000, 1000))
         optimizer = torch.optim.AdamW([parameter], 1e-3, fused=True)

@@ -50,6 +50,7 @@ def line(result: Result, machine: Roofline) -> str:
     if result.work.kind == "step":
         least = flops_of_step(result.work.sizes) / machine.flops
         parts.append(f"{100 * least / result.median('ours'):.0f} % of the roofline")
+    if result.work.kind in ("step", "prompt"):
         parts += [f"{p} grew {g / 1e6:.0f} MB" for p, g in result.grown.items()]
     parts += [f"{name} failed ({why})" for name, why in result.failed.items()]
     return "; ".join(parts)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["CONFIGS", "Workload", "flops_of_step", "growth", "parameters_of", "suite"]
+__all__ = ["CONFIGS", "SUITES", "Workload", "flops_of_step", "growth", "parameters_of", "suite"]
+
+SUITES = ("steps", "models", "parts", "quick", "growth", "real", "all")
 
 # layers, heads, width, context, batch, vocab
 CONFIGS: dict[str, tuple[int, ...]] = {
@@ -63,7 +65,7 @@ def growth() -> list[Workload]:
 
 
 def suite(which: str = "all") -> list[Workload]:
-    """The workloads of "steps", "models", "parts", "quick", "growth" or "all" (the first three)."""
+    """The workloads of one of SUITES; "all" are steps, models and parts."""
     steps = [
         Workload(f"step {name}", "step", sizes, peers=("torch", "torch compiled", "jax"))
         for name, sizes in CONFIGS.items()
@@ -97,5 +99,7 @@ def suite(which: str = "all") -> list[Workload]:
     ]
     parts += [Workload(f"adamw {n:,}", "adamw", (n,)) for n in (800_000, 10_000_000)]
     quick = [w for w in steps if w.name.endswith(("A", "C"))] + parts[1:3]
-    suites = {"steps": steps, "models": models, "parts": parts, "quick": quick}
+    real = [Workload(f"SmolLM2 prompt of {time}", "prompt", (time,)) for time in (32, 128, 512)]
+    real.append(Workload("SmolLM2 writes 32 tokens", "decode", (32,)))
+    suites = {"steps": steps, "models": models, "parts": parts, "quick": quick, "real": real}
     return {**suites, "growth": growth(), "all": steps + models + parts}[which]

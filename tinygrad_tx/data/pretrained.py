@@ -195,7 +195,7 @@ def gguf_tokenizer(metadata: Mapping[str, Any], source: str) -> PretrainedTokeni
     bos, eos, pad = marks = [
         known.get(f"ggml.{name}_token_id") for name in ("bos", "eos", "padding")
     ]
-    if not all(m is None or (isinstance(m, int) and m < len(words)) for m in marks):
+    if not all(m is None or (isinstance(m, int) and 0 <= m < len(words)) for m in marks):
         raise DataError(explain(source, f"bos, eos and padding are {marks}, not tokens"))
     return PretrainedTokenizer(inner, bos, eos, pad, _chat_of(known.get("chat_template"), inner))
 
