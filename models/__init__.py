@@ -9,11 +9,15 @@ from tinygrad_tx.models.bert import (
     BERTTagger,
 )
 from tinygrad_tx.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
+from tinygrad_tx.models.generation import Decoder, write_batch
 from tinygrad_tx.models.gpt import GPT, GPTConfig
 from tinygrad_tx.models.installed import from_package, read_tokenizer
 from tinygrad_tx.models.llama import Llama, LlamaConfig
 from tinygrad_tx.models.presets import PRESETS, abstract, build, preset
+from tinygrad_tx.models.sampling import Sampling
 from tinygrad_tx.models.sentence import SentenceEncoder
+from tinygrad_tx.models.speculative import speculative
+from tinygrad_tx.models.writing import write
 
 __all__ = [
     "BERT",
@@ -24,15 +28,20 @@ __all__ = [
     "BERTEncoder",
     "BERTReader",
     "BERTTagger",
+    "Decoder",
     "EncoderDecoder",
     "EncoderDecoderConfig",
     "GPTConfig",
     "Llama",
     "LlamaConfig",
+    "Sampling",
     "SentenceEncoder",
     "abstract",
     "build",
     "from_package",
     "preset",
     "read_tokenizer",
+    "speculative",
+    "write",
+    "write_batch",
 ]

@@ -19,7 +19,7 @@ from tinygrad_tx.runtime.execute import Executable
 
 run = build(Workload("step", "step", tuple(map(int, sys.argv[1:]))), 2)
 run()
-program, arrays = run.step.bound(run.x, run.y)
+program, arrays = run.step.bound(*run.batch)
 gc.collect()
 before = _restart_peak()
 Executable(program).run(arrays)

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from tinygrad_tx.cli.load import load_run
+from tinygrad_tx.data import PretrainedTokenizer
 from tinygrad_tx.errors import DataError, explain
+from tinygrad_tx.models import from_package, write
+from tinygrad_tx.models.published.packages import PACKAGES
 from tinygrad_tx.train import Generation, RunFolder, note_generation
 
 __all__ = ["generate"]
 
 
 def generate(
-    run: Annotated[Path, typer.Argument(help="A run folder that `train` made.")],
+    run: Annotated[
+        str, typer.Argument(help="A run folder that `train` made, or weights that `import` found.")
+    ],
     prompt: Annotated[str, typer.Option(help="The text to go on from.")] = "The ",
     tokens: Annotated[int, typer.Option(min=1, help="How many new tokens.")] = 300,
     temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest.")] = 0.8,
     top_k: Annotated[int | None, typer.Option(min=1, help="Keep the k likeliest.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Keep probability mass p.")] = None,
+    repetition_penalty: Annotated[float, typer.Option(help="Above 1: repeats less.")] = 1.0,
+    beams: Annotated[int, typer.Option(min=1, help="Texts followed side by side.")] = 1,
+    stop: Annotated[list[str] | None, typer.Option(help="End before this text.")] = None,
+    chat: Annotated[bool, typer.Option("--chat", help="The prompt is a user's message.")] = False,
     seed: Annotated[int | None, typer.Option(help="The same seed writes the same text.")] = None,
     record: Annotated[
         bool, typer.Option("--record/--no-record", help="Keep the text in the run folder.")
@@ -29,28 +38,38 @@ def generate(
 ) -> None:
     """Writes text from a trained model.
 
+    With published weights: tinygrad-tx generate smollm2 --chat --prompt "What is a noun?"
     Example: tinygrad-tx generate runs/gpt --prompt "The statement" --temperature 0.7
     """
-    model, tokenizer = load_run(run)
+    is_folder = Path(run).exists() or run not in _imported()
+    model, tokenizer = load_run(Path(run)) if is_folder else from_package(run)
     if not prompt:
         raise DataError(explain("--prompt", "is empty", remedy="give at least one character"))
-    start = tokenizer.encode(prompt).tolist()
-    new: list[int] = []
-    shown = ""
-    sys.stdout.write(prompt)
-    options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-    for token in model.generate(start, tokens, **options):
-        new.append(token)
-        text = tokenizer.decode(new)
-        # A character of several bytes is shown when its last byte is there.
-        if not text.endswith("\N{REPLACEMENT CHARACTER}"):
-            sys.stdout.write(text[len(shown) :])
-            sys.stdout.flush()
-            shown = text
+    start: Any = prompt
+    options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+    options |= {"repetition_penalty": repetition_penalty, "beams": beams, "seed": seed}
+    ends: dict[str, Any] = {"stop": stop or ()}
+    if isinstance(tokenizer, PretrainedTokenizer):
+        ends["stop_tokens"] = [t for t in (tokenizer.eos,) if t is not None]
+        start = tokenizer.chat([{"role": "user", "content": prompt}]) if chat else prompt
+    elif chat:
+        what = f"{run} was not trained on conversations"
+        raise DataError(explain("--chat", what, remedy="leave it out"))
+    if not chat:
+        sys.stdout.write(prompt)
+    text = ""
+    for piece in write(model, tokenizer, start, tokens, **ends, **options):
+        text += piece
+        sys.stdout.write(piece)
+        sys.stdout.flush()
     sys.stdout.write("\n")
-    if record:
-        written = Generation(prompt, tokenizer.decode(new), {"tokens": tokens, **options})
+    if record and is_folder:
         try:
-            note_generation(RunFolder(run), written)
+            note_generation(RunFolder(run), Generation(prompt, text, {"tokens": tokens, **options}))
         except OSError as error:
             sys.stderr.write(f"The text is not recorded in {run}: {error.strerror}\n")
+
+
+def _imported() -> set[str]:
+    """Names under which published weights are known, and the beginnings of these."""
+    return {name[:n] for name in PACKAGES for n in range(1, len(name) + 1)}
