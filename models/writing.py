@@ -38,7 +38,8 @@ def write(
 ) -> Iterator[str]:
     """What the model writes after `prompt` (a text, or its tokens), as soon as it is certain.
 
-    stop: strings, before which the text ends once one of them is complete. options: as in `model.generate`; stop
+    stop: strings, before which the text ends once one of them is complete. options: as in
+    `model.generate`; stop
     tokens are its `stop_tokens`. A character of several bytes comes when its last byte is there.
     Errors: DataError for an empty prompt.
     """

@@ -101,12 +101,15 @@ def check_indices(indices: Aval) -> None:
         )
 
 
-def check_range(operation: str, indices: np.ndarray[Any, Any], size: int) -> None:
-    """IndexRangeError where an index is outside -size ... size - 1."""
-    bad = indices[(indices < -size) | (indices >= size)]
+def check_range(
+    operation: str, indices: np.ndarray[Any, Any], size: int, wraps: bool = True
+) -> None:
+    """IndexRangeError where an index is outside -size ... size - 1, or 0 ... where not `wraps`."""
+    lowest = -size if wraps else 0
+    bad = indices[(indices < lowest) | (indices >= size)]
     if bad.size:
         what = f"index {bad.flat[0]} is out of range for an axis of size {size}"
-        remedy = f"use indices from {-size} to {size - 1}" if size else "the axis is empty"
+        remedy = f"use indices from {lowest} to {size - 1}" if size else "the axis is empty"
         raise IndexRangeError(explain(operation, what, remedy=remedy))
 
 

@@ -1,8 +1,8 @@
 """take: the elements of an axis at integer indices.
 
 Shapes: x (..., n, ...), indices of any shape -> the axis replaced by the shape of the indices.
-Negative indices count from the end. Its gradient is scatter_add. Errors: IndexRangeError,
-DTypeError.
+Negative indices count from the end where `wraps`; a token is no such index. Its gradient is
+scatter_add. Errors: IndexRangeError, DTypeError.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from tinygrad_tx.shapes import size_of
 Array = np.ndarray[Any, Any]
 
 
-def infer(x: Aval, indices: Aval, axis: int) -> Aval:
+def infer(x: Aval, indices: Aval, axis: int, wraps: bool = True) -> Aval:
+    del wraps
     check_indices(indices)
     return Aval((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]), x.dtype)
 
@@ -35,20 +36,20 @@ def gradient(b: Builder, node: Node, cotangent: Node) -> tuple[Node, None]:
     return b.scatter_add(cotangent, indices, axis=axis, size=x.shape[axis]), None
 
 
-def reference(x: Array, indices: Array, axis: int) -> Array:
-    check_range("take", indices, x.shape[axis])
+def reference(x: Array, indices: Array, axis: int, wraps: bool = True) -> Array:
+    check_range("take", indices, x.shape[axis], wraps)
     return np.take(x, indices, axis)
 
 
 @kernel("take")
 def run(ith: int, nth: int, operands: Any, arena: int) -> None:
-    """Operands: count, width, size, x, indices, z, tag."""
+    """Operands: count, width, size, x, indices, z, tag, the lowest index."""
     count, width, size = operands[0], operands[1], operands[2]
     indices = int64s(operands[4], count)
     low, high = share(count, ith, nth)
     for i in range(low, high):
         index = indices[i]
-        if index < -size or index >= size:
+        if index < operands[7] or index >= size:
             report(arena, BAD_INDEX, operands[6], index)
             index = 0
         index = index + size if index < 0 else index
@@ -72,13 +73,17 @@ def lower(lowering: Lowering, node: Node) -> None:
     width = size_of(x.shape[1:])
     if z.size:
         shares = shares_of(z.size, 16384, indices.size)
-        lowering.call(run, indices.size, width, size, x, indices, z, lowering.tag, shares=shares)
+        lowest = -size if node.attrs.get("wraps", True) else 0
+        given = (indices.size, width, size, x, indices, z, lowering.tag, lowest)
+        lowering.call(run, *given, shares=shares)
 
 
 def samples(rng: np.random.Generator) -> Iterator[Sample]:
     for shape, chosen, axis in (((5,), (3,), 0), ((4, 3), (2, 2), 0), ((2, 3), (), 1)):
         indices = rng.integers(-shape[axis], shape[axis], size=chosen)
         yield Sample((rng.normal(size=shape), indices), {"axis": axis})
+    tokens = rng.integers(0, 4, size=(2, 3))
+    yield Sample((rng.normal(size=(4, 3)), tokens), {"axis": 0, "wraps": False})
 
 
 register(

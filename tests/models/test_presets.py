@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_tx as tx
-from tinygrad_tx.errors import GraphError, ShapeError
+from tinygrad_tx.errors import GraphError, IndexRangeError, ShapeError
 from tinygrad_tx.models.presets import PRESETS
 
 # From the published weights, counted once; GPT-3 and MT-NLG from their papers.
@@ -115,6 +115,15 @@ def test_names_that_are_not_known_bring_near_ones() -> None:
 def test_sizes_that_do_not_fit_are_named(make: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         make()
+
+
+@pytest.mark.parametrize("token", [-1, 9, 1 << 40])
+@pytest.mark.parametrize("captured", [False, True])
+def test_a_token_outside_the_vocabulary_is_named(token: int, captured: bool) -> None:
+    model = tx.models.GPT(tx.models.GPTConfig(9, 8, 1, 2, 16))
+    call = tx.jit(lambda tokens: model(tokens)) if captured else model
+    with pytest.raises(IndexRangeError, match=str(token)):
+        call(np.array([[1, token, 2]])).numpy()
 
 
 def test_tokens_that_do_not_fit_are_named() -> None:

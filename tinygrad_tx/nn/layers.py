@@ -9,8 +9,8 @@ import numpy as np
 
 from tinygrad_tx.nn.module import Module
 from tinygrad_tx.nn.parameters import filled, normal
-from tinygrad_tx.tensor import Tensor, dropout, layer_norm, rms_norm, take
-from tinygrad_tx.tensor.tensor import TensorLike
+from tinygrad_tx.tensor import Tensor, dropout, layer_norm, rms_norm
+from tinygrad_tx.tensor.tensor import TensorLike, as_tensor, build
 
 __all__ = ["Dropout", "Embedding", "LayerNorm", "Linear", "RMSNorm"]
 
@@ -36,14 +36,18 @@ class Linear(Module):
 
 
 class Embedding(Module):
-    """A row of a table for each index. Shapes: (...) -> (..., width)."""
+    """A row of a table for each index, 0 ... count - 1. Shapes: (...) -> (..., width).
+
+    Errors: IndexRangeError.
+    """
 
     def __init__(self, count: int, width: int, rng: np.random.Generator) -> None:
         super().__init__()
         self.weight = normal(rng, (count, width))
 
     def forward(self, indices: TensorLike) -> Tensor:
-        return take(self.weight, indices, 0)
+        rows: Tensor = build("take", self.weight, as_tensor(indices), axis=0, wraps=False)
+        return rows
 
 
 class LayerNorm(Module):
