@@ -18,7 +18,7 @@ from tinygrad_tx.nn import Adapters, LoRA
 from tinygrad_tx.optim import Rates, frozen, layer_wise, same
 from tinygrad_tx.tasks import sentiment
 from tinygrad_tx.tasks.picture import bars, panels, write_picture
-from tinygrad_tx.tasks.stage import open_task, train_stage
+from tinygrad_tx.tasks.stage import open_task, seconds_since, train_stage
 from tinygrad_tx.tasks.table import write_outcome
 from tinygrad_tx.tasks.task import Figure, Outcome, Row, TaskConfig, bootstrap
 from tinygrad_tx.tasks.words import masked_word_losses, pretrain_on
@@ -102,7 +102,7 @@ def _fine_tuned(
     steps: int,
 ) -> tuple[Row, np.ndarray[Any, Any]]:
     """Accuracy on sentiment, and the losses on hidden characters afterwards: (reviews,)."""
-    chosen = np.random.default_rng(config.seed).permutation(len(data.labels[0]))[:count]
+    chosen = sentiment.labelled(data, count, config.seed)
     model = sentiment.classifier_from(start.config, start, config.seed)
     method.prepare(model)
     rates = method.rates(start.config.layers)
@@ -160,7 +160,7 @@ def _outcome(
         baseline=full.score,
         score=best.score,
         trained=best.trained,
-        seconds=time.perf_counter() - began,
+        seconds=seconds_since(began, pretraining, *(r.seconds for r in rows)),
         rows=tuple(rows),
         notes=(
             f"Before: {bootstrap(before).text(percent=False)} nats for each hidden character.",
