@@ -29,14 +29,16 @@ pytestmark = pytest.mark.usefixtures("own_texts")
 
 
 class Interrupts(Watch):
-    """Presses Ctrl-C in a stage."""
+    """Presses Ctrl-C in a stage, and notes the steps that were made."""
 
     def __init__(self, stage: str, step: int) -> None:
         self.place = stage, step
+        self.made: list[tuple[str, int]] = []
 
     @contextmanager
     def stage(self, name: str, steps: int) -> Iterator[Callable[[Progress], None]]:
         def on_step(progress: Progress) -> None:
+            self.made.append((name, progress.step))
             if (name, progress.step) == self.place:
                 os.kill(os.getpid(), signal.SIGINT)
 
@@ -74,18 +76,21 @@ def test_a_resumed_task_ends_as_one_that_never_stopped(
     name: str, stage: str, tmp_path: Path
 ) -> None:
     whole = TASKS[name](TaskConfig(tmp_path / "whole", quick=True))
-    parts = TaskConfig(tmp_path / "parts", quick=True, watch=Interrupts(stage, 2))
+    first, second = Interrupts(stage, 2), Interrupts("nowhere", 0)
+    parts = TaskConfig(tmp_path / "parts", quick=True, watch=first)
     with pytest.raises(KeyboardInterrupt):
         TASKS[name](parts)
     with pytest.raises(CheckpointError, match="--resume"):
         TASKS[name](dataclasses.replace(parts, watch=Watch()))
-    resumed = TASKS[name](dataclasses.replace(parts, watch=Watch(), resume=True))
+    resumed = TASKS[name](dataclasses.replace(parts, watch=second, resume=True))
+    assert not set(first.made) & set(second.made)  # no step is made twice
+    assert second.made[0] == (stage, 3)
     assert without_times(resumed) == without_times(whole)
     for path in (tmp_path / "whole").glob("*/checkpoint.safetensors"):
-        first, _ = RunFolder(path.parent).load_checkpoint()
-        second, _ = RunFolder(tmp_path / "parts" / path.parent.name).load_checkpoint()
-        for key, value in first.items():
-            assert value.tobytes() == second[key].tobytes(), (path.parent.name, key)
+        expected, _ = RunFolder(path.parent).load_checkpoint()
+        found, _ = RunFolder(tmp_path / "parts" / path.parent.name).load_checkpoint()
+        for key, value in expected.items():
+            assert value.tobytes() == found[key].tobytes(), (path.parent.name, key)
 
 
 def test_a_pretraining_serves_another_run_and_another_size_is_refused(tmp_path: Path) -> None:
