@@ -59,7 +59,7 @@ class Method:
 # larger steps, as in their papers.
 METHODS = (
     Method("full fine-tuning", 5e-4),
-    Method("layer-wise rates", 5e-4, lambda layers: layer_wise(layers, 0.4)),
+    Method("layer-wise rates", 1e-3, lambda layers: layer_wise(layers, 0.5)),
     Method("LoRA, rank 8", 2e-3, prepare=_lora),
     Method("adapters, 16 units", 2e-3, prepare=_adapters),
     Method("frozen encoder", 2e-3, lambda layers: frozen("encoder.*")),
