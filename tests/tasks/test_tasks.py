@@ -17,6 +17,7 @@ from tinygrad_tx.data import CharacterUnits, WordPieces
 from tinygrad_tx.data.sentences import sentence_runs
 from tinygrad_tx.data.units import CLS, PAD, SEP
 from tinygrad_tx.errors import CheckpointError, DataError
+from tinygrad_tx.jit import Plan
 from tinygrad_tx.models import BERT, BERTConfig
 from tinygrad_tx.tasks import TASKS, Outcome, TaskConfig, Watch, read_outcome, sentiment
 from tinygrad_tx.tasks.naive_bayes import NaiveBayes
@@ -169,7 +170,7 @@ def test_losses_on_hidden_words_repeat_and_see_a_change_of_weights() -> None:
 
 def test_frozen_layers_keep_their_bits_and_slow_ones_move_less(tmp_path: Path) -> None:
     tokens = np.random.default_rng(0).integers(5, 30, (32, 16))
-    moved = {}
+    moved, flops = {}, {}
     for name, rates in (
         ("all", tx.optim.same),
         ("frozen", tx.optim.frozen("encoder.*")),
@@ -179,12 +180,16 @@ def test_frozen_layers_keep_their_bits_and_slow_ones_move_less(tmp_path: Path) -
         before = model.state_dict()
         source = masked_words(tokens, 30, 8, 0)
         config = TrainConfig(3, 8, 1e-3, 0, 0.0, 1.0, 3, 1)
-        fit(model, source, source, config, RunFolder(tmp_path / name), rates=rates)
+        plans: list[Plan] = []
+        run = RunFolder(tmp_path / name)
+        fit(model, source, source, config, run, on_plan=plans.append, rates=rates)
+        flops[name] = plans[0].flops
         after = model.state_dict()
         moved[name] = {k: float(np.abs(after[k] - before[k]).max()) for k in before}
     block, head = "encoder.blocks.0.feed_forward.up.weight", "masked_words.dense.weight"
     assert all(v == 0 for k, v in moved["frozen"].items() if k.startswith("encoder."))
     assert moved["frozen"][head] > 1e-3
+    assert flops["frozen"] < 0.6 * flops["all"] == 0.6 * flops["slow"]  # no gradients below
     assert moved["slow"][block] == pytest.approx(0.1 * moved["all"][block], rel=0.2)
     assert (
         moved["slow"]["encoder.embedding.weight"] < 0.02 * moved["all"]["encoder.embedding.weight"]
