@@ -39,9 +39,8 @@ def write(
     """What the model writes after `prompt` (a text, or its tokens), as soon as it is certain.
 
     stop: strings, before which the text ends once one of them is complete. options: as in
-    `model.generate`; stop
-    tokens are its `stop_tokens`. A character of several bytes comes when its last byte is there.
-    Errors: DataError for an empty prompt.
+    `model.generate`, whose stop tokens are `stop_tokens` here. A character of several bytes comes
+    when its last byte is there. Errors: DataError for an empty prompt.
     """
     tokens = tokenizer.encode(prompt).tolist() if isinstance(prompt, str) else list(prompt)
     if not tokens or "" in stop:

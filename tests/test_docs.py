@@ -51,3 +51,9 @@ def test_the_table_of_operators_is_up_to_date() -> None:
     assert (ROOT / "docs" / "operators.md").read_text() == made, (
         "run: python docs/make_operators.py > docs/operators.md"
     )
+
+
+def test_the_results_of_tasks_are_up_to_date() -> None:
+    page = ROOT / "docs" / "tasks.md"
+    made = runpy.run_path(str(ROOT / "docs" / "make_tasks.py"))["page"]()
+    assert page.read_text(encoding="utf-8") == made, "run: python docs/make_tasks.py"

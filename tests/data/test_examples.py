@@ -41,6 +41,8 @@ def test_draws_go_on_from_a_saved_state_with_the_same_random_changes(
     list(other.in_order())  # validation leaves the order of training alone
     other.restore(state)
     np.testing.assert_array_equal([other.draw()[0] for _ in range(5)], expected)
+    noise = np.array(expected) % 1
+    assert len(np.unique(noise)) == noise.size  # other random numbers for each batch
 
 
 @given(st.integers(1, 50), st.integers(1, 9), st.integers(1, 6))

@@ -14,6 +14,7 @@ import tinygrad_tx as tx
 from tinygrad_tx.errors import CheckpointError
 from tinygrad_tx.tasks import Figure, Outcome, Row, bootstrap, read_outcome, results, write_outcome
 from tinygrad_tx.tasks.counting import Neighbours
+from tinygrad_tx.tasks.mean_classifier import MeanClassifier
 from tinygrad_tx.tasks.naive_bayes import NaiveBayes, features
 from tinygrad_tx.tasks.predict import predict
 from tinygrad_tx.tasks.shortcuts import length_features, logistic_regression, overlap_features
@@ -153,7 +154,8 @@ def test_the_markov_model_finds_the_likeliest_path() -> None:
     model = HiddenMarkov(SENTENCES)
     assert model.tag(["the", "run", "ends"]) == ["d", "n", "v"]
     assert model.tag([]) == []
-    words = ["dogs", "the", "run", "runs", "bugs"]
+    rng = np.random.default_rng(0)
+    known = ["dogs", "the", "run", "runs", "bugs", "dog", "ends"]
 
     def score(path: tuple[int, ...]) -> float:
         total, before = 0.0, -1
@@ -165,8 +167,21 @@ def test_the_markov_model_finds_the_likeliest_path() -> None:
             before = now
         return total
 
-    best = max(itertools.product(range(3), repeat=5), key=score)
-    assert model.tag(words) == [model.tags[i] for i in best]
+    for _ in range(100):
+        words = rng.choice(known, 4).tolist()
+        best = max(score(path) for path in itertools.product(range(3), repeat=4))
+        found = tuple(model.tags.index(tag) for tag in model.tag(words))
+        assert score(found) == pytest.approx(best)
+
+
+def test_the_mean_classifier_does_not_see_the_padding() -> None:
+    model = MeanClassifier(tx.models.BERTConfig(20, 6, 1, 2, 32, dropout=0.0), 3, seed=1)
+    tokens = np.random.default_rng(0).integers(5, 20, (2, 6))
+    mask = np.arange(6) < np.array([[4], [6]])
+    other = np.where(mask, tokens, 7)
+    found = model(tokens, None, mask).numpy()
+    np.testing.assert_allclose(model(other, None, mask).numpy(), found, atol=1e-6)
+    np.testing.assert_allclose(model(tokens[:1, :4]).numpy(), found[:1], atol=1e-6)
 
 
 def test_predictions_are_those_of_one_row_at_a_time() -> None:

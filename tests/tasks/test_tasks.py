@@ -17,6 +17,7 @@ from tinygrad_tx.data import CharacterUnits, WordPieces
 from tinygrad_tx.data.sentences import sentence_runs
 from tinygrad_tx.data.units import CLS, PAD, SEP
 from tinygrad_tx.errors import CheckpointError, DataError
+from tinygrad_tx.jit import Plan
 from tinygrad_tx.models import BERT, BERTConfig
 from tinygrad_tx.tasks import TASKS, Outcome, TaskConfig, Watch, read_outcome, sentiment
 from tinygrad_tx.tasks.naive_bayes import NaiveBayes
@@ -29,14 +30,16 @@ pytestmark = pytest.mark.usefixtures("own_texts")
 
 
 class Interrupts(Watch):
-    """Presses Ctrl-C in a stage."""
+    """Presses Ctrl-C in a stage, and notes the steps that were made."""
 
     def __init__(self, stage: str, step: int) -> None:
         self.place = stage, step
+        self.made: list[tuple[str, int]] = []
 
     @contextmanager
     def stage(self, name: str, steps: int) -> Iterator[Callable[[Progress], None]]:
         def on_step(progress: Progress) -> None:
+            self.made.append((name, progress.step))
             if (name, progress.step) == self.place:
                 os.kill(os.getpid(), signal.SIGINT)
 
@@ -56,7 +59,8 @@ def test_a_task_leaves_its_figures_with_a_baseline_and_a_picture(name: str, tmp_
     assert read_outcome(out / "outcome.json") == outcome
     assert outcome.name == name
     for figure in (outcome.score, outcome.baseline, *(r.score for r in outcome.rows)):
-        assert 0 <= figure.low <= figure.value <= figure.high <= 1
+        assert figure.low <= figure.value <= figure.high
+        assert not outcome.percent or 0 <= figure.low <= figure.high <= 1
     summary = (out / "summary.md").read_text()
     assert outcome.baseline_name in summary
     assert "figures mean nothing" in summary  # a quick run says so
@@ -74,18 +78,21 @@ def test_a_resumed_task_ends_as_one_that_never_stopped(
     name: str, stage: str, tmp_path: Path
 ) -> None:
     whole = TASKS[name](TaskConfig(tmp_path / "whole", quick=True))
-    parts = TaskConfig(tmp_path / "parts", quick=True, watch=Interrupts(stage, 2))
+    first, second = Interrupts(stage, 2), Interrupts("nowhere", 0)
+    parts = TaskConfig(tmp_path / "parts", quick=True, watch=first)
     with pytest.raises(KeyboardInterrupt):
         TASKS[name](parts)
     with pytest.raises(CheckpointError, match="--resume"):
         TASKS[name](dataclasses.replace(parts, watch=Watch()))
-    resumed = TASKS[name](dataclasses.replace(parts, watch=Watch(), resume=True))
+    resumed = TASKS[name](dataclasses.replace(parts, watch=second, resume=True))
+    assert not set(first.made) & set(second.made)  # no step is made twice
+    assert second.made[0] == (stage, 3)
     assert without_times(resumed) == without_times(whole)
     for path in (tmp_path / "whole").glob("*/checkpoint.safetensors"):
-        first, _ = RunFolder(path.parent).load_checkpoint()
-        second, _ = RunFolder(tmp_path / "parts" / path.parent.name).load_checkpoint()
-        for key, value in first.items():
-            assert value.tobytes() == second[key].tobytes(), (path.parent.name, key)
+        expected, _ = RunFolder(path.parent).load_checkpoint()
+        found, _ = RunFolder(tmp_path / "parts" / path.parent.name).load_checkpoint()
+        for key, value in expected.items():
+            assert value.tobytes() == found[key].tobytes(), (path.parent.name, key)
 
 
 def test_a_pretraining_serves_another_run_and_another_size_is_refused(tmp_path: Path) -> None:
@@ -164,7 +171,7 @@ def test_losses_on_hidden_words_repeat_and_see_a_change_of_weights() -> None:
 
 def test_frozen_layers_keep_their_bits_and_slow_ones_move_less(tmp_path: Path) -> None:
     tokens = np.random.default_rng(0).integers(5, 30, (32, 16))
-    moved = {}
+    moved, flops = {}, {}
     for name, rates in (
         ("all", tx.optim.same),
         ("frozen", tx.optim.frozen("encoder.*")),
@@ -174,12 +181,16 @@ def test_frozen_layers_keep_their_bits_and_slow_ones_move_less(tmp_path: Path) -
         before = model.state_dict()
         source = masked_words(tokens, 30, 8, 0)
         config = TrainConfig(3, 8, 1e-3, 0, 0.0, 1.0, 3, 1)
-        fit(model, source, source, config, RunFolder(tmp_path / name), rates=rates)
+        plans: list[Plan] = []
+        run = RunFolder(tmp_path / name)
+        fit(model, source, source, config, run, on_plan=plans.append, rates=rates)
+        flops[name] = plans[0].flops
         after = model.state_dict()
         moved[name] = {k: float(np.abs(after[k] - before[k]).max()) for k in before}
     block, head = "encoder.blocks.0.feed_forward.up.weight", "masked_words.dense.weight"
     assert all(v == 0 for k, v in moved["frozen"].items() if k.startswith("encoder."))
     assert moved["frozen"][head] > 1e-3
+    assert flops["frozen"] < 0.6 * flops["all"] == 0.6 * flops["slow"]  # no gradients below
     assert moved["slow"][block] == pytest.approx(0.1 * moved["all"][block], rel=0.2)
     assert (
         moved["slow"]["encoder.embedding.weight"] < 0.02 * moved["all"]["encoder.embedding.weight"]

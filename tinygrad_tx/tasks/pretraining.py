@@ -20,7 +20,7 @@ from tinygrad_tx.tasks.picture import bars, curves, panels, write_picture
 from tinygrad_tx.tasks.predict import predict
 from tinygrad_tx.tasks.sentence_pairs import SentencePairs
 from tinygrad_tx.tasks.shortcuts import length_features, logistic_regression, overlap_features
-from tinygrad_tx.tasks.stage import open_task, train_stage
+from tinygrad_tx.tasks.stage import open_task, seconds_since, train_stage
 from tinygrad_tx.tasks.table import write_outcome
 from tinygrad_tx.tasks.task import Outcome, Row, TaskConfig, bootstrap
 from tinygrad_tx.tasks.words import Sizes
@@ -213,7 +213,7 @@ def _outcome(
         baseline=by_name[f"{WORDS}: both neighbours"],
         score=by_name[f"{WORDS}: BERT"],
         trained=trained,
-        seconds=time.perf_counter() - began,
+        seconds=seconds_since(began, rows[0].seconds),
         rows=tuple(rows),
         notes=(
             f"Loss on hidden words in nats: {listed}.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from tinygrad_tx.optim import Rates, same
 from tinygrad_tx.tasks.task import TaskConfig
 from tinygrad_tx.train import Result, RunFolder, TrainConfig, fit
 
-__all__ = ["load_stage", "open_task", "train_stage"]
+__all__ = ["load_stage", "open_task", "seconds_since", "train_stage"]
 
 
 def open_task(config: TaskConfig) -> RunFolder:
@@ -51,6 +52,11 @@ def train_stage(
         config.watch.say(f"Stopped in {name} after step {result.step}; go on with --resume.")
         raise KeyboardInterrupt
     return result
+
+
+def seconds_since(began: float, *stages: float) -> float:
+    """Of a task that began then: at least what its stages took, some of them in earlier calls."""
+    return max(time.perf_counter() - began, sum(stages))
 
 
 def load_stage(path: Path, model: Module) -> None:

@@ -12,7 +12,7 @@ from tinygrad_tx.errors import CheckpointError, explain
 from tinygrad_tx.tasks.task import Figure, Outcome, Row
 from tinygrad_tx.train import RunFolder
 
-__all__ = ["markdown", "read_outcome", "results", "write_outcome"]
+__all__ = ["details", "markdown", "read_outcome", "results", "write_outcome"]
 
 TITLES = ("task", "metric", "baseline", "score", "trained", "minutes", "command")
 
@@ -70,7 +70,8 @@ def markdown(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "".join("| " + " | ".join(c.replace("|", "\\|") for c in row) + " |\n" for row in rows)
 
 
-def _summary(outcome: Outcome, picture: str) -> str:
+def details(outcome: Outcome) -> str:
+    """The rows behind an outcome."""
     more = list(dict.fromkeys(title for row in outcome.rows for title, _ in row.more))
     lines = []
     for row in outcome.rows:
@@ -78,7 +79,10 @@ def _summary(outcome: Outcome, picture: str) -> str:
         trained = f"{row.trained:,}" if row.trained else "none: it counts"
         cells = [row.method, row.score.text(outcome.percent), *(given.get(t, "") for t in more)]
         lines.append([*cells, trained, f"{row.seconds:.0f}"])
-    table = markdown(["method", outcome.metric, *more, "parameters trained", "seconds"], lines)
+    return markdown(["method", outcome.metric, *more, "parameters trained", "seconds"], lines)
+
+
+def _summary(outcome: Outcome, picture: str) -> str:
     notes = "".join(f"- {note}\n" for note in outcome.notes)
     warning = "A quick run: it shows that all works; its figures mean nothing.\n\n"
     return f"""# {outcome.name}
@@ -91,7 +95,7 @@ intervals, by bootstrap. The whole task took {outcome.seconds / 60:.1f} minutes.
 
 Data: {outcome.data}
 
-{table}
+{details(outcome)}
 ![{outcome.name}]({picture})
 
 {notes}

@@ -20,7 +20,7 @@ from tinygrad_tx.data.units import CLS, PAD, SEP
 from tinygrad_tx.models import BERT, BERTTagger
 from tinygrad_tx.tasks.picture import bars, panels, write_picture
 from tinygrad_tx.tasks.predict import predict
-from tinygrad_tx.tasks.stage import open_task, train_stage
+from tinygrad_tx.tasks.stage import open_task, seconds_since, train_stage
 from tinygrad_tx.tasks.table import write_outcome
 from tinygrad_tx.tasks.tag_baselines import CommonestTag, HiddenMarkov
 from tinygrad_tx.tasks.task import Outcome, Row, TaskConfig, bootstrap
@@ -48,7 +48,7 @@ class Plan:
     most: int | None = None
 
 
-FULL = Plan(Sizes(2500), 4000, ((300, 200), (3000, 700)), 1500)
+FULL = Plan(Sizes(2500), 4000, ((1000, 700), (20_000, 3300)), 1500)
 QUICK = Plan(Sizes(400, 24, 1, 2, 32), 4, ((30, 3), (60, 4)), 40, 400)
 
 
@@ -221,7 +221,7 @@ def _outcome(
         baseline=last[MARKOV].score,
         score=best.score,
         trained=best.trained,
-        seconds=time.perf_counter() - began,
+        seconds=seconds_since(began, pretraining, *(r.seconds for r in rows)),
         rows=tuple(rows),
         notes=(
             f"What pretraining adds: {gains}.",
