@@ -153,9 +153,9 @@ def views() -> list[Entry]:
             f"MT-NLG 530B: {view}",
             f"By shape alone; {words[view]}.",
             lambda view=view: tx.draw(M.abstract("mt-nlg-530b"), view=view),
-            view != "memory",
+            view not in ("program", "memory"),
         )
-        for view in ("gradient", "memory")
+        for view in ("ops", "gradient", "program", "memory")
     ]
     return found
 
