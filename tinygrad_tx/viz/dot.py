@@ -120,6 +120,8 @@ def _write_box(dot: Digraph, box: Box, look: Theme, language: str) -> None:
         style = {"shape": "box", "style": "filled", "fontsize": "9"}
     elif box.role in _SHAPES:
         style = {"shape": _SHAPES[box.role], "style": "filled"}
+        if box.role == "corpus":  # text keeps clear of the lid
+            style |= {"labelloc": "b", "margin": "0.16,0.2"}
     if box.change:
         fill = look.changes[box.change]
         style |= _CHANGES[box.change]
