@@ -193,40 +193,6 @@ class BERT(Pretrained):
         return example_of(self.config)
 
 
-class BERTClassifier(Module):
-    """A class for each sequence, from the pooled first token: logits (batch, classes)."""
-
-    def __init__(self, config: BERTConfig, classes: int, seed: int = 0) -> None:
-        super().__init__()
-        rng = np.random.default_rng(seed)
-        self.config = config
-        self.encoder = BERTEncoder(config, rng)
-        self.pooler = Pooler(config.width, rng)
-        self.dropout = Dropout(config.dropout)
-        self.classifier = Linear(config.width, classes, rng)
-
-    def forward(
-        self, tokens: TensorLike, segments: TensorLike = None, mask: TensorLike = None
-    ) -> Tensor:
-        pooled = self.pooler(self.encoder(tokens, segments, mask))
-        logits: Tensor = self.classifier(self.dropout(pooled))
-        return logits
-
-    def loss(
-        self,
-        tokens: TensorLike,
-        classes: TensorLike,
-        segments: TensorLike = None,
-        mask: TensorLike = None,
-    ) -> Tensor:
-        """Mean cross-entropy in nats. classes: (batch,)."""
-        return cross_entropy(self(tokens, segments, mask), classes)
-
-    def example(self) -> tuple[np.ndarray[Any, Any], ...]:
-        """Arguments of the right shapes, for a drawing."""
-        return example_of(self.config)
-
-
 class BERTTagger(Module):
     """A class for each token: logits (batch, time, classes)."""
 
@@ -238,10 +204,15 @@ class BERTTagger(Module):
         self.dropout = Dropout(config.dropout)
         self.classifier = Linear(config.width, classes, rng)
 
+    def features(self, hidden: Tensor) -> Tensor:
+        """What is classified of the hidden states (batch, time, width): each of them."""
+        return hidden
+
     def forward(
         self, tokens: TensorLike, segments: TensorLike = None, mask: TensorLike = None
     ) -> Tensor:
-        logits: Tensor = self.classifier(self.dropout(self.encoder(tokens, segments, mask)))
+        features = self.features(self.encoder(tokens, segments, mask))
+        logits: Tensor = self.classifier(self.dropout(features))
         return logits
 
     def loss(
@@ -251,12 +222,26 @@ class BERTTagger(Module):
         segments: TensorLike = None,
         mask: TensorLike = None,
     ) -> Tensor:
-        """Mean cross-entropy in nats. classes: (batch, time), -100 where none is asked for."""
+        """Mean cross-entropy in nats. classes: like the logits but for their last axis; -100 where
+        none is asked for."""
         return cross_entropy(self(tokens, segments, mask), classes)
 
     def example(self) -> tuple[np.ndarray[Any, Any], ...]:
         """Arguments of the right shapes, for a drawing."""
         return example_of(self.config)
+
+
+class BERTClassifier(BERTTagger):
+    """A class for each sequence, from the pooled first token: logits (batch, classes)."""
+
+    def __init__(self, config: BERTConfig, classes: int, seed: int = 0) -> None:
+        super().__init__(config, classes, seed)
+        self.pooler = Pooler(config.width, np.random.default_rng((seed, 1)))
+
+    def features(self, hidden: Tensor) -> Tensor:
+        """The pooled first token: (batch, width)."""
+        pooled: Tensor = self.pooler(hidden)
+        return pooled
 
 
 class BERTReader(BERTTagger):
