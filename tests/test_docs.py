@@ -39,17 +39,18 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
-def test_the_table_of_operators_is_up_to_date() -> None:
+@pytest.mark.parametrize("page", ["operators", "models"])
+def test_generated_pages_are_up_to_date(page: str) -> None:
     made = subprocess.run(
-        [sys.executable, ROOT / "docs" / "make_operators.py"],
+        [sys.executable, ROOT / "docs" / f"make_{page}.py"],
         cwd=ROOT,
         env={"PYTHONPATH": str(ROOT), "PATH": ""},
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    assert (ROOT / "docs" / "operators.md").read_text() == made, (
-        "run: python docs/make_operators.py > docs/operators.md"
+    assert (ROOT / "docs" / f"{page}.md").read_text() == made, (
+        f"run: python docs/make_{page}.py > docs/{page}.md"
     )
 
 
