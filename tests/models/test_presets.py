@@ -136,3 +136,15 @@ def test_tokens_that_do_not_fit_are_named() -> None:
     ):
         with pytest.raises((ShapeError, TypeError), match=words):
             model(tokens)
+
+
+def test_a_text_that_is_all_padding_gives_numbers_and_gradients() -> None:
+    model = tx.models.BERT(tx.models.BERTConfig(9, 8, 2, 2, 16)).eval()
+    tokens = np.ones((2, 4), np.int64)
+    mask = np.array([[True] * 4, [False] * 4])
+    loss = model.loss(tokens, tokens, np.array([0, 1]), mask=mask)
+    loss.backward()
+    assert np.isfinite(loss.item())
+    assert all(np.isfinite(p.grad.numpy()).all() for p in model.parameters() if p.grad is not None)
+    alone = model(tokens[:1]).numpy()
+    np.testing.assert_allclose(model(tokens, mask=mask).numpy()[0], alone[0], atol=1e-5)
