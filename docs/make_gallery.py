@@ -160,9 +160,9 @@ def views() -> list[Entry]:
     return found
 
 
-def entries() -> dict[str, list[Entry]]:
-    """Sections of the page."""
-    introductions = [
+def introductions() -> list[Entry]:
+    """The diagrams that introductions to the field begin with."""
+    return [
         Entry(
             "attention",
             "Attention",
@@ -193,7 +193,11 @@ def entries() -> dict[str, list[Entry]]:
             False,
         ),
     ]
-    families = [
+
+
+def families() -> list[Entry]:
+    """Models of ours and of users."""
+    return [
         Entry("gpt", "GPT", "Radford et al. 2019.", lambda: tx.draw(model(GPT))),
         Entry(
             "gpt-open",
@@ -238,7 +242,11 @@ def entries() -> dict[str, list[Entry]]:
             mixer,
         ),
     ]
-    overlays = [
+
+
+def overlays() -> list[Entry]:
+    """Figures in boxes, languages, and a graph without modules."""
+    return [
         Entry(
             "parameters",
             "Parameters",
@@ -297,10 +305,14 @@ def entries() -> dict[str, list[Entry]]:
             curvature,
         ),
     ]
+
+
+def entries() -> dict[str, list[Entry]]:
+    """Sections of the page."""
     return {
-        "The field's introductions": introductions,
-        "Models": families,
-        "Overlays, languages, and graphs without modules": overlays,
+        "The field's introductions": introductions(),
+        "Models": families(),
+        "Overlays, languages, and graphs without modules": overlays(),
         "Every view": views(),
     }
 
