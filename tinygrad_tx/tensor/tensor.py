@@ -136,6 +136,8 @@ class Tensor(Methods):
         return self
 
     def _array(self) -> Array:
+        if isinstance(self._value, Buffer):
+            return self._value.array
         (array,) = evaluate([self.node])
         if isinstance(self._value, Node):
             capture.pending.pop(id(self), None)
