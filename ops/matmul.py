@@ -20,10 +20,11 @@ from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.lowering import Lowering, View, shares_of
 from tinygrad_tx.graph.node import Aval, Cost, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
-from tinygrad_tx.ops.kernels.few_rows import dots, leading, scratch_of_strips, strips
+from tinygrad_tx.ops.kernels.few_rows import dots, leading, one_row, scratch_of_strips, strips
 from tinygrad_tx.ops.kernels.gemm import (
     BLOCK_ROWS,
     DEPTH,
+    ROW_COLUMNS,
     TILE_COLUMNS,
     TILE_ROWS,
     multiply_block,
@@ -174,13 +175,15 @@ def _lower_few_rows(lowering: Lowering, x: View, y: View, z: View, sizes: tuple[
     if not (reads_in_place or as_dots or is_large):
         return False
     as_dots = as_dots and not reads_in_place
-    items = batches * (n if as_dots else -(-n // TILE_COLUMNS))
+    is_row = m == 1 and reads_in_place
+    columns = 1 if as_dots else ROW_COLUMNS if is_row else TILE_COLUMNS
+    items = batches * -(-n // columns)
     weight = n * k * (1 if m <= TILE_ROWS else -(-m // TILE_ROWS))
     shares = shares_of(batches * weight, WORTH_A_SHARE, items)
     floats = 1 if as_dots else scratch_of_strips(k)
     views = (*_strided(x), *_strided(y), *_strided(z))
     scratch = lowering.workspace(shares * floats)
-    kernel = dots if as_dots else strips
+    kernel = dots if as_dots else one_row if is_row else strips
     lowering.call(kernel, *sizes, *views, scratch, floats, int(not reads_in_place), shares=shares)
     after = lowering.epilogue
     if after is not None:

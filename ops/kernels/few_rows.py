@@ -4,7 +4,7 @@ A strip of B is packed just before it is used, so that no packed copy of all of 
 Very few rows read it where it stands: by the register tile where its rows are contiguous, as dot
 products where its columns are (a transposed weight).
 
-Operands of both kernels: batches, m, n, k, sizes of three leading axes, then for A, B and C an
+Operands of all three kernels: batches, m, n, k, sizes of three leading axes, then for A, B and C an
 address and strides in bytes of three leading axes, rows and columns; scratch, its floats for each
 share, and whether strips are packed.
 """
@@ -17,15 +17,17 @@ import numpy as np
 
 from tinygrad_tx.ops.kernels.gemm import (
     DEPTH,
+    ROW_COLUMNS,
     TILE_COLUMNS,
     TILE_ROWS,
     pack_columns,
+    row_tile,
     store_edge,
     tile,
 )
 from tinygrad_tx.ops.kernels.kernel import floats, inline, kernel, share
 
-__all__ = ["dots", "leading", "scratch_of_strips", "strips"]
+__all__ = ["dots", "leading", "one_row", "scratch_of_strips", "strips"]
 
 
 @inline
@@ -73,6 +75,37 @@ def strips(ith: int, nth: int, operands: Any, arena: int) -> None:
                 else:
                     tile(depth, at, a_row, a_step, source, step, spare, wide_row, rows, 0)
                     store_edge(spare, out, c_row, rows, wide, adds)
+
+
+@kernel("matmul.row")
+def one_row(ith: int, nth: int, operands: Any, arena: int) -> None:
+    """A single row of C, whose B has contiguous rows, in blocks of ROW_COLUMNS columns."""
+    n, k = operands[2], operands[3]
+    a_step, b_row = operands[12], operands[17]
+    blocks = (n + ROW_COLUMNS - 1) // ROW_COLUMNS
+    spare = operands[25] + 4 * ith * operands[26]
+    packed = spare + 4 * TILE_ROWS * TILE_COLUMNS
+    low, high = share(operands[0] * blocks, ith, nth)
+    for task in range(low, high):
+        matrix, first = task // blocks, task % blocks * ROW_COLUMNS
+        a = operands[7] + leading(matrix, operands, 8)
+        b = operands[13] + leading(matrix, operands, 14)
+        c = operands[19] + leading(matrix, operands, 20)
+        last = min(n, first + ROW_COLUMNS)
+        for k0 in range(0, k, DEPTH):
+            depth, adds = min(DEPTH, k - k0), 1 if k0 > 0 else 0
+            at, source = a + k0 * a_step, b + k0 * b_row
+            if last - first == ROW_COLUMNS:
+                row_tile(depth, at, a_step, source + 4 * first, b_row, c + 4 * first, adds)
+                continue
+            for n0 in range(first, last, TILE_COLUMNS):
+                wide, out = min(TILE_COLUMNS, last - n0), c + 4 * n0
+                if wide == TILE_COLUMNS:
+                    tile(depth, at, 0, a_step, source + 4 * n0, b_row, out, 0, 1, adds)
+                else:
+                    pack_columns(source + 4 * n0, b_row, 4, depth, wide, packed)
+                    tile(depth, at, 0, a_step, packed, 4 * TILE_COLUMNS, spare, 0, 1, 0)
+                    store_edge(spare, out, 0, 1, wide, adds)
 
 
 @kernel("matmul.dots")

@@ -25,17 +25,21 @@ from tinygrad_tx.ops.kernels.simd import LANES, ZERO, Emitter, copy_lanes, trans
 __all__ = [
     "BLOCK_ROWS",
     "DEPTH",
+    "ROW_COLUMNS",
     "TILE_COLUMNS",
     "TILE_ROWS",
     "multiply_block",
     "pack_columns",
+    "row_tile",
     "store_edge",
     "tile",
 ]
 
 TILE_VECTORS = 2
+ROW_VECTORS = 8
 TILE_ROWS = {16: 8, 8: 6, 4: 4}[LANES]  # accumulators and operands fill the register file
 TILE_COLUMNS = TILE_VECTORS * LANES
+ROW_COLUMNS = ROW_VECTORS * LANES
 DEPTH = 384
 BLOCK_ROWS = 96  # a multiple of every TILE_ROWS
 UNROLL = 2
@@ -44,29 +48,33 @@ _copy_rows, _copy_columns = copy_lanes(TILE_ROWS), copy_lanes(TILE_COLUMNS)
 
 
 class _Tile(Emitter):
-    """The register tile: C[rows, TILE_COLUMNS] (+)= A[rows, k] B[k, TILE_COLUMNS].
+    """The register tile: C[rows, columns] (+)= A[rows, k] B[k, columns], `vectors` columns wide.
 
     Rows beyond `rows` repeat the last one and are not stored: short tiles need no second kernel.
     """
+
+    def __init__(self, builder: Any, height: int, vectors: int) -> None:
+        super().__init__(builder)
+        self.height, self.vectors = height, vectors
 
     def write(self, args: Any) -> None:
         b = self.builder
         k, a, a_row, self.a_step, self.b, self.b_step, c, c_row, rows, accumulate = args
         self.rows = [a]
-        for i in range(1, TILE_ROWS):
+        for i in range(1, self.height):
             live = b.icmp_signed("<", self.long(i), rows)
             self.rows.append(b.select(live, b.add(self.rows[-1], a_row), self.rows[-1]))
         self.prefetch(c, c_row)
-        sums = [ZERO] * (TILE_ROWS * TILE_VECTORS)
+        sums = [ZERO] * (self.height * self.vectors)
         zero = self.long(0)
         shift = self.long(UNROLL.bit_length() - 1)
         at, sums = self.loop(b.ashr(k, shift), (zero, zero), sums, UNROLL)
         _, sums = self.loop(b.and_(k, self.long(UNROLL - 1)), at, sums, 1)
         adds = b.icmp_signed("!=", accumulate, zero)
-        for i in range(TILE_ROWS):
+        for i in range(self.height):
             with b.if_then(b.icmp_signed("<", self.long(i), rows)):
-                for j in range(TILE_VECTORS):
-                    value = sums[i * TILE_VECTORS + j]
+                for j in range(self.vectors):
+                    value = sums[i * self.vectors + j]
                     with b.if_else(adds) as (yes, no):
                         with yes:
                             self.store(b.fadd(value, self.load(c, j * LANES)), c, j * LANES)
@@ -81,17 +89,17 @@ class _Tile(Emitter):
         flags = [ir.Constant(ir.IntType(32), n) for n in (1, 3, 1)]  # to write, keep, data
         kind = ir.FunctionType(ir.VoidType(), [byte] + [f.type for f in flags])
         function = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0")
-        for _ in range(TILE_ROWS):
+        for _ in range(self.height):
             b.call(function, [b.inttoptr(c, byte), *flags])
             c = b.add(c, c_row)
 
     def step(self, at: Any, sums: list[Any]) -> list[Any]:
         b = self.builder
-        columns = [self.load(b.add(self.b, at[1]), j * LANES) for j in range(TILE_VECTORS)]
+        columns = [self.load(b.add(self.b, at[1]), j * LANES) for j in range(self.vectors)]
         found = []
-        for i in range(TILE_ROWS):
+        for i in range(self.height):
             row = self.splat(b.add(self.rows[i], at[0]))
-            part = sums[i * TILE_VECTORS : (i + 1) * TILE_VECTORS]
+            part = sums[i * self.vectors : (i + 1) * self.vectors]
             found += [self.multiply_add(row, c, s) for c, s in zip(columns, part, strict=True)]
         return found
 
@@ -138,10 +146,31 @@ def _tile(
     accumulate: Any,
 ) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _Tile(builder).write(args)
+        _Tile(builder, TILE_ROWS, TILE_VECTORS).write(args)
         return context.get_dummy_value()
 
     return types.void(*([types.int64] * 10)), codegen
+
+
+@intrinsic
+def _row_tile(
+    typingctx: Any,
+    k: Any,
+    a: Any,
+    a_step: Any,
+    b: Any,
+    b_step: Any,
+    c: Any,
+    accumulate: Any,
+) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        k, a, a_step, b, b_step, c, accumulate = args
+        none, one = (ir.Constant(k.type, n) for n in (0, 1))
+        written = (k, a, none, a_step, b, b_step, c, none, one, accumulate)
+        _Tile(builder, 1, ROW_VECTORS).write(written)
+        return context.get_dummy_value()
+
+    return types.void(*([types.int64] * 7)), codegen
 
 
 @inline
@@ -159,6 +188,12 @@ def tile(
 ) -> None:
     """One register tile; a function of its own, so that it is compiled once for each kernel."""
     _tile(k, a, a_row, a_step, b, b_step, c, c_row, rows, accumulate)
+
+
+@inline
+def row_tile(k: int, a: int, a_step: int, b: int, b_step: int, c: int, accumulate: int) -> None:
+    """One row of C, ROW_COLUMNS wide: as many sums as hide the time that one addition takes."""
+    _row_tile(k, a, a_step, b, b_step, c, accumulate)
 
 
 @inline
