@@ -138,9 +138,7 @@ def _trained(config: TaskConfig, plan: Plan, parts: Parts, model: EncoderDecoder
         config.seed,
     )  # fmt: skip
     held_out = [*parts.held_out[DATES], *parts.held_out[NUMBERS]]
-    done = train_stage(
-        config, "training", model, batches(parts.train), batches(held_out), training
-    )
+    done = train_stage(config, "training", model, batches(parts.train), batches(held_out), training)
     return done.seconds
 
 
