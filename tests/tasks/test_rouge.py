@@ -43,7 +43,9 @@ def test_the_longest_common_subsequence_is_that_of_trying_all(a: list[str], b: l
 
 
 @given(WORDS, WORDS)
-def test_rouge_is_symmetric_within_0_and_1_and_1_for_equal_texts(a: list[str], b: list[str]) -> None:
+def test_rouge_is_symmetric_within_0_and_1_and_1_for_equal_texts(
+    a: list[str], b: list[str]
+) -> None:
     said, truth = " ".join(a), " ".join(b)
     for score in (rouge_l, lambda x, y: rouge_n(x, y, 1), lambda x, y: rouge_n(x, y, 2)):
         assert 0 <= score(said, truth) <= 1

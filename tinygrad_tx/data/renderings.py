@@ -29,10 +29,12 @@ __all__ = [
 
 # The short form is left out: the text does not say whether 3/7/98 is a day of March or of July.
 FORMATS = ("medium", "long", "full")
-LANGUAGES = tuple(
-    "en de fr es it nl nb sv fi et lv lt pl cs sl hr hu ro tr el ru uk bg sr vi id ms sw af ca eu "
-    "gl is ja zh ar fa he hi bn ta th ka hy az kk".split()
-)
+LANGUAGES = (
+    "en", "de", "fr", "es", "it", "nl", "nb", "sv", "fi", "et", "lv", "lt", "pl", "cs", "sl",
+    "hr", "hu", "ro", "tr", "el", "ru", "uk", "bg", "sr", "vi", "id", "ms", "sw", "af", "ca",
+    "eu", "gl", "is", "ja", "zh", "ar", "fa", "he", "hi", "bn", "ta", "th", "ka", "hy", "az",
+    "kk",
+)  # fmt: skip
 HELD_OUT_LANGUAGES = ("da", "pt", "sk", "ko")
 HELD_OUT_PAIRS = frozenset(
     {(language, "full") for language in ("it", "cs", "tr", "ru", "he")}

@@ -1,4 +1,4 @@
-"""Questions about stories, answered by a span: one and two hops, on longer stories than learnt from.
+"""Questions about stories, answered by a span: one and two hops, and stories longer than learnt.
 
 And which facts the reader attends to: the weights that the words of the question give to the
 sentences that the answer rests on, against an even spread over the story.
@@ -175,7 +175,8 @@ def _rows(
 
 def _spans(model: BERTReader, framed: Framed) -> Array:
     def logits(tokens: Tensor, segments: Tensor) -> Tensor:
-        return model(tokens, segments, tokens != PAD)
+        places: Tensor = model(tokens, segments, tokens != PAD)
+        return places
 
     found = predict(model, logits, (framed.tokens, framed.segments))
     return best_spans(found, framed.sentence >= 0)

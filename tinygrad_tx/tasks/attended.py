@@ -1,4 +1,4 @@
-"""Who looks where: the weights of attention in a model's own graph, opened at the point `pattern`."""
+"""Who looks where: the weights of attention, opened in a model's own graph at `pattern`."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def _happen(
     world: _World, cast: Sequence[str], things: Sequence[str], rng: np.random.Generator
 ) -> None:
     """One more sentence: somebody goes, takes or puts, as the world allows."""
-    who, number = cast[rng.integers(len(cast))], len(world.sentences)
+    who, number = cast[int(rng.integers(len(cast)))], len(world.sentences)
     here = world.went[who][0] if who in world.went else None
     own = [t for t, (holder, _) in world.held.items() if holder == who]
     free = [

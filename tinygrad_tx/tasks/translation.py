@@ -85,7 +85,7 @@ class Parts:
 def load(plan: Plan, seed: int) -> Parts:
     """Rendered anew for each seed; what is held out never depends on it. Errors: DataError."""
     rng = np.random.default_rng(seed)
-    known = [(l, f) for l in LANGUAGES for f in FORMATS if (l, f) not in HELD_OUT_PAIRS]
+    known = sorted({(name, form) for name in LANGUAGES for form in FORMATS} - HELD_OUT_PAIRS)
     train = rendered_dates(plan.dates, known, False, rng)
     train += rendered_numbers(plan.numbers, LANGUAGES, False, rng)
     held = {
@@ -162,7 +162,7 @@ def _rows(plan: Plan, parts: Parts, model: EncoderDecoder, seconds: float) -> li
     }
     trained = model.num_parameters()
     rows = [
-        _scored(method, part, some, said(some), *((trained, seconds) * (method == GREEDY)))
+        _scored(method, part, some, said(some), *((trained, seconds) if method == GREEDY else ()))
         for part, some in parts.held_out.items()
         for method, said in methods.items()
     ]
@@ -233,9 +233,9 @@ def _outcome(
         name="translation",
         what="Dates and numbers of many languages into ISO form. An encoder-decoder reads "
         "characters and is not told the language.",
-        data=f"Rendered by babel: {len(parts.train):,} texts in {len(LANGUAGES)} languages to learn "
-        f"from, dates of 1900 to 2099 and numbers; about {plan.asked} of each held-out part, whose "
-        "dates and numbers no training text has.",
+        data=f"Rendered by babel: {len(parts.train):,} texts in {len(LANGUAGES)} languages to "
+        f"learn from, dates of 1900 to 2099 and numbers; about {plan.asked} of each held-out part, "
+        "whose dates and numbers no training text has.",
         command="tinygrad-tx finetune translation --out runs/translation",
         metric="exact match on held-out dates",
         baseline_name=best,
