@@ -98,7 +98,7 @@ def test_no_story_is_in_two_parts_and_two_hops_are_not_answered_by_the_last_plac
 def test_framed_spans_are_the_answer_at_any_place() -> None:
     words = dict(enumerate(vocabulary(), FIRST))
     some = stories(100, (2, 12), 2, 5, no_story)
-    framed = frame(some, 96, 0)
+    framed = frame(some, 96, 14, 0)
     starts = set()
     for i, story in enumerate(some):
         tokens = framed.tokens[i]
@@ -108,12 +108,16 @@ def test_framed_spans_are_the_answer_at_any_place() -> None:
         told = [words[t] for t in tokens[framed.sentence[i] >= 0]]
         assert told == list(itertools.chain(*story.sentences))
         assert [tokens[0], tokens[len(story.question) + 1]] == [CLS, SEP]
-        assert (framed.segments[i][framed.sentence[i] >= 0] == 1).all()
-        assert (tokens[framed.segments[i] == 1] != PAD).all()
+        numbers = framed.segments[i] - framed.sentence[i]
+        assert len(set(numbers[framed.sentence[i] >= 0])) == 1  # one segment for each sentence
+        assert (tokens[framed.segments[i] > 0] != PAD).all()
+        assert framed.segments[i].max() <= 14
         starts.add(int((framed.sentence[i] >= 0).argmax()))
     assert len(starts) > 20  # stories stand at many places
     with pytest.raises(DataError, match="do not fit"):
-        frame(some, 20, 0)
+        frame(some, 20, 14, 0)
+    with pytest.raises(DataError, match="do not fit"):
+        frame(some, 96, 5, 0)
 
 
 def test_the_best_span_is_that_of_trying_all() -> None:
@@ -160,12 +164,11 @@ def test_patterns_are_softmax_of_queries_and_keys_of_each_layer() -> None:
 
 def test_attention_on_facts_is_chance_for_even_weights_and_all_for_a_head_that_looks() -> None:
     some = stories(20, (3, 6), 2, 1, no_story)
-    plan = answering.QUICK
-    config = tx.models.BERTConfig(FIRST + len(vocabulary()), plan.time, 1, 2, 16, dropout=0.0)
+    config = tx.models.BERTConfig(FIRST + len(vocabulary()), 80, 1, 2, 16, segments=11, dropout=0.0)
     model = tx.models.BERTReader(config, 0)
     for _, p in model.named_parameters():
         p.assign_(np.zeros(p.shape, np.float32))  # all scores equal
-    looks = answering.attention_on_facts(model, some, plan.time)
+    looks = answering.attention_on_facts(model, some)
     np.testing.assert_allclose(looks.share, looks.chance, atol=1e-5)
     assert looks.measured.value == pytest.approx(0, abs=1e-5)
     pattern = np.zeros((1, 1, 4, 4))

@@ -40,13 +40,13 @@ Part = tuple[int, str]
 class Plan:
     """stories: of each number of hops; asked: of each part. Lengths in sentences."""
 
-    stories: int = 15_000
+    stories: int = 12_000
     asked: int = 400
     looked: int = 200
-    steps: int = 3000
-    short: tuple[int, int] = (2, 8)
-    long: tuple[int, int] = (9, 12)
-    time: int = 88
+    steps: int = 2500
+    short: tuple[int, int] = (2, 6)
+    long: tuple[int, int] = (7, 10)
+    time: int = 80
     batch: int = 32
     layers: int = 3
     width: int = 64
@@ -55,7 +55,7 @@ class Plan:
 
 
 FULL = Plan()
-QUICK = Plan(100, 16, 8, 4, time=88, batch=8, layers=2, width=32, heads=2)
+QUICK = Plan(100, 16, 8, 4, batch=8, layers=2, width=32, heads=2)
 
 
 @dataclass(frozen=True)
@@ -98,10 +98,7 @@ def run(config: TaskConfig) -> Outcome:
     rows = _rows(plan, model, train, exam, done.seconds)
     for row in rows:
         say(f"{row.method}, {', '.join(v for _, v in row.more[:2])}: {row.score.text()}")
-    looks = {
-        hops: attention_on_facts(model, exam[hops, "short"][: plan.looked], plan.time)
-        for hops in (1, 2)
-    }
+    looks = {hops: attention_on_facts(model, exam[hops, "short"][: plan.looked]) for hops in (1, 2)}
     _draw(folder, rows, looks)
     outcome = _outcome(config, rows, looks, plan, len(train), began)
     write_outcome(folder, outcome)
@@ -118,28 +115,36 @@ def exam_of(plan: Plan, seed: int) -> dict[Part, list[Story]]:
 
 
 def _model(plan: Plan, seed: int) -> BERTReader:
-    """A reader whose weights fit its small width.
+    """A reader whose weights fit its small width, with a segment for each sentence.
 
     BERT's deviation of 0.02 is about 1 / sqrt(width) for the published widths; at 64 it makes all
-    attention even, and thousands of steps pass before a head looks anywhere. Positions start as
-    sinusoids, which tell how far apart two places are wherever a story stands.
+    attention even, and thousands of steps pass before a head looks anywhere. Positions and numbers
+    of sentences start as sinusoids, which tell how far apart two are wherever a story stands.
+    Sentences that are numbered: Sukhbaatar et al. 2015, section 4.1 (temporal encoding).
     """
-    size = FIRST + len(vocabulary())
-    model = BERTReader(
-        BERTConfig(size, plan.time, plan.layers, plan.heads, plan.width, dropout=0.0), seed
-    )
+    shape = BERTConfig(
+        FIRST + len(vocabulary()), plan.time, plan.layers, plan.heads, plan.width,
+        segments=1 + plan.long[1], dropout=0.0,
+    )  # fmt: skip
+    model = BERTReader(shape, seed)
     for name, p in model.named_parameters():
         if ".blocks." in name and name.endswith("weight") and p.ndim == 2:
             p.assign_(p.numpy() / (0.02 * p.shape[0] ** 0.5))
-    places = np.arange(plan.time)[:, None] / 10_000 ** (np.arange(plan.width) // 2 * 2 / plan.width)
-    waves = np.where(np.arange(plan.width) % 2, np.cos(places), np.sin(places))
-    model.encoder.position.weight.assign_((0.02 * 2**0.5 * waves).astype(np.float32))
+    for numbers in (model.encoder.position, model.encoder.segment):
+        numbers.weight.assign_(0.02 * 2**0.5 * _waves(*numbers.weight.shape))
     return model
+
+
+def _waves(count: int, width: int) -> Array:
+    """Sinusoids of 0 to count - 1: (count, width). Vaswani et al. 2017, section 3.5."""
+    places = np.arange(count)[:, None] / 10_000 ** (np.arange(width) // 2 * 2 / width)
+    waves = np.where(np.arange(width) % 2, np.cos(places), np.sin(places))
+    return waves.astype(np.float32)
 
 
 def _examples(some: Sequence[Story], plan: Plan, seed: int) -> Examples:
     """Batches for `BERTReader.loss`."""
-    f = frame(some, plan.time, seed)
+    f = frame(some, plan.time, plan.long[1], seed)
     return Examples([f.tokens, f.spans, f.segments, f.tokens != PAD], plan.batch, seed)
 
 
@@ -164,7 +169,7 @@ def _rows(
     words = ["", *vocabulary()]
     rows = []
     for part, some in exam.items():
-        framed = frame(some, plan.time, 2)
+        framed = frame(some, plan.time, plan.long[1], 2)
         found = framed.answers(_spans(model, framed))
         read = [tuple(words[max(0, t - FIRST + 1)] for t in tokens) for tokens in found]
         rows.append(_scored(READER, part, plan, some, read, model.num_parameters(), seconds))
@@ -199,9 +204,9 @@ def _scored(
     return Row(method, exact, trained, seconds, more)
 
 
-def attention_on_facts(model: BERTReader, some: Sequence[Story], size: int) -> Looks:
+def attention_on_facts(model: BERTReader, some: Sequence[Story]) -> Looks:
     """Where the words of the question look, of all that they give to the story."""
-    framed = frame(some, size, 3)
+    framed = frame(some, model.config.context, model.config.segments - 1, 3)
     model.eval()
     with no_grad():
         found = patterns(model(framed.tokens, framed.segments, framed.tokens != PAD))

@@ -24,7 +24,8 @@ NO_SENTENCE = -1
 class Framed:
     """Arrays (stories, time); spans (stories, 2) with the first and last token of the answer.
 
-    sentence: the number of the sentence that a token belongs to, NO_SENTENCE outside the story.
+    segments: 0 for the question, then one for each sentence, in order. sentence: the number of the
+    sentence in the story, NO_SENTENCE outside of it.
     """
 
     tokens: Array
@@ -38,11 +39,12 @@ class Framed:
         return [tuple(row[first : last + 1].tolist()) for row, (first, last) in pairs]
 
 
-def frame(some: Sequence[Story], time: int, seed: int) -> Framed:
+def frame(some: Sequence[Story], time: int, sentences: int, seed: int) -> Framed:
     """[CLS] question [SEP] story [SEP], the story at a random place.
 
-    What lies before it is padding: so all learned positions are trained, and a longer story stands
-    at known ones. Errors: DataError for a story that does not fit.
+    What lies before it is padding, and its first segment is a random one of those that leave room
+    for the rest of `sentences`: so all learned positions and segments are trained, and a longer
+    story stands at known ones. Errors: DataError for a story that does not fit.
     """
     index = {word: FIRST + i for i, word in enumerate(vocabulary())}
     rng, shape = np.random.default_rng(seed), (len(some), time)
@@ -51,16 +53,19 @@ def frame(some: Sequence[Story], time: int, seed: int) -> Framed:
     for row, story in enumerate(some):
         asked = [CLS, *(index[w] for w in story.question), SEP]
         length = sum(map(len, story.sentences)) + 1
-        if len(asked) + length > time:
-            what = f"{len(asked) + length} tokens do not fit into {time}"
+        if len(asked) + length > time or len(story.sentences) > sentences:
+            what = f"{len(asked) + length} tokens in {len(story.sentences)} sentences do not fit "
+            what += f"into {time} in {sentences}"
             raise DataError(explain("stories", what))
         tokens[row, : len(asked)] = asked
         at = int(rng.integers(len(asked), time - length + 1))
-        segments[row, at : at + length] = 1
+        segment = int(rng.integers(1, sentences - len(story.sentences) + 2))
+        segments[row, at : at + length] = segment + len(story.sentences) - 1  # of [SEP], too
         for number, words in enumerate(story.sentences):
             end = at + len(words)
             tokens[row, at:end] = [index[w] for w in words]
             sentence[row, at:end] = number
+            segments[row, at:end] = segment + number
             if number == story.supporting[-1]:  # its place stands before the full stop
                 spans[row] = end - 1 - len(story.answer), end - 2
             at = end

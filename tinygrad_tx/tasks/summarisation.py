@@ -50,7 +50,7 @@ class Plan:
 
 
 FULL = Plan()
-QUICK = Plan(300, (24, 10), 4, 4, 1, 32, 2, 0.1, 12, 2, 12, 400)
+QUICK = Plan(300, (24, 10), 4, 4, 1, 32, 2, 0.1, 12, 2, 4, 200)
 
 
 @dataclass(frozen=True)
