@@ -51,7 +51,7 @@ class Plan:
     layers: int = 3
     width: int = 64
     heads: int = 4
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
 
 
 FULL = Plan()
