@@ -43,7 +43,7 @@ class Plan:
     stories: int = 12_000
     asked: int = 400
     looked: int = 200
-    steps: int = 2500
+    steps: int = 2200
     short: tuple[int, int] = (2, 6)
     long: tuple[int, int] = (7, 10)
     time: int = 80
@@ -51,7 +51,7 @@ class Plan:
     layers: int = 3
     width: int = 64
     heads: int = 4
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
 
 
 FULL = Plan()
@@ -124,14 +124,19 @@ def _model(plan: Plan, seed: int) -> BERTReader:
     """
     shape = BERTConfig(
         FIRST + len(vocabulary()), plan.time, plan.layers, plan.heads, plan.width,
-        segments=1 + plan.long[1], dropout=0.0,
+        segments=1 + 2 * plan.long[1], dropout=0.0,
     )  # fmt: skip
     model = BERTReader(shape, seed)
     for name, p in model.named_parameters():
         if ".blocks." in name and name.endswith("weight") and p.ndim == 2:
             p.assign_(p.numpy() / (0.02 * p.shape[0] ** 0.5))
-    for numbers in (model.encoder.position, model.encoder.segment):
-        numbers.weight.assign_(0.02 * 2**0.5 * _waves(*numbers.weight.shape))
+    waves = 0.02 * 2**0.5 * _waves(plan.time, plan.width)
+    model.encoder.position.weight.assign_(waves)
+    drawn = model.encoder.segment.weight.numpy().copy()
+    asked = slice(1 + plan.long[1], None)  # the same number, and what all of these have in common
+    drawn[1 : asked.start] = waves[: plan.long[1]]
+    drawn[asked] = waves[: plan.long[1]] + 2 * drawn[0]
+    model.encoder.segment.weight.assign_(drawn)
     return model
 
 
@@ -206,7 +211,7 @@ def _scored(
 
 def attention_on_facts(model: BERTReader, some: Sequence[Story]) -> Looks:
     """Where the words of the question look, of all that they give to the story."""
-    framed = frame(some, model.config.context, model.config.segments - 1, 3)
+    framed = frame(some, model.config.context, model.config.segments // 2, 3)
     model.eval()
     with no_grad():
         found = patterns(model(framed.tokens, framed.segments, framed.tokens != PAD))

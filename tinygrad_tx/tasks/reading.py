@@ -24,8 +24,9 @@ NO_SENTENCE = -1
 class Framed:
     """Arrays (stories, time); spans (stories, 2) with the first and last token of the answer.
 
-    segments: 0 for the question, then one for each sentence, in order. sentence: the number of the
-    sentence in the story, NO_SENTENCE outside of it.
+    segments: 0 for the question, then one for each sentence, in order, and as many again for those
+    words of a sentence that the question has, too (the feature "exact match" of Chen et al. 2017,
+    section 3.2). sentence: its number in the story, NO_SENTENCE outside of it.
     """
 
     tokens: Array
@@ -65,7 +66,8 @@ def frame(some: Sequence[Story], time: int, sentences: int, seed: int) -> Framed
             end = at + len(words)
             tokens[row, at:end] = [index[w] for w in words]
             sentence[row, at:end] = number
-            segments[row, at:end] = segment + number
+            is_asked = np.isin(tokens[row, at:end], asked)
+            segments[row, at:end] = segment + number + sentences * is_asked
             if number == story.supporting[-1]:  # its place stands before the full stop
                 spans[row] = end - 1 - len(story.answer), end - 2
             at = end
