@@ -56,6 +56,8 @@ def test_every_answer_follows_from_the_whole_story_and_from_its_facts_alone(
         assert story.hops == hops == len(set(story.supporting))
         answer = " ".join(story.answer)
         assert solved(story.sentences, asked) == answer
+        last = story.sentences[story.supporting[-1]]
+        assert last[-1 - len(story.answer) : -1] == story.answer
         facts = tuple(story.sentences[i] for i in sorted(story.supporting))
         assert solved(facts, asked) == answer
         for left_out in range(hops):  # each fact is needed
@@ -90,6 +92,8 @@ def test_no_story_is_in_two_parts_and_two_hops_are_not_answered_by_the_last_plac
     learnt = stories(3000, (2, 8), 1, 0, asked.__contains__)
     assert not asked & set(learnt)
     assert len(set(learnt)) == 3000
+    first = set(stories(300, (2, 8), 1, 0, no_story))
+    assert not first & set(stories(300, (2, 8), 1, 0, first.__contains__))
     some = stories(500, (2, 8), 2, 0, no_story)
     share = np.mean([answering.last_place(s) == s.answer for s in some])
     assert 0.1 < share < 0.8
@@ -108,10 +112,12 @@ def test_framed_spans_are_the_answer_at_any_place() -> None:
         told = [words[t] for t in tokens[framed.sentence[i] >= 0]]
         assert told == list(itertools.chain(*story.sentences))
         assert [tokens[0], tokens[len(story.question) + 1]] == [CLS, SEP]
-        numbers = framed.segments[i] - framed.sentence[i]
-        assert len(set(numbers[framed.sentence[i] >= 0])) == 1  # one segment for each sentence
+        inside = framed.sentence[i] >= 0
+        is_asked = np.isin(tokens, tokens[1 : len(story.question) + 1])
+        numbers = framed.segments[i] - framed.sentence[i] - 14 * is_asked
+        assert len(set(numbers[inside])) == 1  # one segment for each sentence, two with marks
         assert (tokens[framed.segments[i] > 0] != PAD).all()
-        assert framed.segments[i].max() <= 14
+        assert framed.segments[i].max() <= 28
         starts.add(int((framed.sentence[i] >= 0).argmax()))
     assert len(starts) > 20  # stories stand at many places
     with pytest.raises(DataError, match="do not fit"):
@@ -164,7 +170,7 @@ def test_patterns_are_softmax_of_queries_and_keys_of_each_layer() -> None:
 
 def test_attention_on_facts_is_chance_for_even_weights_and_all_for_a_head_that_looks() -> None:
     some = stories(20, (3, 6), 2, 1, no_story)
-    config = tx.models.BERTConfig(FIRST + len(vocabulary()), 80, 1, 2, 16, segments=11, dropout=0.0)
+    config = tx.models.BERTConfig(FIRST + len(vocabulary()), 80, 1, 2, 16, segments=21, dropout=0.0)
     model = tx.models.BERTReader(config, 0)
     for _, p in model.named_parameters():
         p.assign_(np.zeros(p.shape, np.float32))  # all scores equal

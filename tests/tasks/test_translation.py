@@ -49,6 +49,9 @@ def test_the_rule_with_month_words_reads_words_it_knows_and_orders_of_numbers() 
          rendering("Monday 9 March 2004", "2004-03-09")]
     )  # fmt: skip
     assert rule.answer("Monday 12 June 2031") == "2031-06-12"
+    unsure = MonthWords([rendering("on 7 March 1998", "1998-03-07"),
+                         rendering("on 9 June 2004", "2004-06-09")])  # fmt: skip
+    assert unsure.answer("on 12 June 2031") == "2031-06-12"
     assert rule.answer("2031. March 4.") == "2031-03-04"
     assert rule.answer("4.12.2031") == "2031-12-04"
     assert rule.answer("2031/12/4") == "2031-12-04"
