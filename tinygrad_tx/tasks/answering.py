@@ -117,8 +117,8 @@ def exam_of(plan: Plan, seed: int) -> dict[Part, list[Story]]:
 def _model(plan: Plan, seed: int) -> BERTReader:
     """A reader whose weights fit its small width, with a segment for each sentence.
 
-    BERT's deviation of 0.02 is about 1 / sqrt(width) for the published widths; at 64 it makes all
-    attention even, and thousands of steps pass before a head looks anywhere. Positions and numbers
+    BERT's deviation of 0.02 is about 1 / sqrt(width) for the published widths; at 64 it makes
+    attention nearly even at the start. Positions and numbers
     of sentences start as sinusoids, which tell how far apart two are wherever a story stands.
     Sentences that are numbered: Sukhbaatar et al. 2015, section 4.1 (temporal encoding).
     """

@@ -26,7 +26,8 @@ class Framed:
 
     segments: 0 for the question, then one for each sentence, in order, and as many again for those
     words of a sentence that the question has, too (the feature "exact match" of Chen et al. 2017,
-    section 3.2). sentence: its number in the story, NO_SENTENCE outside of it.
+    section 3.2): without these marks no run of up to 1,000 steps did better than to guess among the
+    places named. sentence: its number in the story, NO_SENTENCE outside of it.
     """
 
     tokens: Array
