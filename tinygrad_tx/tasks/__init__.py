@@ -5,7 +5,15 @@
 
 from collections.abc import Callable
 
-from tinygrad_tx.tasks import forgetting, pretraining, sentiment, tagging
+from tinygrad_tx.tasks import (
+    answering,
+    forgetting,
+    pretraining,
+    sentiment,
+    summarisation,
+    tagging,
+    translation,
+)
 from tinygrad_tx.tasks.table import read_outcome, results, write_outcome
 from tinygrad_tx.tasks.task import Figure, Outcome, Row, TaskConfig, Watch, bootstrap
 
@@ -16,13 +24,16 @@ __all__ = [
     "Row",
     "TaskConfig",
     "Watch",
+    "answering",
     "bootstrap",
     "forgetting",
     "pretraining",
     "read_outcome",
     "results",
     "sentiment",
+    "summarisation",
     "tagging",
+    "translation",
     "write_outcome",
 ]
 
@@ -31,4 +42,7 @@ TASKS: dict[str, Callable[[TaskConfig], Outcome]] = {
     "sentiment": sentiment.run,
     "tagging": tagging.run,
     "forgetting": forgetting.run,
+    "translation": translation.run,
+    "summarisation": summarisation.run,
+    "question-answering": answering.run,
 }
