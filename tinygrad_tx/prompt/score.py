@@ -6,8 +6,8 @@ answer, and score a word of several tokens whole; BERT reads both sides of one [
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -105,6 +105,7 @@ def word_scores(
     if bare:
         raise DataError(explain("score", f"the tokenizer has no tokens for {bare}"))
     asks: list[_Ask] = []
+    before: list[int] = []
     if isinstance(model, BERT):
         if demonstrations:
             what = "a masked model takes no demonstrations"
@@ -117,7 +118,7 @@ def word_scores(
         for i, example in enumerate(examples):
             asks += _causal_asks(tokenizer, template, words, i, example, before, context)
     found = np.zeros((len(examples), len(words)))
-    for ask, losses in zip(asks, _losses(model, asks, batch), strict=True):
+    for ask, losses in zip(asks, _losses(model, asks, batch, before), strict=True):
         np.subtract.at(found[ask.example], ask.words, losses[: len(ask.words)])
     return found
 
@@ -159,7 +160,7 @@ def _causal_asks(
         raise DataError(explain("score", what, remedy="show fewer, or shorter ones"))
     filled = template.prompt(tokenizer, example, [0] * longest, room)
     start = filled.answer[0]
-    lead = [*before, *filled.tokens[:start].tolist()]
+    lead = filled.tokens[:start].tolist()
     if not lead:
         what = f"nothing stands before the answer of {template.text!r}"
         raise DataError(explain("score", what, remedy="a causal model needs a token to go on from"))
@@ -204,26 +205,29 @@ def frame_tokens(tokenizer: Any) -> tuple[int, int, int, int]:
         raise DataError(explain("score", what, remedy="use that of a masked model")) from None
 
 
-def _losses(model: Any, asks: Sequence[_Ask], batch: int) -> list[Array]:
-    """-log P for all that each row asks, in the order of `asks`; padded on the right.
+def _losses(model: Any, asks: Sequence[_Ask], batch: int, before: list[int]) -> list[Array]:
+    """-log P for all that each row asks, in the order of `asks`, each row behind `before`.
 
-    Rows of like length go together, padded to a power of two: a pass is recorded for few sizes.
+    Rows of like length go together, padded on the right to a power of two: a pass is recorded for
+    few sizes. A model that can keep keys and values reads `before` once.
     """
+    if before and not hasattr(model, "cache"):  # a soft prompt or a prefix
+        first = len(before)
+        moved = [replace(a, tokens=before + a.tokens, places=_later(a, first)) for a in asks]
+        return _losses(model, moved, batch, [])
     width = max((len(a.words) for a in asks), default=0)
-    context = int(model.config.context)
-    measure = jit(lambda *some: _measured(model, *some))
+    room = int(model.config.context) - len(before)
     model.eval()
+    longest = max((len(a.tokens) for a in asks), default=0)
+    if longest > room:
+        what = f"a prompt of {longest} tokens where there is room for {room}"
+        raise DataError(explain("score", what, remedy="mark a slot that may be cut: {text:cut}"))
+    measure = _measure(model, before, batch, _padded(longest, room))
     order = sorted(range(len(asks)), key=lambda i: len(asks[i].tokens))
     found: dict[int, Array] = {}
     for first in range(0, len(order), batch):
         some = order[first : first + batch]
-        longest = len(asks[some[-1]].tokens)
-        if longest > context:
-            what = f"a prompt of {longest} tokens for a context of {context}"
-            raise DataError(
-                explain("score", what, remedy="mark a slot that may be cut: {text:cut}")
-            )
-        size = min(context, 1 << max(3, (longest - 1).bit_length()))
+        size = _padded(len(asks[some[-1]].tokens), room)
         tokens = np.zeros((batch, size), np.int64)
         seen = np.zeros((batch, size), bool)
         seen[:, 0] = True
@@ -239,15 +243,39 @@ def _losses(model: Any, asks: Sequence[_Ask], batch: int) -> list[Array]:
     return [found[i] for i in range(len(asks))]
 
 
-def _measured(model: Any, tokens: Tensor, seen: Tensor, places: Tensor, targets: Tensor) -> Tensor:
-    """-log P of the targets (batch, asked) at the places (batch, asked)."""
-    with no_grad():
-        if isinstance(model, BERT):
-            logits = model.words_at(model.encoder(tokens, None, seen), places)
-        else:
-            hidden = model.hidden(tokens)
-            index = broadcast_to(
-                places.reshape((*places.shape, 1)), (*places.shape, hidden.shape[-1])
-            )
-            logits = model.logits(take_along_axis(hidden, index, 1))
-        return cross_entropy(logits, targets, reduction="none")
+def _later(ask: _Ask, by: int) -> list[int]:
+    return [place + by for place in ask.places]
+
+
+def _padded(count: int, room: int) -> int:
+    return min(room, 1 << max(3, (count - 1).bit_length()))
+
+
+def _measure(model: Any, before: list[int], batch: int, longest: int) -> Callable[..., Tensor]:
+    """-log P of targets (batch, asked) at places (batch, asked) of tokens behind `before`."""
+    cache = model.cache(batch, len(before) + longest) if before else None
+    if cache is not None:
+
+        def read(tokens: Tensor) -> None:
+            with no_grad():
+                model.hidden(tokens, cache)
+
+        jit(read)(np.tile(np.array(before, np.int64), (batch, 1)))
+    lengths = np.full(batch, len(before))
+
+    def measured(
+        tokens: Tensor, seen: Tensor, places: Tensor, targets: Tensor, lengths: Tensor
+    ) -> Tensor:
+        with no_grad():
+            if isinstance(model, BERT):
+                logits = model.words_at(model.encoder(tokens, None, seen), places)
+            else:
+                kept = () if cache is None else (cache.at(lengths),)
+                hidden = model.hidden(tokens, *kept)
+                shape = (*places.shape, hidden.shape[-1])
+                index = broadcast_to(places.reshape((*places.shape, 1)), shape)
+                logits = model.logits(take_along_axis(hidden, index, 1))
+            return cross_entropy(logits, targets, reduction="none")
+
+    captured = jit(measured)
+    return lambda *some: captured(*some, lengths)

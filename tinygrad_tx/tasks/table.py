@@ -75,7 +75,7 @@ def _summary(outcome: Outcome, picture: str) -> str:
     lines = []
     for row in outcome.rows:
         given = dict(row.more)
-        trained = f"{row.trained:,}" if row.trained else "none: it counts"
+        trained = f"{row.trained:,}" if row.trained else "none"
         cells = [row.method, row.score.text(outcome.percent), *(given.get(t, "") for t in more)]
         lines.append([*cells, trained, f"{row.seconds:.0f}"])
     table = markdown(["method", outcome.metric, *more, "parameters trained", "seconds"], lines)
