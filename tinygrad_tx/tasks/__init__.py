@@ -5,7 +5,7 @@
 
 from collections.abc import Callable
 
-from tinygrad_tx.tasks import forgetting, pretraining, sentiment, tagging
+from tinygrad_tx.tasks import arithmetic, forgetting, pretraining, sentiment, tagging
 from tinygrad_tx.tasks.table import read_outcome, results, write_outcome
 from tinygrad_tx.tasks.task import Figure, Outcome, Row, TaskConfig, Watch, bootstrap
 
@@ -16,6 +16,7 @@ __all__ = [
     "Row",
     "TaskConfig",
     "Watch",
+    "arithmetic",
     "bootstrap",
     "forgetting",
     "pretraining",
@@ -31,4 +32,5 @@ TASKS: dict[str, Callable[[TaskConfig], Outcome]] = {
     "sentiment": sentiment.run,
     "tagging": tagging.run,
     "forgetting": forgetting.run,
+    "arithmetic": arithmetic.run,
 }
