@@ -6,7 +6,7 @@ Jiang et al. 2020 and Gao et al. 2021 let models write candidates; here a person
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,17 +55,20 @@ def search(
     grammar: Grammar,
     texts: Sequence[str],
     labels: Sequence[str],
-    on_found: Callable[[Candidate], None] = lambda candidate: None,
+    content_free: Sequence[str] = (),
 ) -> list[Candidate]:
     """Every sentence of the grammar with its accuracy on (texts, labels), the best first.
 
-    The best was chosen to look well on these examples: state its accuracy on others.
+    content_free: texts that say nothing, for calibration. The best was chosen to look well on
+    these examples: state its accuracy on others.
     """
     found = []
     for template, verbalizer in grammar.pairs():
-        chances = score(model, tokenizer, template, verbalizer, [{"text": t} for t in texts])
+        examples, empty = ([{"text": t} for t in some] for some in (texts, content_free))
+        chances = score(
+            model, tokenizer, template, verbalizer, examples, content_free=empty, batch=32
+        )
         said = np.array(verbalizer.labels)[chances.argmax(1)]
-        candidate = Candidate(template, verbalizer, float((said == np.array(labels)).mean()))
-        on_found(candidate)
-        found.append(candidate)
+        accuracy = float((said == np.array(labels)).mean())
+        found.append(Candidate(template, verbalizer, accuracy))
     return sorted(found, key=lambda c: -c.accuracy)
