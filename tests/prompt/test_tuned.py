@@ -145,9 +145,9 @@ def test_training_changes_its_own_parameters_alone(kind: str, method: Any, tmp_p
     tuned = method(model, 4)
     assert set(tuned.state_dict()) <= {"vectors", "keys", "values"}
     start = tuned.state_dict()
-    batches = Examples([np.tile(TOKENS, (8, 1)), np.full(16, 6), np.tile([2, 5], 8)], 8)
+    batches = Examples([np.tile(TOKENS, (8, 1)), np.full(16, 6), np.tile([0, 1], 8)], 8)
     config = TrainConfig(30, 8, 0.05, 0, 0.0, 1.0, 30, 1)
-    done = fit(Answering(tuned), batches, batches, config, RunFolder(tmp_path))
+    done = fit(Answering(tuned, [2, 5]), batches, batches, config, RunFolder(tmp_path))
     assert done.validation < 0.7 * done.first
     for name, value in tuned.state_dict().items():
         assert abs(value - start[name]).max() > 0.01
@@ -155,6 +155,15 @@ def test_training_changes_its_own_parameters_alone(kind: str, method: Any, tmp_p
     assert not np.allclose(tuned(TOKENS).numpy(), logits, atol=0.1)
     assert tuned.remove()(TOKENS).numpy().tobytes() == logits.tobytes()
     assert {n for n, _ in model.named_parameters()} == before.keys()
+
+
+def test_what_is_learnt_is_the_word_among_those_of_the_labels() -> None:
+    model = model_of("gpt")
+    last, words, labels = np.array([3, 6]), [7, 2, 9], np.array([2, 0])
+    logits = model(TOKENS).numpy().astype(np.float64)[[0, 1], last][:, words]
+    truth = np.log(np.exp(logits).sum(1)) - logits[[0, 1], labels]
+    found = Answering(model, words).loss(*(tx.tensor(a) for a in (TOKENS, last, labels)))
+    assert found.item() == pytest.approx(truth.mean(), abs=1e-5)
 
 
 @pytest.mark.parametrize("method", METHODS)

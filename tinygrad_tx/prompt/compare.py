@@ -49,7 +49,7 @@ FIRST = (Template("{text:cut}。总的来说{mask}"), Verbalizer(GRAMMAR.words[0
 """What one would write first."""
 
 
-FULL = Plan(GPTConfig(2000, 192, 2, 4, 128), 3500, 1000, 300, 1200, 300, GRAMMAR, 3)
+FULL = Plan(GPTConfig(2000, 192, 2, 4, 128), 1500, 1000, 300, 1200, 300, GRAMMAR, 3)
 QUICK = Plan(
     GPTConfig(120, 96, 1, 2, 16), 3, 32, 2, 24, 16,
     Grammar(("",), ("，很", "，"), GRAMMAR.words[:1]), 2, 1, 3, 32, 2, 600,
@@ -78,7 +78,7 @@ def run(config: TaskConfig) -> Outcome:
 
 def _prepare(config: TaskConfig, plan: Plan, folder: RunFolder) -> tuple[Parts, float]:
     """The data and the pretrained model, and how many seconds pretraining took."""
-    data = load_reviews(plan.shape.vocab_size, plan.most)
+    data = load_reviews(plan.shape.vocab_size, _needed(plan), plan.most)
     shape = dataclasses.replace(plan.shape, vocab_size=data.tokenizer.vocab_size)
     model, seconds = GPT(shape, config.seed), 0.0
     config.watch.say(
@@ -101,6 +101,14 @@ def _prepare(config: TaskConfig, plan: Plan, folder: RunFolder) -> tuple[Parts, 
     order = np.random.default_rng(config.seed).permutation(len(data.texts[0])).tolist()
     model.eval()
     return Parts(config, plan, data, order[: plan.validation + plan.labels], model), seconds
+
+
+def _needed(plan: Plan) -> str:
+    """All characters of templates and words."""
+    pairs = [FIRST, *plan.grammar.pairs()]
+    texts = [text for template, _ in pairs for text, _ in template.parts]
+    words = [word for _, verbalizer in pairs for word in verbalizer.flat]
+    return "".join([*texts, *words, *EMPTY])
 
 
 def _without_training(parts: Parts) -> tuple[Candidate, list[str], list[Row]]:

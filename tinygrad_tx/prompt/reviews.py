@@ -30,15 +30,20 @@ class Reviews:
     streams: tuple[Ints, Ints]
 
 
-def load_reviews(vocab_size: int, most: int | None = None) -> Reviews:
-    """Each field a pair (train, held out), split by a hash of the content. Errors: DataError."""
+def load_reviews(vocab_size: int, needed: str = "", most: int | None = None) -> Reviews:
+    """Each field a pair (train, held out), split by a hash of the content. Errors: DataError.
+
+    The alphabet has the commonest characters of the training texts, and those that are `needed`.
+    """
     found = reviews()
     if most is not None:  # spread over the order, which is that of the hash that splits
         found = found[:: max(1, len(found) // most)][:most]
     parts = [[r for r in found if is_held_out(r[0]) == held] for held in (False, True)]
     counts = Counter(c for text, _ in parts[0] for c in "".join(text.split()))
-    common = sorted(counts, key=lambda c: (-counts[c], c))[: vocab_size - 2]
-    tokenizer = CharTokenizer("".join(sorted({*common, RARE, END})))
+    always = {*needed, RARE, END}
+    common = [c for c in sorted(counts, key=lambda c: (-counts[c], c)) if c not in always]
+    alphabet = sorted([*always, *common[: vocab_size - len(always)]])
+    tokenizer = CharTokenizer("".join(alphabet))
     known = set(tokenizer.alphabet)
 
     def plain(text: str) -> str:

@@ -18,7 +18,15 @@ from tinygrad_tx.errors import CheckpointError, ShapeError, explain
 from tinygrad_tx.files import write_whole
 from tinygrad_tx.nn import Module
 from tinygrad_tx.nn.cache import Kept
-from tinygrad_tx.tensor import Tensor, broadcast_to, cross_entropy, no_grad, take_along_axis, tensor
+from tinygrad_tx.tensor import (
+    Tensor,
+    broadcast_to,
+    cross_entropy,
+    no_grad,
+    take,
+    take_along_axis,
+    tensor,
+)
 from tinygrad_tx.tensor.tensor import TensorLike
 
 __all__ = ["Answering", "PrefixTuning", "SoftPrompt"]
@@ -157,20 +165,22 @@ def start_tokens(
 
 
 class Answering(Module):
-    """A model that learns to say the right word after a prompt: what `fit` trains.
+    """A model that learns which word to say after a prompt: what `fit` trains.
 
-    Shapes: tokens (batch, time), padded on the right; last (batch,): the place of the last token
-    before the answer; words (batch,): the token to say.
+    words: tokens, one for each label; the loss is the cross-entropy among these alone (Schick and
+    Schütze 2021, section 3.1), as `score` compares them. Shapes: tokens (batch, time), padded on
+    the right; last (batch,): the place of the last token before the answer; labels (batch,).
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, words: Sequence[int]) -> None:
         super().__init__()
         self.model = model
+        self.words = np.asarray(words, np.int64)
 
-    def loss(self, tokens: Tensor, last: Tensor, words: Tensor) -> Tensor:
-        """Mean -log P of the words in nats."""
+    def loss(self, tokens: Tensor, last: Tensor, labels: Tensor) -> Tensor:
+        """Mean -log P of the labels in nats."""
         hidden = self.model.hidden(tokens)
         batch, _, width = hidden.shape
         index = broadcast_to(last.reshape((batch, 1, 1)), (batch, 1, width))
         logits = self.model.logits(take_along_axis(hidden, index, 1))[:, 0]
-        return cross_entropy(logits, words)
+        return cross_entropy(take(logits, self.words, 1), labels)

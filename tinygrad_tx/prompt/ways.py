@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from tinygrad_tx.prompt.reviews import END, Reviews
 from tinygrad_tx.prompt.score import score
 from tinygrad_tx.prompt.search import Candidate, Grammar
 from tinygrad_tx.prompt.tuned import Answering, PrefixTuning, SoftPrompt
+from tinygrad_tx.prompt.verbalizer import Verbalizer
 from tinygrad_tx.tasks.predict import predict
 from tinygrad_tx.tasks.stage import train_stage
 from tinygrad_tx.tasks.task import Row, TaskConfig, bootstrap
@@ -135,7 +136,15 @@ def trained(parts: Parts, way: Way, best: Candidate, before: Array) -> tuple[Row
     training = TrainConfig(
         plan.steps, BATCH, way.learning_rate, plan.steps // 10, 0.01, 1.0, plan.steps, 8, seed
     )
-    trainable = Answering(asked)
+    # Of a label with several words the first is learnt, and asked for.
+    words = [best.verbalizer.word(label) for label in best.verbalizer.labels]
+    one = replace(
+        best,
+        verbalizer=Verbalizer(
+            {label: [word] for label, word in zip(best.verbalizer.labels, words, strict=True)}
+        ),
+    )
+    trainable = Answering(asked, data.tokenizer.encode("".join(words)).tolist())
     done = train_stage(
         parts.config,
         way.name.replace(", ", "-").replace(" ", "-"),
@@ -144,9 +153,9 @@ def trained(parts: Parts, way: Way, best: Candidate, before: Array) -> tuple[Row
         Examples(held, BATCH, seed),
         training,
     )
-    right, after = parts.right(asked, best), parts.text_losses(asked)
+    right, after = parts.right(asked, one), parts.text_losses(asked)
     change = bootstrap(after - before)
-    validation = parts.right(asked, best, "validation").mean()
+    validation = parts.right(asked, one, "validation").mean()
     more = (("validation", f"{validation:.1%}"), ("text loss rises by", f"{change.value:+.3f}"))
     row = Row(way.name, bootstrap(right), trainable.num_parameters(), done.seconds, more)
     same = all(frozen[n].numpy().tobytes() == state[n].tobytes() for n in state)
@@ -155,16 +164,15 @@ def trained(parts: Parts, way: Way, best: Candidate, before: Array) -> tuple[Row
 
 
 def answers(parts: Parts, best: Candidate, chosen: Sequence[int]) -> list[Array]:
-    """Tokens padded on the right, the last place before the answer, and the word to say."""
+    """Tokens padded on the right, the last place before the answer, and the label's number."""
     data, plan = parts.data, parts.plan
     longest = plan.read + len(best.template.text)
-    tokens, last, words = np.zeros((len(chosen), longest), np.int64), [], []
+    tokens, last, labels = np.zeros((len(chosen), longest), np.int64), [], []
     for row, i in zip(tokens, chosen, strict=True):
-        word = best.verbalizer.word(data.labels[0][i])
         text = data.texts[0][i][: plan.read]
-        prompt = best.template.prompt(data.tokenizer, {"text": text}, word, longest)
+        prompt = best.template.prompt(data.tokenizer, {"text": text}, [0], longest)
         lead = prompt.tokens[: prompt.answer[0]]
         row[: len(lead)] = lead
         last.append(len(lead) - 1)
-        words.append(prompt.tokens[prompt.answer[0]])
-    return [tokens, np.array(last), np.array(words)]
+        labels.append(best.verbalizer.labels.index(data.labels[0][i]))
+    return [tokens, np.array(last), np.array(labels)]
