@@ -100,5 +100,6 @@ def test_a_label_has_the_probability_of_any_of_its_words() -> None:
         verbalizer.probabilities(np.log(chances)), [[2 / 3, 1 / 3], [0.25, 0.75]]
     )
     assert verbalizer.word("up") == "a"
+    assert verbalizer.first() == Verbalizer({"up": ["a"], "down": ["c"]})
     with pytest.raises(DataError, match="sideways"):
         verbalizer.word("sideways")

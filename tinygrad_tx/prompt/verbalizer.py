@@ -51,6 +51,10 @@ class Verbalizer:
             raise DataError(explain("Verbalizer", what))
         return self.words[label][0]
 
+    def first(self) -> Verbalizer:
+        """The same labels with the first word of each alone."""
+        return Verbalizer({label: [words[0]] for label, words in self.words.items()})
+
     def label_scores(self, word_scores: Array) -> Array:
         """log P of each label from those of `flat`: (..., words) -> (..., labels)."""
         ends = np.cumsum([len(words) for words in self.words.values()])

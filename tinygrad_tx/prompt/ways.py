@@ -15,7 +15,6 @@ from tinygrad_tx.prompt.reviews import END, Reviews
 from tinygrad_tx.prompt.score import score
 from tinygrad_tx.prompt.search import Candidate, Grammar
 from tinygrad_tx.prompt.tuned import Answering, PrefixTuning, SoftPrompt
-from tinygrad_tx.prompt.verbalizer import Verbalizer
 from tinygrad_tx.tasks.predict import predict
 from tinygrad_tx.tasks.stage import train_stage
 from tinygrad_tx.tasks.task import Row, TaskConfig, bootstrap
@@ -128,23 +127,18 @@ def trained(parts: Parts, way: Way, best: Candidate, before: Array) -> tuple[Row
     model = parts.copy()
     frozen = dict(model.named_parameters())
     state = model.state_dict()
+    # Of a label with several words the first is learnt, and asked for.
+    one = replace(best, verbalizer=best.verbalizer.first())
+    said = "".join(one.verbalizer.flat)
     literal = "".join(text for text, _ in best.template.parts)
-    start = data.tokenizer.encode(literal).tolist()
+    start = data.tokenizer.encode(literal or said).tolist()
     asked = way.prepare(model, plan, start)
     learnt = answers(parts, best, parts.learnt[plan.validation :])
     held = answers(parts, best, parts.learnt[: plan.validation])
     training = TrainConfig(
         plan.steps, BATCH, way.learning_rate, plan.steps // 10, 0.01, 1.0, plan.steps, 8, seed
     )
-    # Of a label with several words the first is learnt, and asked for.
-    words = [best.verbalizer.word(label) for label in best.verbalizer.labels]
-    one = replace(
-        best,
-        verbalizer=Verbalizer(
-            {label: [word] for label, word in zip(best.verbalizer.labels, words, strict=True)}
-        ),
-    )
-    trainable = Answering(asked, data.tokenizer.encode("".join(words)).tolist())
+    trainable = Answering(asked, data.tokenizer.encode(said).tolist())
     done = train_stage(
         parts.config,
         way.name.replace(", ", "-").replace(" ", "-"),
