@@ -6,6 +6,7 @@ steps first (Nye et al. 2021; Wei et al. 2022). Some lengths of numbers are neve
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -40,6 +41,8 @@ __all__ = ["Sample", "Verifier", "majority", "run"]
 
 Array = np.ndarray[Any, Any]
 DIRECT, STEPS = "answer alone", "scratchpad"
+EARLY = "scratchpad of a fifth of the training"
+"""Where there is still something to gain: votes and verifiers cannot better what is perfect."""
 GREEDY, VOTE, VERIFIED, ANY = "greedy", "vote", "verifier", "any right"
 TEMPERATURE = 0.7
 
@@ -113,8 +116,9 @@ def run(config: TaskConfig) -> Outcome:
     problems = held_out_problems((*plan.learnt, *plan.unseen), plan.test, config.seed)
     lengths = np.array([p.length for p in problems])
     rows, right = [], dict[str, dict[str, Array]]()
-    for name in (DIRECT, STEPS):
-        found, trained, seconds = _solved(config, plan, tokenizer, name, problems)
+    fifth = dataclasses.replace(plan, steps=max(1, plan.steps // 5))
+    for name, some in ((DIRECT, plan), (STEPS, plan), (EARLY, fifth)):
+        found, trained, seconds = _solved(config, some, tokenizer, name, problems)
         right[name] = found
         for way, values in found.items():
             row = _row(f"{name}, {way}", values, found[GREEDY], lengths, plan, trained[way])
@@ -134,7 +138,7 @@ def _solved(
     problems: Sequence[Problem],
 ) -> tuple[dict[str, Array], dict[str, int], dict[str, float]]:
     """For each way of answering: 1 where right (problems,), parameters trained, seconds."""
-    with_steps, seed, stage = name == STEPS, config.seed, name.replace(" ", "-")
+    with_steps, seed, stage = name != DIRECT, config.seed, name.replace(" ", "-")
     model = GPT(plan.shape, seed)
     streams = [
         SumRows(tokenizer, plan.learnt, with_steps, plan.batch, plan.shape.context, s)
@@ -262,7 +266,7 @@ def _draw(folder: Any, right: dict[str, dict[str, Array]], lengths: Array) -> No
         }
         for name, ways in right.items()
         for way, values in ways.items()
-        if way != ANY
+        if way != ANY and (name == EARLY or way == GREEDY)
     }
     picture, (axes,) = panels()
     curves(axes, lines)
@@ -304,7 +308,7 @@ def _outcome(
         seconds=time.perf_counter() - began,
         rows=tuple(rows),
         notes=(
-            f"{tokens:,} tokens for each model; a scratchpad fills them with fewer additions.",
+            f"{tokens:,} tokens for each of the first two; a scratchpad fills them with fewer additions.",
             f"The scratchpad adds {steps} to the answer alone, both greedy.",
             *by_length,
             f"Votes and the verifier have the same {plan.samples} samples at temperature "
