@@ -95,9 +95,14 @@ def test_rows_hold_whole_problems_and_ask_for_answers_alone(with_steps: bool) ->
 
 
 def test_votes_go_to_the_commonest_answer_and_unfinished_ones_have_none() -> None:
-    assert majority(["1", "2", "2", None, None, None]) == "2"
-    assert majority(["3", "1", "1", "3"]) == "3"
-    assert majority([None, None]) is None
+    assert majority(["1", "2", "2", None, None, None], [1] * 6) == "2"
+    assert majority(["3", "1", "1", "3"], [1] * 4) == "3"
+    assert majority([None, None], [1, 1]) is None
+
+
+def test_weights_of_votes_add_up_for_each_answer() -> None:
+    assert majority(["1", "2", "2", "3"], [0.5, 0.3, 0.3, 0.55]) == "2"
+    assert majority(["1", "2", "2", "3"], [0.7, 0.3, 0.3, 0.65]) == "1"
 
 
 def test_a_model_learns_one_digit_and_its_samples_are_judged_by_their_answers(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +42,8 @@ Array = np.ndarray[Any, Any]
 DIRECT, STEPS = "answer alone", "scratchpad"
 EARLY = "scratchpad of a fifth of the training"
 """Where there is still something to gain: votes and verifiers cannot better what is perfect."""
-GREEDY, VOTE, VERIFIED, ANY = "greedy", "vote", "verifier", "any right"
+GREEDY, VOTE, VERIFIED = "greedy", "vote", "verifier"
+WEIGHED, ANY = "vote weighed by the verifier", "any right"
 TEMPERATURE = 0.7
 
 
@@ -162,11 +162,16 @@ def _solved(
     checking = _trained_verifier(config, plan, f"{stage}-verifier", verifier, flat)
     scores = _confidence(verifier, [s for some in sampled for s in some]).reshape(-1, plan.samples)
     best = [some[int(i)] for some, i in zip(sampled, scores.argmax(1), strict=True)]
-    answers = [majority([s.answer for s in some]) for some in sampled]
+    chances = 1 / (1 + np.exp(-scores))
+    answers, weighed = (
+        [majority([s.answer for s in some], w) for some, w in zip(sampled, weights, strict=True)]
+        for weights in (np.ones_like(chances), chances)
+    )
     found = {
         GREEDY: np.array([some[0].is_right for some in greedy]),
         VOTE: np.array([a == p.answer for a, p in zip(answers, problems, strict=True)]),
         VERIFIED: np.array([s.is_right for s in best]),
+        WEIGHED: np.array([a == p.answer for a, p in zip(weighed, problems, strict=True)]),
         ANY: np.array([any(s.is_right for s in some) for some in sampled]),
     }
     own, both = model.num_parameters(), model.num_parameters() + verifier.num_parameters()
@@ -174,9 +179,10 @@ def _solved(
         GREEDY: done.seconds + asked,
         VOTE: done.seconds + voted,
         VERIFIED: done.seconds + voted + checking,
+        WEIGHED: done.seconds + voted + checking,
         ANY: done.seconds + voted,
     }
-    return found, {GREEDY: own, VOTE: own, VERIFIED: both, ANY: own}, seconds
+    return found, {GREEDY: own, VOTE: own, VERIFIED: both, WEIGHED: both, ANY: own}, seconds
 
 
 def solutions(
@@ -205,10 +211,17 @@ def solutions(
     return [found[i : i + samples] for i in range(0, len(found), samples)]
 
 
-def majority(answers: Sequence[str | None]) -> str | None:
-    """The answer that most samples come to, the first of equals (Wang et al. 2023, section 2)."""
-    counts = Counter(a for a in answers if a is not None)
-    return max(counts, key=lambda a: counts[a]) if counts else None
+def majority(answers: Sequence[str | None], weights: Sequence[float] | Array) -> str | None:
+    """The answer with the largest sum of weights, the first of equals.
+
+    Weights of 1 count the samples (Wang et al. 2023, section 2); a verifier's probabilities weigh
+    them (Li et al. 2023, section 3.2).
+    """
+    sums: dict[str, float] = {}
+    for answer, weight in zip(answers, weights, strict=True):
+        if answer is not None:
+            sums[answer] = sums.get(answer, 0.0) + float(weight)
+    return max(sums, key=lambda a: sums[a]) if sums else None
 
 
 def _framed(samples: Sequence[Sample], context: int) -> tuple[Array, Array]:
@@ -308,11 +321,13 @@ def _outcome(
         seconds=time.perf_counter() - began,
         rows=tuple(rows),
         notes=(
-            f"{tokens:,} tokens for each of the first two; a scratchpad fills them with fewer additions.",
+            f"{tokens:,} tokens for each of the first two; a scratchpad has room for fewer sums.",
             f"The scratchpad adds {steps} to the answer alone, both greedy.",
             *by_length,
             f"Votes and the verifier have the same {plan.samples} samples at temperature "
             f"{TEMPERATURE}; '{ANY}' is what a perfect choice among them would reach.",
+            "Equal samples have equal scores: a verifier chooses among different texts, and a right "
+            "one that many samples share counts once. Weighed votes count all.",
             f"The verifier learnt from four samples of each of {plan.judged} training problems.",
         ),
         quick=config.quick,
