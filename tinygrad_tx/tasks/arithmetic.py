@@ -326,7 +326,7 @@ def _outcome(
             *by_length,
             f"Votes and the verifier have the same {plan.samples} samples at temperature "
             f"{TEMPERATURE}; '{ANY}' is what a perfect choice among them would reach.",
-            "Equal samples have equal scores: a verifier chooses among different texts, and a right "
+            "Equal samples have equal scores: a verifier chooses among different texts; a right "
             "one that many samples share counts once. Weighed votes count all.",
             f"The verifier learnt from four samples of each of {plan.judged} training problems.",
         ),
