@@ -18,7 +18,7 @@ import numpy as np
 from tinygrad_tx.models.generation import stream
 from tinygrad_tx.models.published.folder import Pretrained
 from tinygrad_tx.models.published.gpt2 import GPT2
-from tinygrad_tx.models.tokens import check_sizes, checked, places_of
+from tinygrad_tx.models.tokens import behind, check_sizes, checked, places_of
 from tinygrad_tx.nn import (
     Cache,
     Dropout,
@@ -29,6 +29,7 @@ from tinygrad_tx.nn import (
     ModuleList,
     MultiHeadAttention,
 )
+from tinygrad_tx.nn.cache import Kept
 from tinygrad_tx.tensor import Tensor, cross_entropy
 from tinygrad_tx.tensor.tensor import TensorLike
 
@@ -71,8 +72,15 @@ class Block(Module):
         )
         self.dropout = Dropout(config.dropout)
 
-    def forward(self, residual: Tensor, cache: Cache | None = None, block: int = 0) -> Tensor:
-        attended = self.attention(self.attention_norm(residual), cache=cache, block=block)
+    def forward(
+        self,
+        residual: Tensor,
+        cache: Cache | None = None,
+        block: int = 0,
+        prefix: Kept | None = None,
+    ) -> Tensor:
+        normed = self.attention_norm(residual)
+        attended = self.attention(normed, cache=cache, block=block, prefix=prefix)
         residual = residual + self.dropout(attended)
         computed: Tensor = self.dropout(self.feed_forward(self.feed_forward_norm(residual)))
         return residual + computed
@@ -96,16 +104,26 @@ class GPT(Pretrained):
     def forward(self, tokens: TensorLike) -> Tensor:
         return self.logits(self.hidden(tokens))
 
-    def hidden(self, tokens: TensorLike, cache: Cache | None = None) -> Tensor:
+    def hidden(
+        self,
+        tokens: TensorLike,
+        cache: Cache | None = None,
+        prompt: Tensor | None = None,
+        prefix: Sequence[Kept] | None = None,
+    ) -> Tensor:
         """What the blocks make of the tokens: (batch, time, width).
 
-        cache: tokens are the next ones of the texts whose keys and values it keeps.
+        cache: tokens are the next ones of the texts whose keys and values it keeps. prompt: vectors
+        (length, width) that stand before the embedded tokens; then (batch, length + time, width).
+        prefix: for each block keys and values from outside, which every token sees.
         """
-        tokens = checked(tokens, "GPT", self.config.context)
-        places = places_of(tokens, cache)
-        residual: Tensor = self.dropout(self.embedding(tokens) + self.position(places))
+        before = 0 if prompt is None else prompt.shape[0]
+        tokens = checked(tokens, "GPT", self.config.context - before)
+        places = places_of(tokens, cache, before)
+        embedded = behind(prompt, self.embedding(tokens))
+        residual: Tensor = self.dropout(embedded + self.position(places))
         for i, block in enumerate(self.blocks):
-            residual = block(residual, cache, i)
+            residual = block(residual, cache, i, None if prefix is None else prefix[i])
         return residual
 
     def logits(self, hidden: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from tinygrad_tx.errors import ShapeError, explain
 from tinygrad_tx.models.generation import stream
 from tinygrad_tx.models.published.folder import Pretrained
 from tinygrad_tx.models.published.llama import LLAMA
-from tinygrad_tx.models.tokens import check_sizes, checked
+from tinygrad_tx.models.tokens import behind, check_sizes, checked
 from tinygrad_tx.nn import (
     Cache,
     Embedding,
@@ -31,6 +31,7 @@ from tinygrad_tx.nn import (
     RMSNorm,
     Rotary,
 )
+from tinygrad_tx.nn.cache import Kept
 from tinygrad_tx.tensor import Tensor, cross_entropy
 from tinygrad_tx.tensor.tensor import TensorLike
 
@@ -95,8 +96,15 @@ class Block(Module):
             width, config.units, rng, deviation, activation="silu", gated=True, bias=False
         )
 
-    def forward(self, residual: Tensor, cache: Cache | None = None, block: int = 0) -> Tensor:
-        attended = self.attention(self.attention_norm(residual), cache=cache, block=block)
+    def forward(
+        self,
+        residual: Tensor,
+        cache: Cache | None = None,
+        block: int = 0,
+        prefix: Kept | None = None,
+    ) -> Tensor:
+        normed = self.attention_norm(residual)
+        attended = self.attention(normed, cache=cache, block=block, prefix=prefix)
         residual = residual + attended
         computed: Tensor = self.feed_forward(self.feed_forward_norm(residual))
         return residual + computed
@@ -121,14 +129,24 @@ class Llama(Pretrained):
     def forward(self, tokens: TensorLike) -> Tensor:
         return self.logits(self.hidden(tokens))
 
-    def hidden(self, tokens: TensorLike, cache: Cache | None = None) -> Tensor:
+    def hidden(
+        self,
+        tokens: TensorLike,
+        cache: Cache | None = None,
+        prompt: Tensor | None = None,
+        prefix: Sequence[Kept] | None = None,
+    ) -> Tensor:
         """What the blocks make of the tokens: (batch, time, width).
 
-        cache: tokens are the next ones of the texts whose keys and values it keeps.
+        cache: tokens are the next ones of the texts whose keys and values it keeps. prompt: vectors
+        (length, width) that stand before the embedded tokens; then (batch, length + time, width).
+        prefix: for each block keys and values from outside, which every token sees.
         """
-        residual = self.embedding(checked(tokens, "Llama", self.config.context))
+        before = 0 if prompt is None else prompt.shape[0]
+        found = checked(tokens, "Llama", self.config.context - before)
+        residual = behind(prompt, self.embedding(found))
         for i, block in enumerate(self.blocks):
-            residual = block(residual, cache, i)
+            residual = block(residual, cache, i, None if prefix is None else prefix[i])
         hidden: Tensor = residual
         return hidden
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from tinygrad_tx.errors import DTypeError, ShapeError, explain
 from tinygrad_tx.nn import Cache
-from tinygrad_tx.tensor import Tensor
+from tinygrad_tx.tensor import Tensor, broadcast_to, concat
 from tinygrad_tx.tensor.tensor import TensorLike, as_tensor
 
-__all__ = ["check_sizes", "checked", "places_of"]
+__all__ = ["behind", "check_sizes", "checked", "places_of"]
 
 
 def checked(tokens: TensorLike, model: str, context: int) -> Tensor:
@@ -30,12 +30,22 @@ def checked(tokens: TensorLike, model: str, context: int) -> Tensor:
     return found
 
 
-def places_of(tokens: Tensor, cache: Cache | None) -> TensorLike:
-    """Where the tokens stand in their texts: (time,), or (batch, time) behind what is kept."""
-    places = np.arange(tokens.shape[1])
+def places_of(tokens: Tensor, cache: Cache | None, before: int = 0) -> TensorLike:
+    """Where the tokens stand in their texts: (time,), or (batch, time) behind what is kept.
+
+    before: vectors that stand before the tokens, and are counted with them.
+    """
+    places = np.arange(before + tokens.shape[1])
     if cache is None or cache.lengths is None:
         return places
     return cache.lengths.reshape((-1, 1)) + places
+
+
+def behind(prompt: Tensor | None, embedded: Tensor) -> Tensor:
+    """Embedded tokens (batch, time, width) behind the vectors (length, width) of a prompt."""
+    if prompt is None:
+        return embedded
+    return concat([broadcast_to(prompt, (embedded.shape[0], *prompt.shape)), embedded], axis=1)
 
 
 def check_sizes(config: Any, *optional: str) -> None:

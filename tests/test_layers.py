@@ -22,7 +22,7 @@ LAYERS = (
     ("viz",),
     ("models",),
     ("testing", "bench"),
-    ("reasoning", "tasks"),
+    ("reasoning", "tasks", "prompt"),
     ("cli",),
 )
 LEVEL = {part: i for i, row in enumerate(LAYERS) for part in row}

@@ -9,6 +9,7 @@ from tinygrad_tx import (
     models as models,
     nn as nn,
     optim as optim,
+    prompt as prompt,
     tasks as tasks,
     train as train,
 )

@@ -21,6 +21,7 @@ from tinygrad_tx.cli.generate import generate
 from tinygrad_tx.cli.gradcheck import check_gradients
 from tinygrad_tx.cli.import_ import import_weights
 from tinygrad_tx.cli.pretrain import pretrain
+from tinygrad_tx.cli.prompt import prompt
 from tinygrad_tx.cli.train import train
 from tinygrad_tx.config import config
 from tinygrad_tx.errors import TinygradTxError
@@ -39,6 +40,7 @@ app.command()(train)
 app.command()(generate)
 app.command()(pretrain)
 app.command()(finetune)
+app.command()(prompt)
 app.command()(bench)
 app.command()(draw)
 app.command("gradcheck")(check_gradients)

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_tx.errors import ShapeError, explain
-from tinygrad_tx.nn.cache import Cache
+from tinygrad_tx.errors import GraphError, ShapeError, explain
+from tinygrad_tx.nn.cache import Cache, Kept
 from tinygrad_tx.nn.layers import Linear
 from tinygrad_tx.nn.module import Module
 from tinygrad_tx.nn.positions import Position
-from tinygrad_tx.tensor import Tensor, attention, cached_attention, point
-from tinygrad_tx.tensor.tensor import TensorLike
+from tinygrad_tx.tensor import (
+    Tensor,
+    attention,
+    broadcast_to,
+    cached_attention,
+    concat,
+    full,
+    point,
+)
+from tinygrad_tx.tensor.tensor import TensorLike, as_tensor
 
 __all__ = ["CrossAttention", "MultiHeadAttention"]
 
@@ -56,11 +64,14 @@ class MultiHeadAttention(Module):
         bias: TensorLike = None,
         cache: Cache | None = None,
         block: int = 0,
+        prefix: Kept | None = None,
     ) -> Tensor:
         """mask (true: may attend) and bias broadcast to (batch, heads, time, time).
 
         cache: x are new tokens, whose keys and values are kept as those of `block`; bias then goes
-        by place, to (batch, heads, time, context).
+        by place, to (batch, heads, time, context). prefix: keys and values (1 or batch, kv_heads,
+        length, head width) from outside, which every token sees; they stand at no place. Errors:
+        GraphError for a prefix beside a cache.
         """
         batch, time, _ = x.shape
         start = 0 if cache is None else cache.start
@@ -71,14 +82,22 @@ class MultiHeadAttention(Module):
         q = point(self.position.turned(qkv[:, :k_first], start), "query")
         k = point(self.position.turned(qkv[:, k_first:v_first], start), "key")
         v = point(qkv[:, v_first:], "value")
+        if prefix is not None and cache is not None:
+            what = "a prefix beside kept keys and values"
+            raise GraphError(explain("attention", what, remedy="compute the whole text anew"))
         if cache is None or cache.lengths is None:
+            bias = _sum(bias, self.position.bias(q, time))
+            if prefix is not None:
+                length = prefix.keys.shape[2]
+                k, v = _behind(prefix.keys, k), _behind(prefix.values, v)
+                mask, bias = _wider(mask, True, length, time), _wider(bias, 0.0, length, time)
             context = attention(
                 q,
                 k,
                 v,
                 mask=mask,
                 causal=self.causal,
-                bias=_sum(bias, self.position.bias(q, time)),
+                bias=bias,
                 scale=self.scale,
                 dropout=self.dropout if self.training else 0.0,
             )
@@ -152,6 +171,20 @@ def _joined(context: Tensor) -> Tensor:
     """(batch, heads, time, head width) -> (batch, time, heads x head width)."""
     batch, heads, time, width = context.shape
     return context.permute_dims((0, 2, 1, 3)).reshape((batch, time, heads * width))
+
+
+def _behind(before: Tensor, x: Tensor) -> Tensor:
+    """Keys or values x (batch, heads, time, width) behind those of a prefix."""
+    return concat([broadcast_to(before, (x.shape[0], *before.shape[1:])), x], axis=2)
+
+
+def _wider(given: TensorLike, value: float, length: int, time: int) -> TensorLike:
+    """A mask or bias of (..., time) keys with `value` for the keys of a prefix before them."""
+    if given is None:
+        return None
+    whole = as_tensor(given)
+    whole = broadcast_to(whole, (*whole.shape[:-1], time))
+    return concat([full((*whole.shape[:-1], length), value, whole.dtype), whole], axis=-1)
 
 
 def _sum(a: TensorLike, b: Tensor | None) -> TensorLike:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from tinygrad_tx.tasks import (
     answering,
+    arithmetic,
     forgetting,
     pretraining,
     sentiment,
@@ -25,6 +26,7 @@ __all__ = [
     "TaskConfig",
     "Watch",
     "answering",
+    "arithmetic",
     "bootstrap",
     "forgetting",
     "pretraining",
@@ -45,4 +47,5 @@ TASKS: dict[str, Callable[[TaskConfig], Outcome]] = {
     "translation": translation.run,
     "summarisation": summarisation.run,
     "question-answering": answering.run,
+    "arithmetic": arithmetic.run,
 }

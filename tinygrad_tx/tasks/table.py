@@ -76,7 +76,7 @@ def details(outcome: Outcome) -> str:
     lines = []
     for row in outcome.rows:
         given = dict(row.more)
-        trained = f"{row.trained:,}" if row.trained else "none: it counts"
+        trained = f"{row.trained:,}" if row.trained else "none"
         cells = [row.method, row.score.text(outcome.percent), *(given.get(t, "") for t in more)]
         lines.append([*cells, trained, f"{row.seconds:.0f}"])
     return markdown(["method", outcome.metric, *more, "parameters trained", "seconds"], lines)

@@ -1,0 +1,26 @@
+"""Prompts: templates and verbalizers, zero- and few-shot scoring, soft prompts and prefixes."""
+
+from tinygrad_tx.nn import LoRA
+from tinygrad_tx.prompt.complete import complete
+from tinygrad_tx.prompt.score import Demonstration, calibrate, score, word_scores
+from tinygrad_tx.prompt.template import CLASSIFICATION, QUESTION, Prompt, Slot, Template
+from tinygrad_tx.prompt.tuned import Answering, PrefixTuning, SoftPrompt
+from tinygrad_tx.prompt.verbalizer import Verbalizer
+
+__all__ = [
+    "CLASSIFICATION",
+    "QUESTION",
+    "Answering",
+    "Demonstration",
+    "LoRA",
+    "PrefixTuning",
+    "Prompt",
+    "Slot",
+    "SoftPrompt",
+    "Template",
+    "Verbalizer",
+    "calibrate",
+    "complete",
+    "score",
+    "word_scores",
+]
