@@ -36,7 +36,7 @@ from tinygrad_tx.shapes import size_of
 WORK_OF_A_SHARE = 400_000  # FLOPs: a few µs
 WORTH_A_SHARE = 65_536  # weights, for products of few rows: what matters is reading them
 FEW_ROWS = 256
-LARGE = 1 << 20  # elements of the right matrix: more than stays in the second cache
+LARGE = 1 << 16  # elements of the right matrix: below, its packed copy costs next to nothing
 MOST_DOTS = 4  # rows: with more of them the tile is faster than one product at a time
 
 
