@@ -10,7 +10,7 @@ from tinygrad_tx.errors import DrawError, explain
 from tinygrad_tx.viz.overlay import OVERLAYS
 from tinygrad_tx.viz.program_view import memory_picture
 from tinygrad_tx.viz.render import SUFFIXES, Drawing, Plot
-from tinygrad_tx.viz.subject import Subject
+from tinygrad_tx.viz.subject import Subject, check_foreign
 from tinygrad_tx.viz.theme import THEMES
 from tinygrad_tx.viz.views import BARE, VIEWS, Look, View, picture_of
 from tinygrad_tx.viz.words import LANGUAGES
@@ -58,6 +58,7 @@ def draw(
     if passes is not None and view != "rewrite":
         what = f"view {view} takes no passes"
         raise DrawError(explain("draw", what, remedy='use view="rewrite"'))
+    check_foreign(target, view, overlay)
     # A page shows figures of every box.
     is_page = Path(path or "").suffix == ".html"
     if view == "memory":
