@@ -9,14 +9,12 @@ Radford et al. 2019 (GPT-2): pre-normalisation, learned positions, GELU, tied em
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from tinygrad_tx.models.generation import stream
-from tinygrad_tx.models.published.folder import Pretrained
+from tinygrad_tx.models.causal import CausalModel
 from tinygrad_tx.models.published.gpt2 import GPT2
 from tinygrad_tx.models.tokens import behind, check_sizes, checked, places_of
 from tinygrad_tx.nn import (
@@ -30,7 +28,7 @@ from tinygrad_tx.nn import (
     MultiHeadAttention,
 )
 from tinygrad_tx.nn.cache import Kept
-from tinygrad_tx.tensor import Tensor, cross_entropy
+from tinygrad_tx.tensor import Tensor
 from tinygrad_tx.tensor.tensor import TensorLike
 
 __all__ = ["GPT", "GPTConfig"]
@@ -86,7 +84,7 @@ class Block(Module):
         return residual + computed
 
 
-class GPT(Pretrained):
+class GPT(CausalModel):
     """`model(tokens)` gives logits (batch, time, vocab); `model.loss` the mean cross-entropy."""
 
     family, config_class = GPT2, GPTConfig
@@ -101,9 +99,6 @@ class GPT(Pretrained):
         self.norm = LayerNorm(config.width)
         self.dropout = Dropout(config.dropout)
 
-    def forward(self, tokens: TensorLike) -> Tensor:
-        return self.logits(self.hidden(tokens))
-
     def hidden(
         self,
         tokens: TensorLike,
@@ -111,12 +106,6 @@ class GPT(Pretrained):
         prompt: Tensor | None = None,
         prefix: Sequence[Kept] | None = None,
     ) -> Tensor:
-        """What the blocks make of the tokens: (batch, time, width).
-
-        cache: tokens are the next ones of the texts whose keys and values it keeps. prompt: vectors
-        (length, width) that stand before the embedded tokens; then (batch, length + time, width).
-        prefix: for each block keys and values from outside, which every token sees.
-        """
         before = 0 if prompt is None else prompt.shape[0]
         tokens = checked(tokens, "GPT", self.config.context - before)
         places = places_of(tokens, cache, before)
@@ -127,25 +116,5 @@ class GPT(Pretrained):
         return residual
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Scores of the token after each: (batch, time, vocab)."""
         normed: Tensor = self.norm(hidden)
         return normed @ self.embedding.weight.T
-
-    def loss(self, tokens: TensorLike, targets: TensorLike) -> Tensor:
-        """Mean cross-entropy in nats of the next tokens."""
-        return cross_entropy(self(tokens), targets)
-
-    def generate(self, tokens: Sequence[int], max_new_tokens: int, **options: Any) -> Iterator[int]:
-        """New tokens after `tokens`, one by one; `options` as in `models.generation.stream`."""
-        return stream(self, tokens, max_new_tokens, **options)
-
-    def cache(self, batch: int, context: int | None = None) -> Cache:
-        """Memory for the keys and values of `batch` texts of up to `context` tokens."""
-        config = self.config
-        head_width = config.width // config.heads
-        longest = min(context or config.context, config.context)
-        return Cache.of(batch, longest, config.layers, config.heads, head_width)
-
-    def example(self) -> tuple[np.ndarray[Any, Any], ...]:
-        """Arguments of the right shapes, for a drawing."""
-        return (np.zeros((1, self.config.context), np.int64),)

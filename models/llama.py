@@ -9,15 +9,13 @@ Touvron et al. 2023, section 2.2; grouped heads: Ainslie et al. 2023.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from tinygrad_tx.errors import ShapeError, explain
-from tinygrad_tx.models.generation import stream
-from tinygrad_tx.models.published.folder import Pretrained
+from tinygrad_tx.models.causal import CausalModel
 from tinygrad_tx.models.published.llama import LLAMA
 from tinygrad_tx.models.tokens import behind, check_sizes, checked
 from tinygrad_tx.nn import (
@@ -32,7 +30,7 @@ from tinygrad_tx.nn import (
     Rotary,
 )
 from tinygrad_tx.nn.cache import Kept
-from tinygrad_tx.tensor import Tensor, cross_entropy
+from tinygrad_tx.tensor import Tensor
 from tinygrad_tx.tensor.tensor import TensorLike
 
 __all__ = ["Llama", "LlamaConfig"]
@@ -110,7 +108,7 @@ class Block(Module):
         return residual + computed
 
 
-class Llama(Pretrained):
+class Llama(CausalModel):
     """`model(tokens)` gives logits (batch, time, vocab); `model.loss` the mean cross-entropy."""
 
     family, config_class = LLAMA, LlamaConfig
@@ -126,9 +124,6 @@ class Llama(Pretrained):
         self.norm = RMSNorm(config.width, config.epsilon)
         self.output = None if config.tied else Linear(config.width, config.vocab_size, rng, False)
 
-    def forward(self, tokens: TensorLike) -> Tensor:
-        return self.logits(self.hidden(tokens))
-
     def hidden(
         self,
         tokens: TensorLike,
@@ -136,12 +131,6 @@ class Llama(Pretrained):
         prompt: Tensor | None = None,
         prefix: Sequence[Kept] | None = None,
     ) -> Tensor:
-        """What the blocks make of the tokens: (batch, time, width).
-
-        cache: tokens are the next ones of the texts whose keys and values it keeps. prompt: vectors
-        (length, width) that stand before the embedded tokens; then (batch, length + time, width).
-        prefix: for each block keys and values from outside, which every token sees.
-        """
         before = 0 if prompt is None else prompt.shape[0]
         found = checked(tokens, "Llama", self.config.context - before)
         residual = behind(prompt, self.embedding(found))
@@ -151,28 +140,8 @@ class Llama(Pretrained):
         return hidden
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Scores of the token after each: (batch, time, vocab)."""
         normed: Tensor = self.norm(hidden)
         if self.output is None:
             return normed @ self.embedding.weight.T
         logits: Tensor = self.output(normed)
         return logits
-
-    def loss(self, tokens: TensorLike, targets: TensorLike) -> Tensor:
-        """Mean cross-entropy in nats of the next tokens."""
-        return cross_entropy(self(tokens), targets)
-
-    def generate(self, tokens: Sequence[int], max_new_tokens: int, **options: Any) -> Iterator[int]:
-        """New tokens after `tokens`, one by one; `options` as in `models.generation.stream`."""
-        return stream(self, tokens, max_new_tokens, **options)
-
-    def cache(self, batch: int, context: int | None = None) -> Cache:
-        """Memory for the keys and values of `batch` texts of up to `context` tokens."""
-        config = self.config
-        head_width = config.head_width or config.width // config.heads
-        longest = min(context or config.context, config.context)
-        return Cache.of(batch, longest, config.layers, config.kv_heads or config.heads, head_width)
-
-    def example(self) -> tuple[np.ndarray[Any, Any], ...]:
-        """Arguments of the right shapes, for a drawing."""
-        return (np.zeros((1, self.config.context), np.int64),)
