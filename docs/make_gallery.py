@@ -151,11 +151,13 @@ def views() -> list[Entry]:
         Entry(
             f"mt-nlg-{view}",
             f"MT-NLG 530B: {view}",
-            f"By shape alone; {words[view]}.",
-            lambda view=view: tx.draw(M.abstract("mt-nlg-530b"), view=view),
+            f"By shape alone; {words[view]}, shortened where it is too long.",
+            lambda view=view: tx.draw(
+                M.abstract("mt-nlg-530b"), view=view, passes="fuse" if view == "rewrite" else None
+            ),
             view not in ("program", "memory"),
         )
-        for view in ("ops", "gradient", "program", "memory")
+        for view in words
     ]
     return found
 
