@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tinygrad_tx.runtime.cache import trim
+from tinygrad_tx.runtime.cache import trim, write_text
 
 STEP = """
 import numpy as np
@@ -152,3 +152,16 @@ def test_a_cache_too_small_for_one_run_still_serves_it(tmp_path: Path) -> None:
     size = sum(f.stat().st_size for f in (tmp_path / "small").rglob("*") if f.is_file())
     assert compiled(tmp_path / "small", TINYGRAD_TX_CACHE_MB="1")[1] == loss
     assert size < 20_000_000
+
+
+def test_the_same_text_written_again_leaves_its_file(tmp_path: Path) -> None:
+    """A process that holds the lock of a kernel holds that of its file: it must stay the same."""
+    path = tmp_path / "kernel.py"
+    write_text(path, "x = 1\n")
+    first = path.stat().st_ino
+    write_text(path, "x = 1\n")
+    assert path.stat().st_ino == first
+    write_text(path, "x = 2\n")  # damaged before
+    assert path.read_text() == "x = 2\n"
+    assert path.stat().st_mtime == 1_000_000_000
+    assert [p.name for p in tmp_path.iterdir()] == ["kernel.py"]

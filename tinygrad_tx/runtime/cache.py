@@ -55,14 +55,24 @@ def is_compiled(path: Path) -> bool:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Beside, then moved into place: other processes see all of it or nothing."""
+    """Beside, then into place: other processes see all of it or nothing.
+
+    Of two processes that write the same text at once the first one's file stays: a kernel is
+    locked by its file, which must not change under the lock.
+    """
     with tempfile.NamedTemporaryFile(
         "w", dir=path.parent, suffix=".tmp", delete=False, encoding="utf-8"
     ) as out:
         out.write(text)
     # Numba stamps cache entries with the time of the file: the same text must keep the same time.
     os.utime(out.name, (1_000_000_000, 1_000_000_000))
-    os.replace(out.name, path)
+    try:
+        os.link(out.name, path)
+    except OSError:  # it is there by now, or this file system knows no links
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            os.replace(out.name, path)
+            return
+    os.unlink(out.name)
 
 
 @contextlib.contextmanager
