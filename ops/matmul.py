@@ -178,8 +178,7 @@ def _lower_few_rows(lowering: Lowering, x: View, y: View, z: View, sizes: tuple[
     is_row = m == 1 and reads_in_place
     columns = 1 if as_dots else ROW_COLUMNS if is_row else TILE_COLUMNS
     items = batches * -(-n // columns)
-    weight = n * k * (1 if m <= TILE_ROWS else -(-m // TILE_ROWS))
-    shares = shares_of(batches * weight, WORTH_A_SHARE, items)
+    shares = shares_of(batches * n * k * -(-m // TILE_ROWS), WORTH_A_SHARE, items)
     floats = 1 if as_dots else scratch_of_strips(k)
     views = (*_strided(x), *_strided(y), *_strided(z))
     scratch = lowering.workspace(shares * floats)

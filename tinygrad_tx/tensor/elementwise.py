@@ -257,10 +257,12 @@ def minimum(x: TensorLike, y: TensorLike) -> Tensor:
 def _larger(name: str, compare: str, x: TensorLike, y: TensorLike) -> Tensor:
     """The operator for floats, which lets NaN through; for whole numbers a choice."""
     left, right = promoted(x, y)
-    if is_float(left.dtype):
-        return _elementwise(name, x, y)
     b = Builder(current_scope(), user_place())
-    return Tensor(b.where(b.apply(find(compare), left, right), left, right))
+    if not is_float(left.dtype):
+        return Tensor(b.where(b.apply(find(compare), left, right), left, right))
+    wants = any(isinstance(o, Tensor) and o.requires_grad for o in (x, y))
+    result: Tensor = wrap(b.apply(find(name), left, right), wants)
+    return result
 
 
 def equal(x: TensorLike, y: TensorLike) -> Tensor:

@@ -62,9 +62,9 @@ def overlaid(
 def totals(nodes: Sequence[Node], names: Names) -> str:
     """What a whole graph holds and does: `530 B parameters, 2.12 TB, 2.15 PFLOP`."""
     leaves = [n for n in nodes if n.op.name == "buffer" and names.is_parameter(n)]
-    trained, held = sum(n.aval.size for n in leaves), sum(n.aval.nbytes for n in leaves)
-    work = sum(_of("flops", n, names) for n in nodes)
-    weights = [quantity(trained, " parameters"), quantity(held, "B")] if trained else []
+    count, held = sum(n.aval.size for n in leaves), sum(n.aval.nbytes for n in leaves)
+    work = sum(work_of(n) for n in nodes)
+    weights = [quantity(count, " parameters"), quantity(held, "B")] if count else []
     return ", ".join([*weights, quantity(work, "FLOP")])
 
 
