@@ -29,6 +29,7 @@ from tinygrad_tx.nn import (
     MultiHeadAttention,
 )
 from tinygrad_tx.nn.parameters import filled
+from tinygrad_tx.nn.points import marked
 from tinygrad_tx.tensor import Tensor, cross_entropy, gelu, take, tanh, zeros_like
 from tinygrad_tx.tensor.tensor import TensorLike, as_tensor
 
@@ -68,11 +69,13 @@ class Block(Module):
         self.dropout = Dropout(config.dropout)
 
     def forward(self, residual: Tensor, mask: Tensor | None) -> Tensor:
+        residual = marked(residual, "residual_before")
         attended = self.dropout(self.attention(residual, mask))
         residual = self.attention_norm(residual + attended)
+        residual = marked(residual, "residual_after_attention")
         computed = self.dropout(self.feed_forward(residual))
-        result: Tensor = self.feed_forward_norm(residual + computed)
-        return result
+        residual = self.feed_forward_norm(residual + computed)
+        return marked(residual, "residual_after_feed_forward")
 
 
 class BERTEncoder(Module):
@@ -94,8 +97,10 @@ class BERTEncoder(Module):
         """segments and mask (true: a real token): (batch, time); if not given, one and all."""
         tokens = checked(tokens, "BERT", self.config.context)
         segments = zeros_like(tokens) if segments is None else segments
-        embedded = self.embedding(tokens) + self.position(np.arange(tokens.shape[1]))
-        residual: Tensor = self.dropout(self.norm(embedded + self.segment(segments)))
+        embedded = marked(self.embedding(tokens), "token_embedding")
+        position = marked(self.position(np.arange(tokens.shape[1])), "position_embedding")
+        segment = marked(self.segment(segments), "segment_embedding")
+        residual: Tensor = self.dropout(self.norm(embedded + position + segment))
         seen = None if mask is None else as_tensor(mask).astype(bool)[:, None, None, :]
         for block in self.blocks:
             residual = block(residual, seen)
@@ -110,7 +115,7 @@ class Pooler(Module):
         self.dense = Linear(width, width, rng)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        return tanh(self.dense(hidden[:, 0]))
+        return marked(tanh(self.dense(hidden[:, 0])), "pooled")
 
 
 class MaskedWordHead(Module):
@@ -124,7 +129,7 @@ class MaskedWordHead(Module):
 
     def forward(self, hidden: Tensor, embedding: Tensor) -> Tensor:
         transformed: Tensor = self.norm(gelu(self.dense(hidden)))
-        return transformed @ embedding.T + self.bias
+        return marked(transformed @ embedding.T + self.bias, "logits")
 
 
 class BERT(Pretrained):
@@ -212,8 +217,7 @@ class BERTTagger(Module):
         self, tokens: TensorLike, segments: TensorLike = None, mask: TensorLike = None
     ) -> Tensor:
         features = self.features(self.encoder(tokens, segments, mask))
-        logits: Tensor = self.classifier(self.dropout(features))
-        return logits
+        return marked(self.classifier(self.dropout(features)), "logits")
 
     def loss(
         self,

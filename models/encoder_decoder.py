@@ -38,6 +38,7 @@ from tinygrad_tx.nn import (
     RMSNorm,
     Sinusoidal,
 )
+from tinygrad_tx.nn.points import marked
 from tinygrad_tx.tensor import Tensor, cross_entropy
 from tinygrad_tx.tensor.tensor import TensorLike, as_tensor
 
@@ -138,8 +139,11 @@ class EncoderBlock(Block):
         self.attention = MultiHeadAttention(config.width, config.heads, rng, **sizes_of(config))
 
     def forward(self, residual: Tensor, mask: Tensor | None, bias: Tensor | None) -> Tensor:
+        residual = marked(residual, "residual_before")
         residual = self.added(residual, self.attention_norm, self.attention, mask, bias)
-        return self.added(residual, self.feed_forward_norm, self.feed_forward)
+        residual = marked(residual, "residual_after_attention")
+        residual = self.added(residual, self.feed_forward_norm, self.feed_forward)
+        return marked(residual, "residual_after_feed_forward")
 
 
 class DecoderBlock(Block):
@@ -162,11 +166,15 @@ class DecoderBlock(Block):
         cache: Cache | None = None,
         block: int = 0,
     ) -> Tensor:
+        residual = marked(residual, "residual_before")
         own = (self.attention_norm, self.attention)
         residual = self.added(residual, *own, None, bias, cache, block)
+        residual = marked(residual, "residual_after_attention")
         cross = (self.cross_attention_norm, self.cross_attention)
         residual = self.added(residual, *cross, memory, mask)
-        return self.added(residual, self.feed_forward_norm, self.feed_forward)
+        residual = marked(residual, "residual_after_cross_attention")
+        residual = self.added(residual, self.feed_forward_norm, self.feed_forward)
+        return marked(residual, "residual_after_feed_forward")
 
 
 class Side(Module):
@@ -191,9 +199,10 @@ class Side(Module):
         self, tokens: TensorLike, embedding: Embedding, cache: Cache | None = None
     ) -> Tensor:
         tokens = checked(tokens, "EncoderDecoder", self.config.context)
-        embedded: Tensor = embedding(tokens)
+        embedded = marked(embedding(tokens), "token_embedding")
         if isinstance(self.position, Sinusoidal):
-            places = self.position(tokens.shape[1], 0 if cache is None else cache.start)
+            start = 0 if cache is None else cache.start
+            places = marked(self.position(tokens.shape[1], start), "position_embedding")
             # Section 3.4: embeddings are multiplied by sqrt(width).
             embedded = embedded * self.config.width**0.5 + places
         dropped: Tensor = self.dropout(embedded)
@@ -295,12 +304,11 @@ class EncoderDecoder(Pretrained):
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores of the token after each: (batch, target time, vocab)."""
         if self.output is not None:
-            logits: Tensor = self.output(hidden)
-            return logits
+            return marked(self.output(hidden), "logits")
         if self.config.style.relative:
             # T5 scales down before the tied product, where its embeddings were not scaled up.
             hidden = hidden * self.config.width**-0.5
-        return hidden @ self.embedding.weight.T
+        return marked(hidden @ self.embedding.weight.T, "logits")
 
     def loss(
         self,

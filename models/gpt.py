@@ -28,6 +28,7 @@ from tinygrad_tx.nn import (
     MultiHeadAttention,
 )
 from tinygrad_tx.nn.cache import Kept
+from tinygrad_tx.nn.points import marked
 from tinygrad_tx.tensor import Tensor
 from tinygrad_tx.tensor.tensor import TensorLike
 
@@ -77,11 +78,12 @@ class Block(Module):
         block: int = 0,
         prefix: Kept | None = None,
     ) -> Tensor:
+        residual = marked(residual, "residual_before")
         normed = self.attention_norm(residual)
         attended = self.attention(normed, cache=cache, block=block, prefix=prefix)
-        residual = residual + self.dropout(attended)
+        residual = marked(residual + self.dropout(attended), "residual_after_attention")
         computed: Tensor = self.dropout(self.feed_forward(self.feed_forward_norm(residual)))
-        return residual + computed
+        return marked(residual + computed, "residual_after_feed_forward")
 
 
 class GPT(CausalModel):
@@ -109,12 +111,13 @@ class GPT(CausalModel):
         before = 0 if prompt is None else prompt.shape[0]
         tokens = checked(tokens, "GPT", self.config.context - before)
         places = places_of(tokens, cache, before)
-        embedded = behind(prompt, self.embedding(tokens))
-        residual: Tensor = self.dropout(embedded + self.position(places))
+        embedded = marked(behind(prompt, self.embedding(tokens)), "token_embedding")
+        position = marked(self.position(places), "position_embedding")
+        residual: Tensor = self.dropout(embedded + position)
         for i, block in enumerate(self.blocks):
             residual = block(residual, cache, i, None if prefix is None else prefix[i])
         return residual
 
     def logits(self, hidden: Tensor) -> Tensor:
         normed: Tensor = self.norm(hidden)
-        return normed @ self.embedding.weight.T
+        return marked(normed @ self.embedding.weight.T, "logits")

@@ -30,6 +30,7 @@ from tinygrad_tx.nn import (
     Rotary,
 )
 from tinygrad_tx.nn.cache import Kept
+from tinygrad_tx.nn.points import marked
 from tinygrad_tx.tensor import Tensor
 from tinygrad_tx.tensor.tensor import TensorLike
 
@@ -101,11 +102,12 @@ class Block(Module):
         block: int = 0,
         prefix: Kept | None = None,
     ) -> Tensor:
+        residual = marked(residual, "residual_before")
         normed = self.attention_norm(residual)
         attended = self.attention(normed, cache=cache, block=block, prefix=prefix)
-        residual = residual + attended
+        residual = marked(residual + attended, "residual_after_attention")
         computed: Tensor = self.feed_forward(self.feed_forward_norm(residual))
-        return residual + computed
+        return marked(residual + computed, "residual_after_feed_forward")
 
 
 class Llama(CausalModel):
@@ -133,7 +135,7 @@ class Llama(CausalModel):
     ) -> Tensor:
         before = 0 if prompt is None else prompt.shape[0]
         found = checked(tokens, "Llama", self.config.context - before)
-        residual = behind(prompt, self.embedding(found))
+        residual = marked(behind(prompt, self.embedding(found)), "token_embedding")
         for i, block in enumerate(self.blocks):
             residual = block(residual, cache, i, None if prefix is None else prefix[i])
         hidden: Tensor = residual
@@ -141,7 +143,6 @@ class Llama(CausalModel):
 
     def logits(self, hidden: Tensor) -> Tensor:
         normed: Tensor = self.norm(hidden)
-        if self.output is None:
-            return normed @ self.embedding.weight.T
-        logits: Tensor = self.output(normed)
-        return logits
+        tied = self.output is None
+        logits = normed @ self.embedding.weight.T if tied else self.output(normed)
+        return marked(logits, "logits")

@@ -15,6 +15,8 @@ from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Aval, Node
 
 __all__ = [
+    "HEADS",
+    "SCORES",
     "check_extras",
     "dropped",
     "gathered",
@@ -24,6 +26,11 @@ __all__ = [
     "scores_of",
     "turned",
 ]
+
+
+SCORES = ("heads", "queries", "keys")
+HEADS = ("heads", "time", "width")
+"""The axes of the points inside, behind those of the batch."""
 
 
 def check_extras(q: Aval, k: Aval, extras: Sequence[Aval], count: int) -> None:

@@ -23,7 +23,14 @@ from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.lowering import Lowering, shares_of
 from tinygrad_tx.graph.node import Aval, Cost, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
-from tinygrad_tx.ops.attending import check_extras, dropped, repeated, scores_of
+from tinygrad_tx.ops.attending import (
+    HEADS,
+    SCORES,
+    check_extras,
+    dropped,
+    repeated,
+    scores_of,
+)
 from tinygrad_tx.ops.infer import floating
 from tinygrad_tx.ops.kernels.flash import (
     HEAD_OPERANDS,
@@ -75,17 +82,17 @@ def infer(
 def expand(b: Builder, node: Node) -> tuple[Node, Node]:
     q, _, v = node.inputs[:3]
     last = len(q.shape) - 1
-    scores = b.point(scores_of(b, node), name="scores")
+    scores = b.point(scores_of(b, node), name="scores", axes=SCORES)
     top = b.stop_gradient(b.max(scores, axes=(last,), keepdims=True))
     sees_none = b.equal(top, float("-inf"))
     top = b.where(sees_none, b.full(top.shape, 0, top.dtype), top)
     powers = b.exp(b.subtract(scores, top))
     total = b.sum(powers, axes=(last,), keepdims=True)
     total = b.where(sees_none, b.full(top.shape, 1, top.dtype), total)
-    pattern = b.point(b.divide(powers, total), name="pattern")
+    pattern = b.point(b.divide(powers, total), name="pattern", axes=SCORES)
     lse = b.reshape(b.add(b.log(total), top), shape=q.shape[:-1])
     context = b.matmul(dropped(b, node, pattern), repeated(b, v, q.shape[-3]))
-    return b.point(context, name="context"), lse
+    return b.point(context, name="context", axes=HEADS), lse
 
 
 def gradient(b: Builder, node: Node, dout: Node | None, dlse: Node | None) -> tuple[Any, ...]:

@@ -22,7 +22,7 @@ from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.lowering import Lowering, shares_of
 from tinygrad_tx.graph.node import Aval, Cost, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
-from tinygrad_tx.ops.attending import repeated, turned
+from tinygrad_tx.ops.attending import HEADS, SCORES, repeated, turned
 from tinygrad_tx.ops.infer import floating
 from tinygrad_tx.ops.kernels.flash import softmax_row
 from tinygrad_tx.ops.kernels.kernel import (
@@ -80,8 +80,9 @@ def expand(b: Builder, node: Node) -> Node:
     last = b.add(b.iota(shape=shape, axis=2, dtype=int64), first)
     seen = b.less_equal(b.iota(shape=shape, axis=3, dtype=int64), last)
     scores = b.where(seen, scores, b.full(shape, float("-inf"), scores.dtype))
-    pattern = b.point(b.softmax(b.point(scores, name="scores")), name="pattern")
-    context: Node = b.point(b.matmul(pattern, every_value), name="context")
+    scores = b.point(scores, name="scores", axes=SCORES)
+    pattern = b.point(b.softmax(scores), name="pattern", axes=SCORES)
+    context: Node = b.point(b.matmul(pattern, every_value), name="context", axes=HEADS)
     return context
 
 

@@ -34,7 +34,8 @@ def expand(b: Builder, node: Node) -> Node:
     mean = b.multiply(b.sum(x, axes=(last,), keepdims=True), 1 / width)
     centred = b.subtract(x, mean)
     variance = b.multiply(b.sum(b.square(centred), axes=(last,), keepdims=True), 1 / width)
-    normal = b.multiply(centred, b.rsqrt(b.add(variance, node.attrs["epsilon"])))
+    scale = b.point(b.rsqrt(b.add(variance, node.attrs["epsilon"])), name="scale", axes=("one",))
+    normal = b.multiply(centred, scale)
     result: Node = b.add(b.multiply(normal, weight), bias)
     return result
 

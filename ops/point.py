@@ -1,4 +1,8 @@
-"""point: the same value under a name that someone may ask for, as `pattern`."""
+"""point: the same value under a name that someone may ask for, as `pattern`.
+
+axes names the last axes, as ("heads", "queries", "keys"), so that a part of it can be asked for in
+words. Errors: ShapeError.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tinygrad_tx.errors import Rejected, ShapeError
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.shapes import Shape
 
 
-def infer(x: Aval) -> Aval:
+def infer(x: Aval, axes: tuple[str, ...] = ()) -> Aval:
+    if len(axes) > len(x.shape):
+        raise Rejected(ShapeError, f"{len(axes)} names of axes {axes} for shape {x.shape}")
     return x
 
 
@@ -29,6 +36,7 @@ def view(node: Node, strides: Shape, index: int) -> tuple[int, Shape]:
 def samples(rng: np.random.Generator) -> Iterator[Sample]:
     for shape in ((), (2, 3), (0, 4)):
         yield Sample((rng.normal(size=shape),))
+    yield Sample((rng.normal(size=(2, 3)),), {"axes": ("width",)})
 
 
 register(

@@ -31,7 +31,8 @@ def expand(b: Builder, node: Node) -> Node:
     x, weight = node.inputs
     last, width = len(x.shape) - 1, x.shape[-1]
     square = b.multiply(b.sum(b.square(x), axes=(last,), keepdims=True), 1 / width)
-    result: Node = b.multiply(b.multiply(x, b.rsqrt(b.add(square, node.attrs["epsilon"]))), weight)
+    scale = b.point(b.rsqrt(b.add(square, node.attrs["epsilon"])), name="scale", axes=("one",))
+    result: Node = b.multiply(b.multiply(x, scale), weight)
     return result
 
 

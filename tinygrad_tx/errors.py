@@ -18,6 +18,7 @@ __all__ = [
     "GraphError",
     "IndexRangeError",
     "NonFiniteError",
+    "PointError",
     "Rejected",
     "ShapeError",
     "TinygradTxError",
@@ -55,6 +56,10 @@ class CompileError(TinygradTxError, RuntimeError):
 
 class NonFiniteError(TinygradTxError, ArithmeticError):
     """A NaN or an infinity where a finite number is required."""
+
+
+class PointError(TinygradTxError, LookupError):
+    """A name that no point of a graph has."""
 
 
 class CheckpointError(TinygradTxError, ValueError):

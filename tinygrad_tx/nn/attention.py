@@ -8,6 +8,7 @@ from tinygrad_tx.errors import GraphError, ShapeError, explain
 from tinygrad_tx.nn.cache import Cache, Kept
 from tinygrad_tx.nn.layers import Linear
 from tinygrad_tx.nn.module import Module
+from tinygrad_tx.nn.points import marked
 from tinygrad_tx.nn.positions import Position
 from tinygrad_tx.tensor import (
     Tensor,
@@ -16,7 +17,6 @@ from tinygrad_tx.tensor import (
     cached_attention,
     concat,
     full,
-    point,
 )
 from tinygrad_tx.tensor.tensor import TensorLike, as_tensor
 
@@ -79,9 +79,9 @@ class MultiHeadAttention(Module):
         # (batch, time, every x head width) -> (batch, every, time, head width)
         qkv = self.qkv(x).reshape((batch, time, every, self.head_width)).permute_dims((0, 2, 1, 3))
         k_first, v_first = self.heads, self.heads + self.kv_heads
-        q = point(self.position.turned(qkv[:, :k_first], start), "query")
-        k = point(self.position.turned(qkv[:, k_first:v_first], start), "key")
-        v = point(qkv[:, v_first:], "value")
+        q = marked(self.position.turned(qkv[:, :k_first], start), "query")
+        k = marked(self.position.turned(qkv[:, k_first:v_first], start), "key")
+        v = marked(qkv[:, v_first:], "value")
         if prefix is not None and cache is not None:
             what = "a prefix beside kept keys and values"
             raise GraphError(explain("attention", what, remedy="compute the whole text anew"))
@@ -108,8 +108,7 @@ class MultiHeadAttention(Module):
             context = cached_attention(q, k, v, *before, bias=bias, scale=self.scale)
         if cache is not None:
             cache.keep(block, k, v)
-        result: Tensor = self.projection(_joined(context))
-        return result
+        return marked(self.projection(_joined(context)), "output")
 
 
 class CrossAttention(Module):
@@ -143,7 +142,7 @@ class CrossAttention(Module):
         """Keys and values of the memory, (batch, heads, keys, head width) each."""
         shape = (*memory.shape[:2], 2, self.heads, self.head_width)
         kv = self.key_value(memory).reshape(shape).permute_dims((2, 0, 3, 1, 4))
-        return point(kv[0], "key"), point(kv[1], "value")
+        return marked(kv[0], "key"), marked(kv[1], "value")
 
     def forward(
         self,
@@ -157,14 +156,13 @@ class CrossAttention(Module):
         """
         q = self.query(x).reshape((*x.shape[:2], self.heads, -1)).permute_dims((0, 2, 1, 3))
         context = attention(
-            point(q, "query"),
+            marked(q, "query"),
             *(memory if isinstance(memory, tuple) else self.read(memory)),
             mask=mask,
             scale=self.scale,
             dropout=self.dropout if self.training else 0.0,
         )
-        result: Tensor = self.projection(_joined(context))
-        return result
+        return marked(self.projection(_joined(context)), "output")
 
 
 def _joined(context: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import numpy as np
 from tinygrad_tx.errors import explain
 from tinygrad_tx.nn.layers import Dropout, Linear
 from tinygrad_tx.nn.module import Module
+from tinygrad_tx.nn.points import marked
 from tinygrad_tx.tensor import Tensor, gelu, relu, silu, tanh
 
 __all__ = ["ACTIVATIONS", "FeedForward"]
@@ -55,6 +56,7 @@ class FeedForward(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         f = ACTIVATIONS[self.activation]
-        inner: Tensor = f(self.up(x)) if self.gate is None else f(self.gate(x)) * self.up(x)
-        result: Tensor = self.down(self.dropout(inner))
-        return result
+        up = marked(self.up(x), "preactivation")
+        inner = f(up) if self.gate is None else marked(f(self.gate(x)), "gate") * up
+        hidden: Tensor = self.dropout(marked(inner, "hidden"))
+        return marked(self.down(hidden), "output")

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_tx.nn.module import Module
 from tinygrad_tx.nn.parameters import filled, normal
+from tinygrad_tx.nn.points import marked
 from tinygrad_tx.tensor import Tensor, dropout, layer_norm, rms_norm
 from tinygrad_tx.tensor.tensor import TensorLike, as_tensor, build
 
@@ -60,7 +61,7 @@ class LayerNorm(Module):
         self.epsilon = epsilon
 
     def forward(self, x: Tensor) -> Tensor:
-        return layer_norm(x, self.weight, self.bias, self.epsilon)
+        return marked(layer_norm(x, self.weight, self.bias, self.epsilon), "normalized")
 
 
 class RMSNorm(Module):
@@ -72,7 +73,7 @@ class RMSNorm(Module):
         self.epsilon = epsilon
 
     def forward(self, x: Tensor) -> Tensor:
-        return rms_norm(x, self.weight, self.epsilon)
+        return marked(rms_norm(x, self.weight, self.epsilon), "normalized")
 
 
 class Dropout(Module):

@@ -200,9 +200,12 @@ def stop_gradient(x: TensorLike) -> Tensor:
     return result
 
 
-def point(x: TensorLike, name: str) -> Tensor:
-    """The same values under a name, by which drawings and whoever looks inside can ask for them."""
-    result: Tensor = build("point", as_tensor(x), name=name)
+def point(x: TensorLike, name: str, axes: tuple[str, ...] = ()) -> Tensor:
+    """The same values under a name, by which drawings and whoever looks inside can ask for them.
+
+    axes: names of the last axes, as ("heads", "time", "width"). It costs nothing unless asked for.
+    """
+    result: Tensor = build("point", as_tensor(x), name=name, axes=axes)
     return result
 
 

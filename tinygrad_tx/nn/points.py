@@ -1,0 +1,45 @@
+"""The places where a model can be looked into and changed: their names and axes, in one table.
+
+`reasoning` finds them in the graph by module path and name, as `blocks.0.residual_before`; what
+stands inside of attention and norms (scores, pattern, context, scale) their operators name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tinygrad_tx.tensor import Tensor, point
+
+__all__ = ["BETWEEN", "marked"]
+
+_STREAM = ("batch", "time", "width")
+
+BETWEEN: Mapping[str, tuple[str, ...]] = {
+    "token_embedding": _STREAM,
+    "position_embedding": ("time", "width"),
+    "segment_embedding": _STREAM,
+    "residual_before": _STREAM,
+    "residual_after_attention": _STREAM,
+    "residual_after_cross_attention": _STREAM,
+    "residual_after_feed_forward": _STREAM,
+    "normalized": ("width",),
+    "preactivation": ("units",),
+    "gate": ("units",),
+    "hidden": ("units",),
+    "output": ("width",),
+    "pooled": ("batch", "width"),
+    "logits": ("vocab",),
+}
+"""Between the parts of a model: a picture shows them as arrows."""
+
+INSIDE: Mapping[str, tuple[str, ...]] = {
+    "query": ("heads", "time", "width"),
+    "key": ("kv_heads", "time", "width"),
+    "value": ("kv_heads", "time", "width"),
+}
+"""Inside of attention: a picture shows them as boxes."""
+
+
+def marked(x: Tensor, name: str) -> Tensor:
+    """`x` as the point of this name in the module that is being called."""
+    return point(x, name, BETWEEN[name] if name in BETWEEN else INSIDE[name])

@@ -1,0 +1,138 @@
+"""Changes: what an intervention puts at a point, and where: at which positions, heads, units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_tx.errors import IndexRangeError, ShapeError, explain
+from tinygrad_tx.reasoning.point import Point
+from tinygrad_tx.shapes import broadcast_shapes
+from tinygrad_tx.tensor import Tensor, arange, broadcast_to, where, zeros_like
+from tinygrad_tx.tensor.tensor import TensorLike, as_tensor
+
+__all__ = ["Change", "Where", "add", "as_change", "replace", "scale", "zero"]
+
+Indices = int | Sequence[int] | None
+
+
+@dataclass(frozen=True)
+class Where:
+    """A part of a point: these examples, positions, keys, heads and units (None: all).
+
+    positions count the tokens of the text from 0; negative ones count from the end of what is run.
+    Errors: ShapeError for a point without such an axis; IndexRangeError.
+    """
+
+    examples: Indices = None
+    positions: Indices = None
+    heads: Indices = None
+    units: Indices = None
+    keys: Indices = None
+
+    _AXES = {
+        "examples": ("batch",),
+        "positions": ("time", "queries"),
+        "heads": ("heads", "kv_heads"),
+        "units": ("width", "units", "vocab"),
+        "keys": ("keys",),
+    }
+
+    def mask(self, point: Point, place: Any = 0) -> Tensor | None:
+        """True inside, broadcastable to the point's shape; None for all of it.
+
+        place: where in its text the first position stands: a number, or one for each example.
+        """
+        mask = None
+        for name, axes in self._AXES.items():
+            chosen = getattr(self, name)
+            if chosen is None:
+                continue
+            axis = point.axis(*axes)
+            if axis is None:
+                what = f"{point} has no axis for {name}"
+                raise ShapeError(explain("intervene", what))
+            if name == "positions" and isinstance(place, Tensor):
+                part = _at_places(chosen, point, axis, place)
+            else:
+                part = as_tensor(_chosen(chosen, name, point, axis))
+            mask = part if mask is None else mask & part
+        return mask
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is put at a point, and where. new: from the tensor there to the tensor in its place."""
+
+    new: Callable[[Tensor], TensorLike]
+    where: Where = Where()
+
+    def __call__(self, x: Tensor, point: Point, place: Any = 0) -> Tensor:
+        """`x` with the change made. Errors: ShapeError, IndexRangeError."""
+        value = as_tensor(self.new(x), x.dtype)
+        value = value if value.dtype == x.dtype else value.astype(x.dtype)
+        if broadcast_shapes(value.shape, x.shape) != x.shape:
+            what = f"a value of shape {value.shape} does not fit {point}"
+            raise ShapeError(explain("intervene", what))
+        mask = self.where.mask(point, place)
+        value = broadcast_to(value, x.shape)
+        return value if mask is None else where(mask, value, x)
+
+
+def replace(value: TensorLike, **part: Indices) -> Change:
+    """`value` in the place of what is there; it broadcasts. part: as in `Where`."""
+    return Change(lambda x: value, Where(**part))
+
+
+def add(vector: TensorLike, **part: Indices) -> Change:
+    """What is there plus a vector; it broadcasts. part: as in `Where`."""
+    return Change(lambda x: x + vector, Where(**part))
+
+
+def scale(factor: TensorLike, **part: Indices) -> Change:
+    """What is there times a factor. part: as in `Where`."""
+    return Change(lambda x: x * factor, Where(**part))
+
+
+def zero(**part: Indices) -> Change:
+    """Zeros. part: as in `Where`."""
+    return Change(zeros_like, Where(**part))
+
+
+def as_change(given: Any) -> Change:
+    """A Change as it is, a function of the tensor, or a value that takes its place."""
+    if isinstance(given, Change):
+        return given
+    return Change(given) if callable(given) else replace(given)
+
+
+def _chosen(indices: Indices, name: str, point: Point, axis: int) -> np.ndarray[Any, Any]:
+    """A mask along one axis."""
+    size = point.shape[axis]
+    found = np.atleast_1d(np.asarray(indices, np.int64))
+    bad = found[(found < -size) | (found >= size)]
+    if bad.size:
+        what = f"{name} {bad.tolist()} of {point} are not within its {size}"
+        raise IndexRangeError(explain("intervene", what))
+    mask = np.zeros(size, bool)
+    mask[found] = True
+    return mask.reshape([-1 if i == axis else 1 for i in range(len(point.shape))])
+
+
+def _at_places(indices: Indices, point: Point, axis: int, place: Tensor) -> Tensor:
+    """A mask of positions in texts that go on: position p stands at row p - place."""
+    rank, size = len(point.shape), point.shape[axis]
+    along = [size if i == axis else 1 for i in range(rank)]
+    starts = place.reshape([-1 if i == 0 else 1 for i in range(rank)]) if place.ndim else place
+    rows = arange(size).reshape(along) + starts
+    mask = None
+    for index in np.atleast_1d(np.asarray(indices, np.int64)):
+        if index < 0:
+            what = f"position {index} counts from an end that a text being written does not have"
+            raise IndexRangeError(explain("intervene", what, remedy="count from 0"))
+        part = rows == int(index)
+        mask = part if mask is None else mask | part
+    return rows < 0 if mask is None else mask
