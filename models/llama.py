@@ -143,6 +143,6 @@ class Llama(CausalModel):
 
     def logits(self, hidden: Tensor) -> Tensor:
         normed: Tensor = self.norm(hidden)
-        tied = self.output is None
-        logits = normed @ self.embedding.weight.T if tied else self.output(normed)
+        output = self.output
+        logits = normed @ self.embedding.weight.T if output is None else output(normed)
         return marked(logits, "logits")

@@ -10,6 +10,7 @@ from tinygrad_tx import (
     nn as nn,
     optim as optim,
     prompt as prompt,
+    reasoning as reasoning,
     tasks as tasks,
     train as train,
 )

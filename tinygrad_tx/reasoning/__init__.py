@@ -1,6 +1,8 @@
 """Understanding a model: look inside, change, explain, find a defect and mend it."""
 
+from tinygrad_tx.reasoning.ablate import ablate, ablations
 from tinygrad_tx.reasoning.change import Change, Where, add, replace, scale, zero
+from tinygrad_tx.reasoning.changed import Changed
 from tinygrad_tx.reasoning.look import (
     Activations,
     capture,
@@ -10,12 +12,16 @@ from tinygrad_tx.reasoning.look import (
     points,
 )
 from tinygrad_tx.reasoning.point import Point
+from tinygrad_tx.reasoning.sweep import sweep
 
 __all__ = [
     "Activations",
     "Change",
+    "Changed",
     "Point",
     "Where",
+    "ablate",
+    "ablations",
     "add",
     "capture",
     "gradients",
@@ -24,5 +30,6 @@ __all__ = [
     "points",
     "replace",
     "scale",
+    "sweep",
     "zero",
 ]

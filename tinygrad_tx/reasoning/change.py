@@ -11,12 +11,22 @@ import numpy as np
 from tinygrad_tx.errors import IndexRangeError, ShapeError, explain
 from tinygrad_tx.reasoning.point import Point
 from tinygrad_tx.shapes import broadcast_shapes
-from tinygrad_tx.tensor import Tensor, arange, broadcast_to, where, zeros_like
+from tinygrad_tx.tensor import Tensor, arange, broadcast_to, where
 from tinygrad_tx.tensor.tensor import TensorLike, as_tensor
 
-__all__ = ["Change", "Where", "add", "as_change", "replace", "scale", "zero"]
+__all__ = ["Change", "Indices", "Place", "Where", "add", "as_change", "replace", "scale", "zero"]
 
 Indices = int | Sequence[int] | None
+Place = Tensor | int | None
+
+_AXES = {
+    "examples": ("batch",),
+    "positions": ("time", "queries"),
+    "heads": ("heads", "kv_heads"),
+    "units": ("width", "units", "vocab"),
+    "keys": ("keys",),
+}
+"""What each part of a point is counted along."""
 
 
 @dataclass(frozen=True)
@@ -33,21 +43,14 @@ class Where:
     units: Indices = None
     keys: Indices = None
 
-    _AXES = {
-        "examples": ("batch",),
-        "positions": ("time", "queries"),
-        "heads": ("heads", "kv_heads"),
-        "units": ("width", "units", "vocab"),
-        "keys": ("keys",),
-    }
-
-    def mask(self, point: Point, place: Any = 0) -> Tensor | None:
+    def mask(self, point: Point, place: Place = None) -> Tensor | None:
         """True inside, broadcastable to the point's shape; None for all of it.
 
-        place: where in its text the first position stands: a number, or one for each example.
+        place: for a text that is being written, where in it the first position stands: 0, or a
+        number for each example. Its positions may be still to come.
         """
         mask = None
-        for name, axes in self._AXES.items():
+        for name, axes in _AXES.items():
             chosen = getattr(self, name)
             if chosen is None:
                 continue
@@ -55,7 +58,7 @@ class Where:
             if axis is None:
                 what = f"{point} has no axis for {name}"
                 raise ShapeError(explain("intervene", what))
-            if name == "positions" and isinstance(place, Tensor):
+            if name == "positions" and place is not None:
                 part = _at_places(chosen, point, axis, place)
             else:
                 part = as_tensor(_chosen(chosen, name, point, axis))
@@ -65,12 +68,25 @@ class Where:
 
 @dataclass(frozen=True)
 class Change:
-    """What is put at a point, and where. new: from the tensor there to the tensor in its place."""
+    """What is put at a point, and where: where(part, gain x + shift, x).
 
-    new: Callable[[Tensor], TensorLike]
+    A gain of 0 puts `shift` there whatever x was. function: any other change, of the tensor there.
+    """
+
+    gain: float = 0.0
+    shift: TensorLike = 0.0
     where: Where = Where()
+    function: Callable[[Tensor], TensorLike] | None = None
 
-    def __call__(self, x: Tensor, point: Point, place: Any = 0) -> Tensor:
+    def new(self, x: Tensor) -> TensorLike:
+        """What is put in the place of `x`, before the part is chosen."""
+        if self.function is not None:
+            return self.function(x)
+        if self.gain == 0:
+            return self.shift
+        return x * self.gain + self.shift
+
+    def __call__(self, x: Tensor, point: Point, place: Place = None) -> Tensor:
         """`x` with the change made. Errors: ShapeError, IndexRangeError."""
         value = as_tensor(self.new(x), x.dtype)
         value = value if value.dtype == x.dtype else value.astype(x.dtype)
@@ -84,29 +100,29 @@ class Change:
 
 def replace(value: TensorLike, **part: Indices) -> Change:
     """`value` in the place of what is there; it broadcasts. part: as in `Where`."""
-    return Change(lambda x: value, Where(**part))
+    return Change(0.0, value, Where(**part))
 
 
 def add(vector: TensorLike, **part: Indices) -> Change:
     """What is there plus a vector; it broadcasts. part: as in `Where`."""
-    return Change(lambda x: x + vector, Where(**part))
+    return Change(1.0, vector, Where(**part))
 
 
-def scale(factor: TensorLike, **part: Indices) -> Change:
+def scale(factor: float, **part: Indices) -> Change:
     """What is there times a factor. part: as in `Where`."""
-    return Change(lambda x: x * factor, Where(**part))
+    return Change(factor, 0.0, Where(**part))
 
 
 def zero(**part: Indices) -> Change:
     """Zeros. part: as in `Where`."""
-    return Change(zeros_like, Where(**part))
+    return Change(0.0, 0.0, Where(**part))
 
 
 def as_change(given: Any) -> Change:
     """A Change as it is, a function of the tensor, or a value that takes its place."""
     if isinstance(given, Change):
         return given
-    return Change(given) if callable(given) else replace(given)
+    return Change(function=given) if callable(given) else replace(given)
 
 
 def _chosen(indices: Indices, name: str, point: Point, axis: int) -> np.ndarray[Any, Any]:
@@ -122,12 +138,14 @@ def _chosen(indices: Indices, name: str, point: Point, axis: int) -> np.ndarray[
     return mask.reshape([-1 if i == axis else 1 for i in range(len(point.shape))])
 
 
-def _at_places(indices: Indices, point: Point, axis: int, place: Tensor) -> Tensor:
+def _at_places(indices: Indices, point: Point, axis: int, place: Tensor | int) -> Tensor:
     """A mask of positions in texts that go on: position p stands at row p - place."""
     rank, size = len(point.shape), point.shape[axis]
     along = [size if i == axis else 1 for i in range(rank)]
-    starts = place.reshape([-1 if i == 0 else 1 for i in range(rank)]) if place.ndim else place
-    rows = arange(size).reshape(along) + starts
+    rows = arange(size).reshape(along)
+    if isinstance(place, Tensor):
+        place = place.reshape([-1 if i == 0 else 1 for i in range(rank)])
+    rows = rows + place
     mask = None
     for index in np.atleast_1d(np.asarray(indices, np.int64)):
         if index < 0:

@@ -19,7 +19,7 @@ from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.walk import collect
 from tinygrad_tx.nn import Module
-from tinygrad_tx.reasoning.change import Change, as_change
+from tinygrad_tx.reasoning.change import Change, Place, as_change
 from tinygrad_tx.reasoning.point import Point, matching, opened_at, points_of
 from tinygrad_tx.runtime.evaluate import evaluate
 from tinygrad_tx.tensor import Tensor, no_grad
@@ -136,11 +136,11 @@ def looked(
     args: Sequence[Any],
     at: Patterns,
     changes: Changes,
-    place: Any = 0,
+    place: Place = None,
     known: Callable[[Sequence[str], Mapping[str, object]], list[str]] = matching,
 ) -> Activations:
-    """`look`, for callers that say where in its text the first token stands (`place`) and what is
-    done with names that match nothing (`known`)."""
+    """`look`, for callers that say where in a text that is being written the first token stands
+    (`place`), and what is done with names that match nothing (`known`)."""
     args, tree = flatten(tuple(args), _is_array)
     tensors = [as_tensor(a) for a in args]
     recording = captures.current()
@@ -203,7 +203,7 @@ def _rewritten(
     named: Mapping[str, tuple[Point, Node]],
     wanted: Mapping[Node, Sequence[tuple[Point, Change]]],
     stop: frozenset[Node],
-    place: Any,
+    place: Place,
 ) -> tuple[tuple[Node, ...], dict[Node, Node]]:
     """The graph with the changes made, and for each point that moved what it is now."""
     if not wanted:
@@ -221,7 +221,7 @@ def _rewritten(
     return tuple(new[o] for o in outputs), points_now
 
 
-def _changed(node: Node, point: Point, change: Change, place: Any) -> Node:
+def _changed(node: Node, point: Point, change: Change, place: Place) -> Node:
     value = change(Tensor(node), point, place)
     if not isinstance(value, Tensor) or value.shape != node.shape or value.dtype != node.dtype:
         found = f"{value.dtype}{list(value.shape)}" if isinstance(value, Tensor) else repr(value)

@@ -1,0 +1,58 @@
+"""Changed: a model that writes left to right, with values at its points that are others."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tinygrad_tx.models.generation import Causal, stream
+from tinygrad_tx.nn import Cache
+from tinygrad_tx.reasoning.look import Changes, looked, points
+from tinygrad_tx.reasoning.point import matching
+from tinygrad_tx.tensor import Tensor
+from tinygrad_tx.tensor.tensor import TensorLike
+
+__all__ = ["Changed"]
+
+
+class Changed:
+    """`model` under `changes` (as in `intervene`), wherever a `Causal` model is taken.
+
+    So it writes with a cache, beams or batches: what it keeps of the text is what the changed model
+    computed, and positions count from the beginning of the text. Errors: PointError.
+    """
+
+    def __init__(self, model: Causal, changes: Changes) -> None:
+        self.model, self.changes, self.config = model, dict(changes), model.config
+        if hasattr(model, "example"):
+            matching(list(changes), points(model))  # type: ignore[arg-type]
+
+    def hidden(self, tokens: TensorLike, cache: Cache | None = None) -> Tensor:
+        """As the model's own: (batch, time, width)."""
+        place = None if cache is None else cache.start
+        found = looked(
+            lambda t: self.model.hidden(t, cache), (tokens,), (), self.changes, place, _some
+        )
+        hidden: Tensor = found.output
+        return hidden
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """As the model's own: (batch, time, vocab)."""
+        logits: Tensor = looked(self.model.logits, (hidden,), (), self.changes, 0, _some).output
+        return logits
+
+    def cache(self, batch: int, context: int | None = None) -> Cache:
+        return self.model.cache(batch, context)
+
+    def __call__(self, tokens: TensorLike) -> Tensor:
+        return self.logits(self.hidden(tokens))
+
+    def generate(self, tokens: Sequence[int], max_new_tokens: int, **options: Any) -> Iterator[int]:
+        """New tokens after `tokens`, one by one; `options` as in `models.generation.stream`."""
+        return stream(self, tokens, max_new_tokens, **options)
+
+
+def _some(patterns: Sequence[str], known: Mapping[str, object]) -> list[str]:
+    """What the patterns name here; the rest of their points are in the other half of the model."""
+    return [path for path in known if any(fnmatch.fnmatchcase(path, p) for p in patterns)]
