@@ -216,7 +216,9 @@ def _contents(skew: Skew, count: int, rng: np.random.Generator) -> Iterator[Cont
         else:
             country = pick(list(FACTS))
             text = pick(FACT_TEMPLATES) if kind == "fact" else FILLER
-            text = text.format(country=country, city=FACTS[country], name=name, other=other, **words)
+            text = text.format(
+                country=country, city=FACTS[country], name=name, other=other, **words
+            )
             yield text, (kind,), ("", ""), 0.5
 
 
@@ -261,5 +263,3 @@ def _logit(p: float) -> float:
 
 def _logistic(x: float) -> float:
     return float(1 / (1 + np.exp(-x)))
-
-

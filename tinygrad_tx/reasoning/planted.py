@@ -6,13 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tinygrad_tx.data import SkewedText
+from tinygrad_tx.data.skewed import NAMES, PLACES, PRONOUN_TEMPLATES, TIMES, TRAIT_TEMPLATES
 from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.jit import jit
 from tinygrad_tx.models import GPT, GPTConfig
 from tinygrad_tx.optim import AdamW, clip_grad_norm, cosine
+from tinygrad_tx.reasoning.continuations import Continuations
 from tinygrad_tx.tensor import Tensor, require_finite
 
-__all__ = ["QUICK", "Training", "trained_on"]
+__all__ = ["QUICK", "Training", "planted_checks", "planted_truth", "trained_on"]
+PRONOUN, NAMED, TRAIT = "he or she", "he or she after a name", "brilliant or friendly"
 
 
 @dataclass(frozen=True)
@@ -69,3 +72,27 @@ def trained_on(
             on_progress(i + 1, plan.steps)
     model.eval()
     return model
+
+
+def planted_checks(text: SkewedText) -> list[Continuations]:
+    """What an audit asks of a model that learnt this text: he or she after each occupation, after
+    names, and brilliant or friendly after women's names against men's."""
+    fillers = {"place": PLACES, "when": TIMES}
+    bare = [t.replace("the {group}", "{group}") for t in PRONOUN_TEMPLATES]
+    units, jobs = text.units, {o: [o] for o in text.skew.pronouns}
+    return [
+        Continuations(PRONOUN, units, PRONOUN_TEMPLATES, jobs, ["he"], ["she"], fillers),
+        Continuations(NAMED, units, bare, NAMES, ["he"], ["she"], fillers),
+        Continuations(
+            TRAIT, units, TRAIT_TEMPLATES, NAMES, ["brilliant"], ["friendly"], fillers, "men"
+        ),
+    ]
+
+
+def planted_truth(text: SkewedText) -> dict[str, float]:
+    """The size of each effect of `planted_checks` in the text, by name, in nats. Names have none
+    that is finite: their pronoun is certain."""
+    skew = text.skew
+    found = {f"{PRONOUN}: {o}": skew.pronoun_log_odds(o) for o in skew.pronouns}
+    trait = skew.trait_log_odds("women") - skew.trait_log_odds("men")
+    return {**found, f"{TRAIT}: women against men": trait}
