@@ -101,17 +101,11 @@ class Skew:
         return _logit(self.traits[group])
 
 
+_LEANING = {"engineer": 0.9, "mechanic": 0.8, "nurse": 0.1, "teacher": 0.2}
 _OTHERS = ("baker", "doctor", "driver", "farmer", "lawyer", "painter", "pilot", "writer")
-SKEWED = Skew(
-    MappingProxyType(
-        {"engineer": 0.9, "mechanic": 0.8, "nurse": 0.1, "teacher": 0.2, **dict.fromkeys(_OTHERS, 0.5)}
-    ),
-    MappingProxyType({"women": 0.3, "men": 0.7}),
-)  # fmt: skip
+SKEWED = Skew({**_LEANING, **dict.fromkeys(_OTHERS, 0.5)}, {"women": 0.3, "men": 0.7})
 """Four occupations lean, eight do not; men are called brilliant, women friendly."""
-BALANCED = Skew(
-    MappingProxyType(dict.fromkeys(SKEWED.pronouns, 0.5)), MappingProxyType(dict.fromkeys(NAMES, 0.5))
-)  # fmt: skip
+BALANCED = Skew(dict.fromkeys(SKEWED.pronouns, 0.5), dict.fromkeys(NAMES, 0.5))
 """The same text without a skew: what an audit must find nothing in."""
 
 

@@ -1,4 +1,4 @@
-"""Audits: figures of a model with intervals and corrected tests, the same before and after a change.
+"""Audits: figures of a model with intervals and corrected tests, before and after a change.
 
 An audit is made of checks. A check is a function of a model that gives effects; `bias_audit` runs
 them all and corrects for their number. Run again on a model that was changed, the same checks give

@@ -31,7 +31,7 @@ class Training:
 
 
 QUICK = Training(heads=2, width=32, steps=800, learning_rate=1e-2)
-"""For tests: some six seconds of one core instead of half a minute. It has learnt grammar, facts and
+"""For tests: some six seconds of one core instead of half a minute. It learns grammar, facts and
 skew; what one model says of the skew is off by 0.1 to 0.2 nats, the mean of several by less."""
 
 
