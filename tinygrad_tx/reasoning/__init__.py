@@ -1,7 +1,14 @@
 """Understanding a model: look inside, change, explain, find a defect and mend it."""
 
 from tinygrad_tx.reasoning.ablate import ablate, ablations
-from tinygrad_tx.reasoning.audit import Audit, Check, Effect, bias_audit, compare, over_models
+from tinygrad_tx.reasoning.audit import (
+    Audit,
+    Check,
+    Effect,
+    bias_audit,
+    compare_audits,
+    over_models,
+)
 from tinygrad_tx.reasoning.change import Change, Where, add, replace, scale, zero
 from tinygrad_tx.reasoning.changed import Changed
 from tinygrad_tx.reasoning.continuations import Continuations
@@ -33,7 +40,7 @@ __all__ = [
     "add",
     "bias_audit",
     "capture",
-    "compare",
+    "compare_audits",
     "gradients",
     "intervene",
     "look",

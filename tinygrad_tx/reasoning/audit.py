@@ -2,7 +2,7 @@
 
 An audit is made of checks. A check is a function of a model that gives effects; `bias_audit` runs
 them all and corrects for their number. Run again on a model that was changed, the same checks give
-effects of the same names, which `compare` puts side by side.
+effects of the same names, which `compare_audits` puts side by side.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tinygrad_tx.reasoning.statistics import benjamini_hochberg, holm, mean_of_c
 from tinygrad_tx.reasoning.table import Table
 from tinygrad_tx.tasks.task import Figure
 
-__all__ = ["Audit", "Check", "Effect", "bias_audit", "compare", "over_models"]
+__all__ = ["Audit", "Check", "Effect", "bias_audit", "compare_audits", "over_models"]
 
 CORRECTIONS = {"holm": holm, "benjamini-hochberg": benjamini_hochberg}
 
@@ -170,7 +170,7 @@ def over_models(audits: Sequence[Audit]) -> Audit:
     return Audit(first.title, corrected(found, first.correction), first.correction, (note,))
 
 
-def compare(before: Audit, after: Audit, title: str = "Before and after") -> Table:
+def compare_audits(before: Audit, after: Audit, title: str = "Before and after") -> Table:
     """Both audits side by side, effect by effect. Errors: DataError for other effects."""
     rows = []
     for effect in before.effects:

@@ -20,6 +20,8 @@ __all__ = [
     "Estimate",
     "benjamini_hochberg",
     "difference_by_permutation",
+    "difference_of_shares",
+    "fisher",
     "holm",
     "mean_of_clusters",
     "sign_flip",
@@ -161,6 +163,38 @@ def wilson(successes: int, count: int) -> Figure:
     low = 0.0 if successes == 0 else middle - reach
     high = 1.0 if successes == count else middle + reach
     return Figure(p, low, high)
+
+
+def difference_of_shares(first: int, of_first: int, second: int, of_second: int) -> Figure:
+    """first/of_first - second/of_second with its 95 % interval, from Wilson's of each.
+
+    low = d - sqrt((p - l_p)^2 + (u_q - q)^2),  high = d + sqrt((u_p - p)^2 + (q - l_q)^2)
+    Source: Newcombe 1998, method 10.
+    """
+    p, q = wilson(first, of_first), wilson(second, of_second)
+    d = p.value - q.value
+    low = d - math.hypot(p.value - p.low, q.high - q.value)
+    high = d + math.hypot(p.high - p.value, q.value - q.low)
+    return Figure(d, low, high)
+
+
+def fisher(first: int, of_first: int, second: int, of_second: int) -> float:
+    """p, two-sided, that both shares are of one kind: all tables with the same margins whose
+    probability is no larger. Source: Fisher 1935; Agresti 1992."""
+    total, marked = of_first + of_second, first + second
+    low, high = max(0, marked - of_second), min(of_first, marked)
+    logs = np.array(
+        [
+            _log_choose(of_first, k) + _log_choose(of_second, marked - k)
+            for k in range(low, high + 1)
+        ]
+    ) - _log_choose(total, marked)
+    as_rare = logs <= logs[first - low] + 1e-9
+    return min(1.0, float(np.exp(logs[as_rare]).sum()))
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
 
 def holm(p: Sequence[float] | Array) -> Array:
