@@ -235,8 +235,11 @@ def _probabilities(p: Sequence[float] | Array, who: str) -> Array:
 def t_cumulative(x: float, freedom: float) -> float:
     """P(T <= x) of Student's distribution with `freedom` degrees of freedom.
 
-    1 - I_z(freedom/2, 1/2) / 2 for x >= 0, z = freedom / (freedom + x^2).
+    1 - I_z(freedom/2, 1/2) / 2 for x >= 0, z = freedom / (freedom + x^2); near 0 by 1 - z.
     """
+    if x * x < freedom:
+        half = 0.5 * _incomplete_beta(x * x / (freedom + x * x), 0.5, freedom / 2)
+        return 0.5 + math.copysign(half, x)
     tail = 0.5 * _incomplete_beta(freedom / (freedom + x * x), freedom / 2, 0.5)
     return 1 - tail if x > 0 else tail
 
