@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from tinygrad_tx.models.generation import Causal, stream
-from tinygrad_tx.nn import Cache
+from tinygrad_tx.nn import Cache, Module
 from tinygrad_tx.reasoning.look import Changes, looked, points
 from tinygrad_tx.reasoning.point import matching
 from tinygrad_tx.tensor import Tensor
@@ -44,6 +44,12 @@ class Changed:
 
     def cache(self, batch: int, context: int | None = None) -> Cache:
         return self.model.cache(batch, context)
+
+    def eval(self) -> Self:
+        """As a module's: without dropout."""
+        if isinstance(self.model, Module):
+            self.model.eval()
+        return self
 
     def __call__(self, tokens: TensorLike) -> Tensor:
         return self.logits(self.hidden(tokens))
