@@ -1,0 +1,1 @@
+"""Reports: what was found in a model, on one offline page and as JSON."""
