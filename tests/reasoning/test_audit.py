@@ -34,12 +34,6 @@ SEEDS = (0, 1, 2)
 LEANING = ("engineer", "mechanic", "nurse", "teacher")
 
 
-@pytest.fixture(scope="module")
-def skewed() -> tuple[SkewedText, GPT]:
-    text = skewed_text()
-    return text, trained_on(text, QUICK)
-
-
 def planted_audit(skew: Skew, first: Any = None) -> Audit:
     audits = []
     for seed in SEEDS:
@@ -152,6 +146,7 @@ def test_masked_models_are_asked_at_the_mask() -> None:
     assert check.log_odds(model)["a"][0] == pytest.approx(np.mean(wanted), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_templates_that_differ_are_told_apart() -> None:
     """The skew is planted in three templates of six: the spread says so, exactly as planted."""
     skew = Skew({"engineer": 0.9, "nurse": 0.1, "baker": 0.5, "pilot": 0.5}, SKEWED.traits,

@@ -44,6 +44,10 @@ class Reviews:
     tokens: Ints
     units: WordUnits
 
+    def name(self, token: int) -> str:
+        """The word of a token."""
+        return self.units.decode([token])
+
 
 def planted_reviews(
     count: int = 4000,

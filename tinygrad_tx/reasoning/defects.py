@@ -43,7 +43,7 @@ class Defects:
             ]  # fmt: skip
         if self.shortcuts is not None:
             rows += [
-                ("shortcut", f"{t.name} leads to class {t.leads_to}, flips {t.flips.value:.2f}",
+                ("shortcut", f"{t.name} leads to class {t.leads_to}, by {t.moved.value:.2g} nats",
                  t.count, t.adjusted)
                 for t in self.shortcuts.misleading()
             ]  # fmt: skip

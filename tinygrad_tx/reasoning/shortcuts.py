@@ -23,6 +23,8 @@ __all__ = ["Shortcut", "Shortcuts", "shortcut_tokens"]
 
 Array = np.ndarray[Any, Any]
 LEAST = 20
+RETRIES = 30
+"""Draws until a token differs from the one it replaces; then any token is drawn."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,11 @@ class Shortcut:
 
     count: examples with it. leads_to: the class it is for, and moved: by how many nats the
     log-odds of that class fall without it. flips: the share of answers that change; random_flips:
-    the same where another token of the same examples was replaced. p: that the token changes more
-    answers than the other (exact sign test of the pairs that differ). against: the error where the
-    label is another than the class it leads to, None where there are too few such examples: a
-    word that means the class is seldom misleading there, a shortcut is.
+    the same where another token of the same examples was replaced. p: that it moves the log-odds of
+    its class one way (exact sign test over examples, times the number of classes, of which the one
+    was picked). A word that says nothing where others say much flips answers too, but either way.
+    against: the error where the label is another than the class it leads to, None where there are
+    too few such examples: a word that means the class is seldom there, a shortcut is.
     """
 
     token: int
@@ -52,7 +55,7 @@ class Shortcut:
 
 @dataclass(frozen=True)
 class Shortcuts:
-    """tokens: all that were tried, those that flip most answers first."""
+    """tokens: all that were tried, the surest first."""
 
     tokens: tuple[Shortcut, ...]
     examples: int
@@ -60,15 +63,19 @@ class Shortcuts:
     error: float
 
     def found(self, level: float = 0.05) -> tuple[Shortcut, ...]:
-        """Tokens that flip more answers than random ones, after correction."""
-        return tuple(t for t in self.tokens if t.adjusted < level)
+        """Tokens that move answers one way, after correction, and flip more of them than others
+        do, with the whole interval."""
+        return tuple(t for t in self.tokens if t.adjusted < level and t.flips.low > t.random_flips)
 
-    def misleading(self, level: float = 0.05) -> tuple[Shortcut, ...]:
-        """Of those found the ones where answers against them are wrong more often than all are,
-        with the whole interval: what the model trusts and should not."""
-        return tuple(
-            t for t in self.found(level) if t.against is not None and t.against.low > self.error
-        )
+    def misleading(self, level: float = 0.05, least: float = 0.5) -> tuple[Shortcut, ...]:
+        """Of those found the ones that move answers by at least so many nats, and against which
+        more answers are wrong than in all, with the whole interval: what the model trusts and
+        should not. The largest first."""
+        some = [
+            t for t in self.found(level)
+            if t.moved.value >= least and t.against is not None and t.against.low > self.error
+        ]  # fmt: skip
+        return tuple(sorted(some, key=lambda t: -t.moved.value))
 
     def table(self, most: int = 20) -> Table:
         columns = ("token", "examples", "leads to", "nats", "low", "high", "flips", "random flips",
@@ -151,12 +158,12 @@ def _measured(
     odds = _log_odds(before[rows]) - _log_odds(after[0]).mean(0)  # (examples, classes)
     leads_to = int(odds.mean(0).argmax())
     flips = changed.mean(1)  # (2, examples): the share of draws
+    p = min(1.0, sign_test(odds[:, leads_to], np.zeros(count)) * odds.shape[1])
     against = rows[labels[rows] != leads_to]
     wrong = before[against].argmax(1) != labels[against]
     return Shortcut(
         token, name, count, leads_to,
-        bootstrap(odds[:, leads_to]), bootstrap(flips[0]), float(flips[1].mean()),
-        sign_test(flips[0], flips[1]), 1.0,
+        bootstrap(odds[:, leads_to]), bootstrap(flips[0]), float(flips[1].mean()), p, 1.0,
         wilson(int(wrong.sum()), len(wrong)) if len(wrong) >= LEAST else None, len(wrong),
     )  # fmt: skip
 
@@ -164,14 +171,16 @@ def _measured(
 def _without(some: Array, place: Array, every: Array, rng: np.random.Generator) -> Array:
     """Rows with other tokens at the places (rows, time), each seen at the same position."""
     found = some.copy()
+    anywhere = every[every >= FIRST]
     for column in np.nonzero(place.any(0))[0].tolist():
-        pool = every[:, column][every[:, column] >= FIRST]
-        for row in np.nonzero(place[:, column])[0].tolist():
-            others = pool[pool != some[row, column]]
-            others = (
-                others if len(others) else every[(every >= FIRST) & (every != some[row, column])]
-            )
-            found[row, column] = rng.choice(others)
+        own = every[:, column][every[:, column] >= FIRST]
+        rows = np.nonzero(place[:, column])[0]
+        for pool in (own, anywhere):  # where all have the same token there, any other will do
+            for _ in range(RETRIES):
+                still = rows[found[rows, column] == some[rows, column]]
+                if not len(still):
+                    break
+                found[still, column] = rng.choice(pool, len(still))
     return found
 
 
