@@ -16,6 +16,7 @@ import typer
 from tinygrad_tx import __version__
 from tinygrad_tx.cli.bench import bench
 from tinygrad_tx.cli.draw import draw
+from tinygrad_tx.cli.explain import explain
 from tinygrad_tx.cli.finetune import finetune
 from tinygrad_tx.cli.generate import generate
 from tinygrad_tx.cli.gradcheck import check_gradients
@@ -43,6 +44,7 @@ app.command()(finetune)
 app.command()(prompt)
 app.command()(bench)
 app.command()(draw)
+app.command()(explain)
 app.command("gradcheck")(check_gradients)
 app.command("import")(import_weights)
 

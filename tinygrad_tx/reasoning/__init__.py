@@ -12,13 +12,17 @@ from tinygrad_tx.reasoning.look import (
     points,
 )
 from tinygrad_tx.reasoning.point import Point
+from tinygrad_tx.reasoning.report import Report, report
 from tinygrad_tx.reasoning.sweep import sweep
+from tinygrad_tx.reasoning.table import Table
 
 __all__ = [
     "Activations",
     "Change",
     "Changed",
     "Point",
+    "Report",
+    "Table",
     "Where",
     "ablate",
     "ablations",
@@ -29,6 +33,7 @@ __all__ = [
     "look",
     "points",
     "replace",
+    "report",
     "scale",
     "sweep",
     "zero",
