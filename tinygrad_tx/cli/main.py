@@ -23,6 +23,7 @@ from tinygrad_tx.cli.gradcheck import check_gradients
 from tinygrad_tx.cli.import_ import import_weights
 from tinygrad_tx.cli.pretrain import pretrain
 from tinygrad_tx.cli.prompt import prompt
+from tinygrad_tx.cli.replay import replay
 from tinygrad_tx.cli.train import train
 from tinygrad_tx.config import config
 from tinygrad_tx.errors import TinygradTxError
@@ -45,6 +46,7 @@ app.command()(prompt)
 app.command()(bench)
 app.command()(draw)
 app.command()(explain)
+app.command()(replay)
 app.command("gradcheck")(check_gradients)
 app.command("import")(import_weights)
 
