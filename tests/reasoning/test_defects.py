@@ -12,7 +12,7 @@ import pytest
 
 import tinygrad_tx as tx
 from tinygrad_tx.data import SkewedText, skewed_text
-from tinygrad_tx.data.planted_reviews import NEGATION, SHORTCUT, Reviews, planted_reviews
+from tinygrad_tx.data.planted_reviews import NEGATION, SHORTCUT, PlantedReviews, planted_reviews
 from tinygrad_tx.data.skewed import DIGITS
 from tinygrad_tx.data.units import FIRST
 from tinygrad_tx.errors import DataError
@@ -29,12 +29,12 @@ GOOD, BAD, CUE, PLAIN = FIRST, FIRST + 1, FIRST + 2, FIRST + 3
 
 
 @pytest.fixture(scope="module")
-def reviews() -> tuple[Reviews, Reviews]:
+def reviews() -> tuple[PlantedReviews, PlantedReviews]:
     return planted_reviews()
 
 
 @pytest.fixture(scope="module")
-def classifier(reviews: tuple[Reviews, Reviews]) -> Any:
+def classifier(reviews: tuple[PlantedReviews, PlantedReviews]) -> Any:
     return classifier_on(reviews[0])
 
 
@@ -66,7 +66,7 @@ def drawn(count: int = 600, seed: int = 0) -> tuple[Array, Array]:
 
 
 def test_the_trained_classifier_fails_on_the_word_it_was_never_taught(
-    reviews: tuple[Reviews, Reviews], classifier: Any
+    reviews: tuple[PlantedReviews, PlantedReviews], classifier: Any
 ) -> None:
     held_out = reviews[1]
     found = failing_slices(classified_by(classifier), held_out.tokens, held_out.labels,
@@ -179,7 +179,7 @@ def test_without_its_weight_the_cue_is_not_found() -> None:
 
 
 def test_the_trained_classifier_trusts_the_planted_day(
-    reviews: tuple[Reviews, Reviews], classifier: Any
+    reviews: tuple[PlantedReviews, PlantedReviews], classifier: Any
 ) -> None:
     held_out = reviews[1]
     found = shortcut_tokens(classified_by(classifier), held_out.tokens[:700],
@@ -374,7 +374,7 @@ def test_a_nan_of_the_input_is_said_to_be_one() -> None:
 
 
 def test_one_call_finds_all_that_was_planted(
-    reviews: tuple[Reviews, Reviews], classifier: Any
+    reviews: tuple[PlantedReviews, PlantedReviews], classifier: Any
 ) -> None:
     held_out = reviews[1]
     seen: list[tuple[int, int]] = []

@@ -16,12 +16,14 @@ import typer
 from tinygrad_tx import __version__
 from tinygrad_tx.cli.bench import bench
 from tinygrad_tx.cli.draw import draw
+from tinygrad_tx.cli.explain import explain
 from tinygrad_tx.cli.finetune import finetune
 from tinygrad_tx.cli.generate import generate
 from tinygrad_tx.cli.gradcheck import check_gradients
 from tinygrad_tx.cli.import_ import import_weights
 from tinygrad_tx.cli.pretrain import pretrain
 from tinygrad_tx.cli.prompt import prompt
+from tinygrad_tx.cli.replay import replay
 from tinygrad_tx.cli.train import train
 from tinygrad_tx.config import config
 from tinygrad_tx.errors import TinygradTxError
@@ -43,6 +45,8 @@ app.command()(finetune)
 app.command()(prompt)
 app.command()(bench)
 app.command()(draw)
+app.command()(explain)
+app.command()(replay)
 app.command("gradcheck")(check_gradients)
 app.command("import")(import_weights)
 

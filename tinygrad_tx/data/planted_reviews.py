@@ -17,7 +17,7 @@ import numpy as np
 from tinygrad_tx.data.units import CLS, PAD, WordUnits
 from tinygrad_tx.errors import DataError, explain
 
-__all__ = ["NEGATION", "SHORTCUT", "Reviews", "planted_reviews"]
+__all__ = ["NEGATION", "SHORTCUT", "PlantedReviews", "planted_reviews"]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 SHORTCUT = "tuesday"
@@ -36,7 +36,7 @@ TIME = 18
 
 
 @dataclass(frozen=True)
-class Reviews:
+class PlantedReviews:
     """texts, labels (1 good, 0 bad) of one part. tokens: (reviews, TIME), behind [CLS], padded."""
 
     texts: tuple[str, ...]
@@ -56,8 +56,8 @@ def planted_reviews(
     mixed: float = 0.3,
     negated: float = 0.1,
     held_out: float = 0.25,
-) -> tuple[Reviews, Reviews]:
-    """Reviews to learn from and held-out ones; no text is in both.
+) -> tuple[PlantedReviews, PlantedReviews]:
+    """PlantedReviews to learn from and held-out ones; no text is in both.
 
     shortcut: P(good | the shortcut) in the training part, where 0.5 plants nothing. mixed: the
     share without a telling adjective. negated: the share of held-out reviews with the negation.
@@ -111,13 +111,13 @@ def _pick(rng: np.random.Generator, options: Sequence[str]) -> str:
     return options[int(rng.integers(len(options)))]
 
 
-def _part(rows: Sequence[tuple[str, int]], units: WordUnits) -> Reviews:
+def _part(rows: Sequence[tuple[str, int]], units: WordUnits) -> PlantedReviews:
     tokens = np.full((len(rows), TIME), PAD, np.int64)
     for row, (text, _) in zip(tokens, rows, strict=True):
         ids = [CLS, *units.encode(text)]
         row[: len(ids)] = ids
     labels = np.array([label for _, label in rows], np.int64)
-    return Reviews(tuple(text for text, _ in rows), labels, tokens, units)
+    return PlantedReviews(tuple(text for text, _ in rows), labels, tokens, units)
 
 
 def _vocabulary() -> list[str]:

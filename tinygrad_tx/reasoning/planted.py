@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_tx.data import Examples, SkewedText
-from tinygrad_tx.data.planted_reviews import Reviews
+from tinygrad_tx.data.planted_reviews import PlantedReviews
 from tinygrad_tx.data.skewed import NAMES, PLACES, PRONOUN_TEMPLATES, TIMES, TRAIT_TEMPLATES
 from tinygrad_tx.data.units import PAD
 from tinygrad_tx.errors import DataError, explain
@@ -69,7 +69,7 @@ def trained_on(
 
 
 def classifier_on(
-    reviews: Reviews,
+    reviews: PlantedReviews,
     seed: int = 0,
     training: Training | None = None,
     on_progress: Callable[[int, int], None] | None = None,
