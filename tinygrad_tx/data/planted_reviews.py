@@ -57,7 +57,7 @@ def planted_reviews(
     negated: float = 0.1,
     held_out: float = 0.25,
 ) -> tuple[PlantedReviews, PlantedReviews]:
-    """PlantedReviews to learn from and held-out ones; no text is in both.
+    """Reviews to learn from and held-out ones; no text is in both.
 
     shortcut: P(good | the shortcut) in the training part, where 0.5 plants nothing. mixed: the
     share without a telling adjective. negated: the share of held-out reviews with the negation.
