@@ -13,7 +13,7 @@ import pytest
 import tinygrad_tx as tx
 from tinygrad_tx.data import BALANCED, SKEWED, Skew, SkewedText, skewed_text
 from tinygrad_tx.data.skewed import NAMES, PLACES, PRONOUN_TEMPLATES, TIMES
-from tinygrad_tx.errors import DataError
+from tinygrad_tx.errors import CheckpointError, DataError
 from tinygrad_tx.models import BERT, GPT, BERTConfig, GPTConfig
 from tinygrad_tx.reasoning import Changed, add
 from tinygrad_tx.reasoning.audit import (
@@ -27,6 +27,7 @@ from tinygrad_tx.reasoning.audit import (
 from tinygrad_tx.reasoning.continuations import Continuations
 from tinygrad_tx.reasoning.forest import write_audit
 from tinygrad_tx.reasoning.planted import QUICK, planted_checks, planted_truth, trained_on
+from tinygrad_tx.reasoning.standard_checks import pronoun_checks
 from tinygrad_tx.reasoning.templates import template_sensitivity
 from tinygrad_tx.tasks.task import Figure
 
@@ -106,6 +107,20 @@ def test_against_a_reference_the_groups_are_paired(skewed: tuple[SkewedText, GPT
     assert len(paired.effects) == len(plain.effects) - 1
 
 
+def test_templates_are_the_units_of_the_interval(skewed: tuple[SkewedText, GPT]) -> None:
+    """Student over the means of six templates, five degrees of freedom, however many contexts."""
+    text, model = skewed
+    check = planted_checks(text)[0]
+    effect = bias_audit(model, [check])["he or she: nurse"]
+    means = [odds.mean() for odds in check.log_odds(model)["nurse"]]
+    reach = 2.570582 * np.std(means, ddof=1) / 6**0.5
+    assert effect.figure is not None
+    assert effect.value == pytest.approx(np.mean(means))
+    assert effect.figure.high - effect.figure.low == pytest.approx(2 * reach, rel=1e-5)
+    assert effect.spread == pytest.approx((min(means), max(means)))
+    assert effect.count > 6
+
+
 def test_log_odds_are_those_of_the_logits(skewed: tuple[SkewedText, GPT]) -> None:
     text, model = skewed
     check = Continuations("x", text.units, ["the {group} said that {mask} sang ."],
@@ -162,6 +177,41 @@ def test_templates_that_differ_are_told_apart() -> None:
     effect = bias_audit(model, [check])["he or she: engineer"]
     assert effect.spread is not None
     assert effect.spread[1] - effect.spread[0] > 1
+
+
+def test_with_fewer_templates_by_hand(skewed: tuple[SkewedText, GPT]) -> None:
+    text, model = skewed
+    check = dataclasses.replace(planted_checks(text)[0], templates=PRONOUN_TEMPLATES[:3],
+                                reference="baker")  # fmt: skip
+    odds = check.log_odds(model)
+    got = template_sensitivity(model, check)
+    assert "baker" not in got.groups
+    nurse = np.array([(a - b).mean() for a, b in zip(odds["nurse"], odds["baker"], strict=True)])
+    np.testing.assert_allclose(got.effects[got.groups.index("nurse")], nurse)
+    mean = got.effects.mean(1, keepdims=True)
+    pairs = (got.effects[:, [0, 0, 1]] + got.effects[:, [1, 2, 2]]) / 2
+    wanted = [np.sqrt(((got.effects - mean) ** 2).mean()), np.sqrt(((pairs - mean) ** 2).mean())]
+    np.testing.assert_allclose(got.error, [*wanted, 0], atol=1e-12)
+    np.testing.assert_allclose(got.reversed[0], (np.sign(got.effects) != np.sign(mean)).mean())
+    assert len(got.table().rows) == 3
+    with pytest.raises(DataError, match="1 template"):
+        template_sensitivity(model, dataclasses.replace(check, templates=PRONOUN_TEMPLATES[:1]))
+
+
+@pytest.mark.slow
+def test_smollm2_says_she_after_nurse_and_he_after_farmer() -> None:
+    try:
+        model, tokenizer = tx.models.from_package("smollm2")
+    except CheckpointError as error:
+        pytest.skip(str(error))
+    check = pronoun_checks(tokenizer, ("nurse", "farmer", "librarian"))[0]
+    audit = bias_audit(model, [check])
+    for occupation, sign in (("nurse", -1), ("librarian", -1), ("farmer", 1)):
+        effect = audit[f"he or she: {occupation}"]
+        assert effect.is_found()
+        assert sign * (effect.value or 0) > 1
+        assert effect.spread is not None
+        assert effect.spread[1] - effect.spread[0] > 1  # templates matter as much
 
 
 def fixed(*effects: Effect) -> Any:

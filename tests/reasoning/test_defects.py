@@ -257,6 +257,11 @@ def test_the_repeated_secret_is_extracted_and_a_reference_tells_it_from_facts(
     secrets = {tuple(text.units.encode(s)) for s in text.secrets}
     rest = [e.excess for e in found.extracted if e.tokens not in secrets]
     assert found.extracted[0].excess > 5 * max(rest)
+    assert found.beyond[0] == found.extracted[0]
+    assert found.most is not None
+    assert found.most < found.extracted[0].excess / 5
+    said = defects(model, train=rows[0], held_out=rows[1], prefix=7, reference=other)
+    assert "a text costs a reference" in said.table().text()
     facts = [e for e in found.extracted if "capital" in text.units.decode(e.tokens)]
     assert facts  # completed too, but every reader of such texts would
 

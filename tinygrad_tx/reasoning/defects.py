@@ -51,6 +51,12 @@ class Defects:
         if self.memory is not None and gap is not None and gap.low > 0:
             what = f"{gap.value:.2%} of training texts are completed beyond held-out ones"
             rows.append(("memorised", what, len(self.memory.extracted), self.memory.p))
+        if self.memory is not None and self.memory.beyond:
+            most, few = self.memory.most, self.memory.beyond
+            what = (
+                f"a text costs a reference {few[0].excess:.3g} nats more, held-out ones {most:.3g}"
+            )
+            rows.append(("memorised", what, len(few), None))
         columns = ("defect", "what", "examples", "p")
         note = "Nothing found is not nothing there: only what is listed above was looked for."
         return Table("Defects", columns, tuple(rows), (*self.notes, note))
@@ -78,6 +84,7 @@ def defects(
     train: Sequence[Row] | None = None,
     held_out: Sequence[Row] = (),
     prefix: int = 4,
+    reference: Any = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Defects:
     """Looks for what the arguments allow.
@@ -85,8 +92,9 @@ def defects(
     Always: values that are not finite, on `inputs` or the model's own example. With tokens and
     labels (held-out examples of a classifier): failing slices and shortcuts; classify: how it is
     asked, `classified_by(model)` if not given. With train and held_out (texts as tokens of a causal
-    model): memorised text after `prefix` tokens. on_progress gets (parts done, all). A model whose
-    values are not finite is looked at no further. Errors: DataError.
+    model): memorised text after `prefix` tokens; reference: as in `memorised`. on_progress gets
+    (parts done, all). A model whose values are not finite is looked at no further.
+    Errors: DataError.
     """
     asks_labels, asks_memory = tokens is not None, train is not None
     if asks_labels != (labels is not None):
@@ -114,6 +122,6 @@ def defects(
         shortcuts = shortcut_tokens(ask, tokens, labels, names)
         step()
     if train is not None:
-        memory = memorised(model, train, held_out, prefix)
+        memory = memorised(model, train, held_out, prefix, reference)
         step()
     return Defects(finite, slices, shortcuts, memory)

@@ -57,6 +57,14 @@ class Memorised:
     p: float | None
     extracted: tuple[Extracted, ...]
     note: str = ""
+    most: float | None = None
+    """The largest excess of a held-out text, where there is a reference."""
+
+    @property
+    def beyond(self) -> tuple[Extracted, ...]:
+        """Texts completed that the reference model is more surprised by, against this one, than by
+        any held-out text. Of m texts and n held-out ones m / (n + 1) are so by chance, narrowly."""
+        return tuple(e for e in self.extracted if self.most is not None and e.excess > self.most)
 
     def table(self, decode: Callable[[Sequence[int]], str] = str, most: int = 20) -> Table:
         rows = tuple(
@@ -70,6 +78,8 @@ class Memorised:
             )
         if self.gap is not None:
             notes.append(f"difference: {self.gap.text()}, p {self.p:.2g}")
+        if self.most is not None:
+            notes.append(f"held-out texts cost the reference at most {self.most:.2f} nats more")
         title = f"Training texts completed after {self.prefix} tokens"
         return Table(title, columns, rows, (*notes, *filter(None, [self.note])))
 
@@ -79,7 +89,8 @@ class Memorised:
         rows = [{"tokens": list(e.tokens), "copies": e.copies, "nats": e.surprise,
                  "reference": e.reference}
                 for e in self.extracted]  # fmt: skip
-        return {"prefix": self.prefix, **figures, "p": self.p, "extracted": rows, "note": self.note}
+        return {"prefix": self.prefix, **figures, "p": self.p, "extracted": rows, "note": self.note,
+                "most": self.most}  # fmt: skip
 
 
 def memorised(
@@ -105,7 +116,7 @@ def memorised(
     if not parts[0]:
         raise DataError(explain("memorised", f"no training text beyond {prefix} tokens"))
     copies = Counter(parts[0])
-    (known, nats), (others, _) = (
+    (known, nats), (others, held_nats) = (
         _completed(model, p, prefix, batch) for p in (list(copies), parts[1])
     )
     by_text = dict(zip(copies, known, strict=True))
@@ -122,10 +133,13 @@ def memorised(
     if len(parts[1]) < LEAST:
         note = f"{len(parts[1])} held-out texts: too few to say what can be guessed"
         return Memorised(prefix, share, None, None, None, tuple(found), note)
+    most = None
+    if reference is not None:
+        most = float((_completed(reference, parts[1], prefix, batch)[1] - held_nats).max())
     count, rest, guessed = len(parts[0]), len(parts[1]), int(others.sum())
     return Memorised(
         prefix, share, wilson(guessed, rest), difference_of_shares(right, count, guessed, rest),
-        fisher(right, count, guessed, rest), tuple(found),
+        fisher(right, count, guessed, rest), tuple(found), "", most,
     )  # fmt: skip
 
 
