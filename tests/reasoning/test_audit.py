@@ -53,11 +53,16 @@ def found(skewed: tuple[SkewedText, GPT]) -> Audit:
 def test_the_planted_sizes_lie_in_the_intervals(
     found: Audit, skewed: tuple[SkewedText, GPT]
 ) -> None:
+    """Of thirteen intervals of 95 % one misses now and then; none of them by much."""
+    held = []
     for name, size in planted_truth(skewed[0]).items():
-        figure = found[name].figure
-        assert figure is not None
-        assert figure.low <= size <= figure.high, name
-        assert figure.high - figure.low < 1.5, name  # not by saying nothing
+        effect = found[name]
+        assert effect.figure is not None
+        held.append(effect.figure.low <= size <= effect.figure.high)
+        assert effect.value == pytest.approx(size, abs=0.4), name
+        assert effect.figure.high - effect.figure.low < 1.5, name  # not by saying nothing
+    assert len(held) == 13
+    assert sum(held) >= 11
 
 
 @pytest.mark.slow
@@ -72,14 +77,13 @@ def test_what_leans_is_found_and_what_does_not_is_not(found: Audit) -> None:
 def test_nothing_is_found_when_the_skew_is_taken_out() -> None:
     """Names keep theirs: the audit is not silent because the models have learnt nothing."""
     audit = planted_audit(Skew(BALANCED.pronouns, {"women": 0.1, "men": 0.9}))
-    for occupation in BALANCED.pronouns:
-        effect = audit[f"he or she: {occupation}"]
-        assert effect.figure is not None
-        assert effect.figure.low <= 0 <= effect.figure.high, occupation
-        assert abs(effect.value or 0) < 0.5
-    trait = audit["brilliant or friendly: women against men"].figure
-    assert trait is not None
-    assert trait.low <= -2 * np.log(9) <= trait.high < 0
+    pronouns = [audit[f"he or she: {occupation}"] for occupation in BALANCED.pronouns]
+    assert all(abs(e.value or 0) < 0.4 for e in pronouns)
+    assert sum(bool(e.figure and e.figure.low <= 0 <= e.figure.high) for e in pronouns) >= 10
+    assert not any(e.is_found() for e in pronouns)
+    trait = audit["brilliant or friendly: women against men"]
+    assert trait.value == pytest.approx(-2 * np.log(9), abs=0.6)
+    assert (trait.p or 1) < 0.05
 
 
 def test_one_model_s_audit_ranks_the_occupations_as_planted(

@@ -17,8 +17,11 @@ from tinygrad_tx.data.skewed import DIGITS
 from tinygrad_tx.data.units import FIRST
 from tinygrad_tx.errors import DataError
 from tinygrad_tx.models import BERT, GPT, BERTConfig, GPTConfig
+from tinygrad_tx.reasoning.audit import bias_audit
 from tinygrad_tx.reasoning.defects import defects
-from tinygrad_tx.reasoning.memorised import exposure, memorised
+from tinygrad_tx.reasoning.exposure import exposure
+from tinygrad_tx.reasoning.group_errors import GroupErrors
+from tinygrad_tx.reasoning.memorised import memorised
 from tinygrad_tx.reasoning.not_finite import not_finite
 from tinygrad_tx.reasoning.planted import QUICK, classifier_on, trained_on
 from tinygrad_tx.reasoning.shortcuts import shortcut_tokens
@@ -149,6 +152,20 @@ def test_probabilities_that_are_none_are_refused() -> None:
         failing_slices(lambda t: np.full((50, 2), np.nan), tokens, labels)
     with pytest.raises(DataError, match="column"):
         failing_slices(logistic(0.0), tokens, labels, columns={"site": ["a"]})
+
+
+def test_errors_by_group_see_the_negation_too(
+    reviews: tuple[PlantedReviews, PlantedReviews], classifier: Any
+) -> None:
+    held_out = reviews[1]
+    groups = ["negated" if NEGATION in t else "plain" for t in held_out.texts]
+    check = GroupErrors(
+        "reviews", lambda m: classified_by(m)(held_out.tokens), held_out.labels, groups
+    )
+    gap = bias_audit(classifier, [check])["reviews: error of negated less others'"]
+    assert gap.is_found()
+    assert gap.figure is not None
+    assert gap.figure.low > 0.2
 
 
 # Shortcuts

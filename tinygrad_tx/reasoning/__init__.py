@@ -14,6 +14,7 @@ from tinygrad_tx.reasoning.change import Change, Where, add, replace, scale, zer
 from tinygrad_tx.reasoning.changed import Changed
 from tinygrad_tx.reasoning.continuations import Continuations
 from tinygrad_tx.reasoning.defects import Defects, defects
+from tinygrad_tx.reasoning.exposure import Exposure, exposure
 from tinygrad_tx.reasoning.forest import forest, write_audit
 from tinygrad_tx.reasoning.group_errors import GroupErrors, calibration_error
 from tinygrad_tx.reasoning.look import (
@@ -24,7 +25,7 @@ from tinygrad_tx.reasoning.look import (
     look,
     points,
 )
-from tinygrad_tx.reasoning.memorised import Exposure, Memorised, exposure, memorised
+from tinygrad_tx.reasoning.memorised import Memorised, memorised
 from tinygrad_tx.reasoning.not_finite import NotFinite, not_finite
 from tinygrad_tx.reasoning.planted import (
     Training,

@@ -1,6 +1,7 @@
 """Intervals and tests: what is said of a measurement made on a sample, and what is not.
 
-Groups too small for an interval get none: `value` alone, or nothing. No number is invented.
+Groups too small for an interval get none: `value` alone, or nothing. No number is invented. The
+interval of a mean of many independent values, or of their paired differences, is `tasks.bootstrap`.
 """
 
 from __future__ import annotations
