@@ -168,6 +168,21 @@ def test_errors_by_group_see_the_negation_too(
     assert gap.figure.low > 0.2
 
 
+def test_one_example_is_too_few_for_anything() -> None:
+    tokens, labels = drawn(1)
+    slices = failing_slices(logistic(1.0), tokens, labels)
+    assert slices.slices == ()
+    assert slices.left_out > 0
+    shortcuts = shortcut_tokens(logistic(1.0), tokens, labels)
+    assert shortcuts.tokens == ()
+    assert "fewer than 20" in shortcuts.table().text()
+
+
+def test_no_examples_are_refused() -> None:
+    with pytest.raises(DataError, match="0 labels"):
+        failing_slices(lambda t: np.zeros((0, 2)), np.zeros((0, 3), np.int64), [])
+
+
 # Shortcuts
 
 
