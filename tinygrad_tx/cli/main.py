@@ -83,6 +83,9 @@ def main() -> None:
         _end(str(error), 2)
     except OSError as error:
         _end(f"{error.filename or 'file'}: {error.strerror or error}", 2)
+    except MemoryError as error:
+        remedy = "use smaller sizes or a smaller --batch; what was saved stands"
+        _end(f"not enough memory: {error or 'none is left'}; {remedy}", 2)
     except KeyboardInterrupt:
         _end("interrupted", 130)
 
