@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tinygrad_tx.cli.load import load_run
+from tinygrad_tx.cli.load import load_run, with_tuned
 from tinygrad_tx.data import PretrainedTokenizer
 from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.models import from_package, write
@@ -31,6 +31,10 @@ def generate(
     beams: Annotated[int, typer.Option(min=1, help="Texts followed side by side.")] = 1,
     stop: Annotated[list[str] | None, typer.Option(help="End before this text.")] = None,
     chat: Annotated[bool, typer.Option("--chat", help="The prompt is a user's message.")] = False,
+    tuned: Annotated[
+        Path | None,
+        typer.Option(help="A soft prompt or prefix, as runs/prompts/prefix.safetensors."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed writes the same text.")] = None,
     record: Annotated[
         bool, typer.Option("--record/--no-record", help="Keep the text in the run folder.")
@@ -43,6 +47,7 @@ def generate(
     """
     is_folder = Path(run).exists() or run not in _imported()
     model, tokenizer = load_run(Path(run)) if is_folder else from_package(run)
+    model = with_tuned(model, tuned)
     if not prompt:
         raise DataError(explain("--prompt", "is empty", remedy="give at least one character"))
     start: Any = prompt
@@ -64,8 +69,9 @@ def generate(
         sys.stdout.flush()
     sys.stdout.write("\n")
     if record and is_folder:
+        settings = {"tokens": tokens, **options} | ({"tuned": str(tuned)} if tuned else {})
         try:
-            note_generation(RunFolder(run), Generation(prompt, text, {"tokens": tokens, **options}))
+            note_generation(RunFolder(run), Generation(prompt, text, settings))
         except OSError as error:
             sys.stderr.write(f"The text is not recorded in {run}: {error.strerror}\n")
 
