@@ -51,7 +51,7 @@ class Plan:
 
 
 FULL = Plan(
-    Budget(GPTConfig(len(ALPHABET), 64, 2, 4, 96), 3000, 32, 8, 1000, 1000), (2, 3, 5), (4, 6), 100
+    Budget(GPTConfig(len(ALPHABET), 64, 2, 4, 96), 3000, 32, 8, 2000, 1000), (2, 3, 5), (4, 6), 100
 )
 QUICK = Plan(Budget(GPTConfig(len(ALPHABET), 64, 1, 2, 32), 3, 4, 2, 4, 2), (2,), (3,), 4)
 

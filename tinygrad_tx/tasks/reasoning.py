@@ -24,24 +24,26 @@ from tinygrad_tx.tasks.verifier import (
     Form,
     Sample,
     Verifier,
-    balanced,
     confidence,
+    different,
+    likelihood,
     solutions,
     trained_verifier,
 )
 from tinygrad_tx.train import TrainConfig
 
 __all__ = [
-    "ANY", "DIRECT", "EARLY", "GREEDY", "SINGLE", "STEPS", "VERIFIED", "VOTE", "WEIGHED",
-    "Answers", "Budget", "Exam", "answers_of", "majority", "notes_of", "rows_of", "ways",
+    "ANY", "DIRECT", "EARLY", "GREEDY", "LIKELIEST", "SINGLE", "STEPS", "VERIFIED", "VOTE",
+    "WEIGHED", "Answers", "Budget", "Exam", "answers_of", "majority", "notes_of", "rows_of", "ways",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, Any]
 DIRECT, STEPS = "answer alone", "scratchpad"
-EARLY = "scratchpad of a fifth of the training"
+EARLY = "scratchpad of a third of the training"
 """Where there is still something to gain: votes and verifiers cannot better what is perfect."""
-GREEDY, SINGLE, VOTE, VERIFIED = "greedy", "one sample", "vote", "verifier"
-WEIGHED, ANY = "vote weighed by the verifier", "any right"
+GREEDY, SINGLE, VOTE, LIKELIEST = "greedy", "one sample", "vote", "likeliest sample"
+VERIFIED, WEIGHED = "verifier", "vote weighed by the verifier"
+ANY = "any right"
 EVERY = slice(None)
 
 
@@ -54,7 +56,7 @@ class Budget:
     batch: int
     samples: int
     judged: int
-    """Training problems whose samples the verifier learns from, `samples` of each."""
+    """Training problems whose samples the verifier learns from, four of each."""
     verifier_steps: int
     temperature: float = 0.7
     learning_rate: float = 2e-3
@@ -93,7 +95,7 @@ class Answers:
 
 def answers_of(config: TaskConfig, budget: Budget, exam: Exam) -> list[Answers]:
     """The three models, each trained and asked in every way. Errors: those of `fit`."""
-    early = dataclasses.replace(budget, steps=max(1, budget.steps // 5))
+    early = dataclasses.replace(budget, steps=max(1, budget.steps // 3))
     return [
         _answers(config, some, exam, name)
         for name, some in ((DIRECT, budget), (STEPS, budget), (EARLY, early))
@@ -117,7 +119,7 @@ def _answers(config: TaskConfig, budget: Budget, exam: Exam, name: str) -> Answe
     voted = time.perf_counter() - began - asked
     verifier = Verifier(model, seed)
     note, judging = _taught(config, budget, exam, form, model, verifier, stage)
-    right = ways(greedy, sampled, verifier)
+    right = ways(greedy, sampled, model, verifier)
     own = model.num_parameters()
     both = own + verifier.num_parameters()
     judged = done.seconds + voted + judging
@@ -146,11 +148,11 @@ def _taught(
     began = time.perf_counter()
     drawn = solutions(model, form, exam.learnt, budget.samples, budget.temperature, config.seed + 1)
     flat = [s for some in drawn for s in some]
-    learnt = balanced(flat, config.seed)
+    learnt = different(flat, config.seed)
     sampling = time.perf_counter() - began
     note = (
         f"{np.mean([s.is_right for s in flat]):.1%} of samples of training problems are right; "
-        f"the verifier learnt from {len(learnt):,} different ones, {share(learnt):.0%} right."
+        f"the verifier learnt from {len(learnt):,} different ones."
     )
     config.watch.say(note)
     learning = trained_verifier(
@@ -165,26 +167,40 @@ def share(samples: Sequence[Sample]) -> float:
 
 
 def ways(
-    greedy: Sequence[Sequence[Sample]], sampled: Sequence[Sequence[Sample]], verifier: Verifier
+    greedy: Sequence[Sequence[Sample]],
+    sampled: Sequence[Sequence[Sample]],
+    model: GPT,
+    verifier: Verifier,
 ) -> dict[str, Array]:
     """1 where a way of answering is right: (problems,) each."""
-    scores = confidence(verifier, [s for some in sampled for s in some])
-    scores = scores.reshape(len(sampled), -1)
-    best = [some[int(i)] for some, i in zip(sampled, scores.argmax(1), strict=True)]
-    chances = 1 / (1 + np.exp(-scores))
-    voted, weighed = (
-        [majority([s.answer for s in some], w) for some, w in zip(sampled, weights, strict=True)]
-        for weights in (np.ones_like(chances), chances)
+    flat = [s for some in sampled for s in some]
+    own, chances = (
+        judge.reshape(len(sampled), -1)
+        for judge in (likelihood(model, flat), confidence(verifier, flat))
     )
-    truth = [some[0].problem.answer for some in sampled]
     return {
         GREEDY: np.array([some[0].is_right for some in greedy], float),
         SINGLE: np.array([share(some) for some in sampled]),
-        VOTE: np.array([a == b for a, b in zip(voted, truth, strict=True)], float),
-        VERIFIED: np.array([s.is_right for s in best], float),
-        WEIGHED: np.array([a == b for a, b in zip(weighed, truth, strict=True)], float),
+        VOTE: _voted(sampled, np.ones_like(chances)),
+        LIKELIEST: _chosen(sampled, own),
+        VERIFIED: _chosen(sampled, chances),
+        WEIGHED: _voted(sampled, chances),
         ANY: np.array([any(s.is_right for s in some) for some in sampled], float),
     }
+
+
+def _chosen(sampled: Sequence[Sequence[Sample]], scores: Array) -> Array:
+    """1 where the sample with the highest score is right. scores: (problems, samples)."""
+    pairs = zip(sampled, scores.argmax(1), strict=True)
+    return np.array([some[int(best)].is_right for some, best in pairs], float)
+
+
+def _voted(sampled: Sequence[Sequence[Sample]], weights: Array) -> Array:
+    """1 where the vote of all samples is right. weights: (problems, samples)."""
+    pairs = zip(sampled, weights, strict=True)
+    said = [majority([s.answer for s in some], w) for some, w in pairs]
+    truth = [some[0].problem.answer for some in sampled]
+    return np.array([a == b for a, b in zip(said, truth, strict=True)], float)
 
 
 def majority(answers: Sequence[Any], weights: Sequence[float] | Array) -> Any:
@@ -243,9 +259,9 @@ def notes_of(
         f"The scratchpad adds {difference(by[STEPS], by[DIRECT])} to the answer "
         "alone, both greedy.",
         f"Votes and the verifier have the same {budget.samples} samples at temperature "
-        f"{budget.temperature}; '{SINGLE}' is their mean, '{ANY}' what a perfect choice would "
-        "reach.",
-        "Equal samples have equal scores: a verifier chooses among different texts; a right one "
-        "that many samples share counts once. Weighed votes count all.",
+        f"{budget.temperature}; '{SINGLE}' is their mean, '{LIKELIEST}' the one that the model "
+        f"itself holds for the likeliest, '{ANY}' what a perfect choice would reach.",
+        "Equal samples have equal scores: a right text that many share counts once where one is "
+        "chosen, and as often as it is there in votes.",
         *(one.note for one in found),
     )

@@ -49,7 +49,7 @@ class Plan:
     asked: int
 
 
-FULL = Plan(Budget(GPTConfig(len(WORDS), 80, 2, 4, 96), 1800, 32, 8, 600, 600), (3, 6), 400)
+FULL = Plan(Budget(GPTConfig(len(WORDS), 80, 2, 4, 96), 1800, 32, 8, 800, 600), (3, 6), 400)
 QUICK = Plan(Budget(GPTConfig(len(WORDS), 80, 1, 2, 32), 3, 4, 2, 4, 2), (3, 6), 6)
 
 
