@@ -29,7 +29,7 @@ from tinygrad_tx.tasks.reasoning import (
     notes_of,
     rows_of,
 )
-from tinygrad_tx.tasks.stage import open_task
+from tinygrad_tx.tasks.stage import open_task, seconds_since
 from tinygrad_tx.tasks.sums import ALPHABET, SumForm, SumRows, drawn, held_out_problems
 from tinygrad_tx.tasks.table import write_outcome
 from tinygrad_tx.tasks.task import Figure, Outcome, Row, TaskConfig, bootstrap
@@ -51,9 +51,12 @@ class Plan:
 
 
 FULL = Plan(
-    Budget(GPTConfig(len(ALPHABET), 64, 2, 4, 96), 3000, 32, 8, 2000, 1000), (2, 3, 5), (4, 6), 100
+    Budget(GPTConfig(len(ALPHABET), 64, 2, 4, 96), 3000, 1000, 32, 8, 2000, 1000),
+    (2, 3, 5),
+    (4, 6),
+    100,
 )
-QUICK = Plan(Budget(GPTConfig(len(ALPHABET), 64, 1, 2, 32), 3, 4, 2, 4, 2), (2,), (3,), 4)
+QUICK = Plan(Budget(GPTConfig(len(ALPHABET), 64, 1, 2, 32), 3, 2, 4, 2, 4, 2), (2,), (3,), 4)
 
 
 def run(config: TaskConfig) -> Outcome:
@@ -137,7 +140,7 @@ def _outcome(
         baseline=plain.score,
         score=best.score,
         trained=best.trained,
-        seconds=time.perf_counter() - began,
+        seconds=seconds_since(began, *(max(one.seconds.values()) for one in found)),
         rows=tuple(rows),
         notes=(
             *notes_of(found, plan.budget),

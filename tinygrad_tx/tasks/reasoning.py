@@ -39,7 +39,7 @@ __all__ = [
 
 Array = np.ndarray[Any, Any]
 DIRECT, STEPS = "answer alone", "scratchpad"
-EARLY = "scratchpad of a third of the training"
+EARLY = "scratchpad stopped early"
 """Where there is still something to gain: votes and verifiers cannot better what is perfect."""
 GREEDY, SINGLE, VOTE, LIKELIEST = "greedy", "one sample", "vote", "likeliest sample"
 VERIFIED, WEIGHED = "verifier", "vote weighed by the verifier"
@@ -49,10 +49,14 @@ EVERY = slice(None)
 
 @dataclass(frozen=True)
 class Budget:
-    """What every model gets. samples: of each problem that is asked."""
+    """What every model gets. samples: of each problem that is asked.
+
+    early: steps of the scratchpad that is stopped early, where it is right in some cases.
+    """
 
     shape: GPTConfig
     steps: int
+    early: int
     batch: int
     samples: int
     judged: int
@@ -95,7 +99,7 @@ class Answers:
 
 def answers_of(config: TaskConfig, budget: Budget, exam: Exam) -> list[Answers]:
     """The three models, each trained and asked in every way. Errors: those of `fit`."""
-    early = dataclasses.replace(budget, steps=max(1, budget.steps // 3))
+    early = dataclasses.replace(budget, steps=budget.early)
     return [
         _answers(config, some, exam, name)
         for name, some in ((DIRECT, budget), (STEPS, budget), (EARLY, early))
@@ -255,7 +259,8 @@ def notes_of(
     """What holds for all tasks that are compared so; counted: as in `rows_of`."""
     by = {one.name: one.right[GREEDY][counted] for one in found}
     return (
-        f"{budget.tokens:,} tokens and {budget.steps:,} steps for each of the first two models.",
+        f"{budget.tokens:,} tokens and {budget.steps:,} steps for each of the first two models, "
+        f"{budget.early:,} steps for the one that is stopped early.",
         f"The scratchpad adds {difference(by[STEPS], by[DIRECT])} to the answer "
         "alone, both greedy.",
         f"Votes and the verifier have the same {budget.samples} samples at temperature "
