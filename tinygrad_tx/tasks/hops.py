@@ -134,9 +134,9 @@ class StoryRows:
     """Rows of `context` tokens: a story, and questions with what is written behind them.
 
     As many of its questions stand there, whole, as there is room for: of rows with one two-hop
-    question each, 4,000 steps did not teach a scratchpad who is where (51 % right). Batches are pairs (tokens,
-    targets), each (batch, context); the target is -100 but for what is written. Never a held-out
-    story. Any batch is a function of the seed and its number.
+    question each, 4,000 steps did not teach a scratchpad who is where (51 % right). Batches are
+    pairs (tokens, targets), each (batch, context); the target is -100 but for what is written.
+    Never a held-out story. Any batch is a function of the seed and its number.
     """
 
     def __init__(

@@ -154,8 +154,8 @@ def _outcome(
         notes=(
             *notes_of(found, plan.budget, counted),
             f"The answer alone is {told} {LAST}, {last.text()}.",
-            f"One-hop questions are learnt beside the others; the answer alone is right in {one_hop} "
-            "of them.",
+            "One-hop questions are learnt beside the others; the answer alone is right in "
+            f"{one_hop} of them.",
         ),
         quick=config.quick,
     )
