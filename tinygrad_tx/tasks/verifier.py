@@ -109,9 +109,9 @@ class Verifier(Module):
     so that it has to learn only where the model is mistaken about itself. It learns up to the first
     wrong token of a sample, which tells it where the fault lies: process supervision (Uesato et al.
     2022, section 2; Lightman et al. 2023, section 2.4). Both were needed: without the last term, or
-    told only whether the answer is right in the end (Cobbe et al. 2021), 1,000 steps on 7,000 to
-    14,000 samples of additions taught it which problems are easy, but among samples of one problem
-    it chose worse than chance. Logits (batch, time, 2): wrong, right.
+    told only whether the answer is right in the end (Cobbe et al. 2021), 500 to 1,000 steps on
+    5,000 to 8,000 samples of additions taught it which problems are easy, but of the samples of one
+    problem it chose no better than blindly. Logits (batch, time, 2): wrong, right.
     """
 
     def __init__(self, writer: GPT, seed: int = 0) -> None:
