@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tinygrad_tx.cli.load import is_package, load_model
+from tinygrad_tx.cli.load import is_package, load_model, with_tuned
 from tinygrad_tx.data import PretrainedTokenizer
 from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.models import write
@@ -29,6 +29,10 @@ def generate(
     beams: Annotated[int, typer.Option(min=1, help="Texts followed side by side.")] = 1,
     stop: Annotated[list[str] | None, typer.Option(help="End before this text.")] = None,
     chat: Annotated[bool, typer.Option("--chat", help="The prompt is a user's message.")] = False,
+    tuned: Annotated[
+        Path | None,
+        typer.Option(help="A soft prompt or prefix, as runs/prompts/prefix.safetensors."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed writes the same text.")] = None,
     record: Annotated[
         bool, typer.Option("--record/--no-record", help="Keep the text in the run folder.")
@@ -40,6 +44,7 @@ def generate(
     Example: tinygrad-tx generate runs/gpt --prompt "The statement" --temperature 0.7
     """
     model, tokenizer = load_model(run)
+    model = with_tuned(model, tuned)
     if not prompt:
         raise DataError(explain("--prompt", "is empty", remedy="give at least one character"))
     start: Any = prompt
@@ -61,7 +66,8 @@ def generate(
         sys.stdout.flush()
     sys.stdout.write("\n")
     if record and not is_package(run):
+        settings = {"tokens": tokens, **options} | ({"tuned": str(tuned)} if tuned else {})
         try:
-            note_generation(RunFolder(run), Generation(prompt, text, {"tokens": tokens, **options}))
+            note_generation(RunFolder(run), Generation(prompt, text, settings))
         except OSError as error:
             sys.stderr.write(f"The text is not recorded in {run}: {error.strerror}\n")

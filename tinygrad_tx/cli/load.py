@@ -8,10 +8,12 @@ from typing import Any
 from tinygrad_tx.data import Tokenizer, load_tokenizer
 from tinygrad_tx.errors import CheckpointError, explain
 from tinygrad_tx.models import GPT, GPTConfig, from_package
+from tinygrad_tx.models.causal import CausalModel
 from tinygrad_tx.models.published.packages import PACKAGES
+from tinygrad_tx.prompt import load_tuned
 from tinygrad_tx.train.run import RunFolder
 
-__all__ = ["is_package", "load_model", "load_run", "model_of", "tokenizer_of"]
+__all__ = ["is_package", "load_model", "load_run", "model_of", "tokenizer_of", "with_tuned"]
 
 
 def model_of(settings: dict[str, Any], run: RunFolder) -> GPT:
@@ -56,3 +58,17 @@ def load_run(path: Path) -> tuple[GPT, Tokenizer]:
     )
     model.eval()
     return model, tokenizer_of(run)
+
+
+def with_tuned(model: Any, path: Path | None) -> Any:
+    """The model behind the soft prompt or prefix of a file, if there is one.
+
+    Errors: CheckpointError, also for a model that takes no prompt; ShapeError where its context is
+    too short.
+    """
+    if path is None:
+        return model
+    if not isinstance(model, CausalModel):
+        what = f"a {type(model).__name__} takes no trained prompt"
+        raise CheckpointError(explain("--tuned", what, remedy="use one that writes: GPT, Llama"))
+    return load_tuned(model, path)
