@@ -10,6 +10,7 @@ from tinygrad_tx.data.pretrained import (
     gguf_tokenizer,
     pretrained_tokenizer,
 )
+from tinygrad_tx.data.skewed import BALANCED, SKEWED, Skew, SkewedText, skewed_text
 from tinygrad_tx.data.tokenizers import (
     BPETokenizer,
     ByteTokenizer,
@@ -18,9 +19,11 @@ from tinygrad_tx.data.tokenizers import (
     load_tokenizer,
     make_tokenizer,
 )
-from tinygrad_tx.data.units import CharacterUnits, Units, WordPieces, framed
+from tinygrad_tx.data.units import CharacterUnits, Units, WordPieces, WordUnits, framed
 
 __all__ = [
+    "BALANCED",
+    "SKEWED",
     "BPETokenizer",
     "Batch",
     "Batches",
@@ -30,10 +33,13 @@ __all__ = [
     "CharacterUnits",
     "Examples",
     "PretrainedTokenizer",
+    "Skew",
+    "SkewedText",
     "Tokenizer",
     "Units",
     "Windows",
     "WordPieces",
+    "WordUnits",
     "bigram_loss",
     "default_text",
     "framed",
@@ -43,5 +49,6 @@ __all__ = [
     "make_tokenizer",
     "pretrained_tokenizer",
     "read_text",
+    "skewed_text",
     "split",
 ]
