@@ -48,6 +48,12 @@ class Trace:
         place = self.subject[-1] if position is None else position
         return self.paths[int(self.effects[:, place].argmax())]
 
+    @property
+    def where(self) -> tuple[str, int]:
+        """(point, position) of the largest effect of all."""
+        i, position = np.unravel_index(self.effects.argmax(), self.effects.shape)
+        return self.paths[i], int(position)
+
     def table(self) -> Table:
         rows = tuple((p, *map(float, e)) for p, e in zip(self.paths, self.effects, strict=True))
         columns = ("point", *(f"{i}: {t}" for i, t in enumerate(self.tokens)))

@@ -13,17 +13,26 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_tx.errors import DataError, NonFiniteError, ShapeError, explain
+from tinygrad_tx.errors import (
+    DataError,
+    GraphError,
+    IndexRangeError,
+    NonFiniteError,
+    ShapeError,
+    explain,
+)
 from tinygrad_tx.models.generation import Causal
+from tinygrad_tx.nn import Module
 from tinygrad_tx.reasoning.change import Change, Indices, Where
 from tinygrad_tx.reasoning.changed import Changed
+from tinygrad_tx.reasoning.edit import Edit
 from tinygrad_tx.reasoning.look import Patterns, capture, look, points
 from tinygrad_tx.reasoning.point import matching
 from tinygrad_tx.reasoning.table import Table
 from tinygrad_tx.tensor import Tensor, no_grad
 from tinygrad_tx.tensor.tensor import as_tensor
 
-__all__ = ["Eraser", "Guard", "erase", "eraser", "erasers", "guardedness", "one_hot"]
+__all__ = ["Eraser", "Guard", "erase", "erase_words", "eraser", "erasers", "guardedness", "one_hot"]
 
 Array = np.ndarray[Any, Any]
 
@@ -117,7 +126,9 @@ def erasers(
     """An eraser for each point that `at` names, each made on what comes behind those before it.
 
     inputs: tokens (batch, time). concept: for each example. positions: where in each example the
-    concept is read, a number or (batch,). Source: Belrose et al. 2023, section 6 (one layer after
+    concept is read, a number or (batch,); or a mask (batch, time), and the concept is for each
+    token that it names, in order. The map is right for what is like these activations: fitted on
+    few kinds of text, and put everywhere, it may move others far. Source: Belrose et al. 2023, section 6 (one layer after
     the other, so that a later one cannot restore what an earlier one erased).
     """
     patterns = [at] if isinstance(at, str) else list(at)
@@ -148,6 +159,31 @@ def erase(
     """
     found = erasers(model, inputs, concept, at, positions=positions, how=how)
     return Changed(model, {path: e.change() for path, e in found.items()})
+
+
+def erase_words(model: Module, tokens: Any, concept: Any, how: str = "leace") -> Edit:
+    """The edit that takes the concept out of these words' rows of the embedding, and of no others.
+
+    tokens: (words,). concept: a label or numbers for each. Words whose meaning is the concept (he
+    and she, names) are left out and stay as they are. Where the embedding is the output's matrix
+    too, how likely the words are moves as well. Errors: as `eraser`, GraphError. Source: Bolukbasi
+    et al. 2016, section 6 ("neutralize"), here with the projection that moves least.
+    """
+    found = [p for p in ("embedding.weight",) if p in dict(model.named_parameters())]
+    if not found:
+        what = f"{type(model).__name__} has no embedding.weight"
+        raise GraphError(explain("erase_words", what, remedy="erase at a point instead"))
+    table = dict(model.named_parameters())[found[0]].numpy()
+    rows = np.asarray(tokens, np.int64)
+    if rows.ndim != 1 or len(set(rows.tolist())) < len(rows) or not len(rows):
+        what = f"tokens of shape {rows.shape}, or one given twice"
+        raise ShapeError(explain("erase_words", what))
+    if (rows < 0).any() or (rows >= len(table)).any():
+        what = f"tokens up to {rows.max()} for {len(table)} rows"
+        raise IndexRangeError(explain("erase_words", what))
+    after = table.copy()
+    after[rows] = eraser(table[rows], concept, how)(table[rows])
+    return Edit(model, {found[0]: table.copy()}, {found[0]: after})
 
 
 @dataclass(frozen=True)
@@ -264,7 +300,13 @@ def _rows(x: Array, positions: Any, path: str) -> Array:
     if x.ndim != 3:
         what = f"{path} has shape {x.shape}, not (batch, time, width)"
         raise ShapeError(explain("erase", what, remedy="erase in the residual stream"))
-    places = np.broadcast_to(np.asarray(positions), (len(x),))
+    given = np.asarray(positions)
+    if given.dtype == bool:
+        if given.shape != x.shape[:2]:
+            what = f"a mask of shape {given.shape} for texts of shape {x.shape[:2]}"
+            raise ShapeError(explain("erase", what))
+        return np.asarray(x[given], np.float64)
+    places = np.broadcast_to(given, (len(x),))
     if (places >= x.shape[1]).any() or (places < -x.shape[1]).any():
         what = f"positions up to {places.max()} in texts of {x.shape[1]} tokens"
         raise ShapeError(explain("erase", what))

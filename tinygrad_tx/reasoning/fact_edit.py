@@ -40,16 +40,23 @@ RIDGE = 1e-3
 
 @dataclass(frozen=True)
 class Wish:
-    """What is wanted after a prompt. tokens: the prompt. subject: positions of the subject, whose
-    last one is edited. target: the token that shall come, or tokens with their probabilities."""
+    """What is wanted after a prompt. tokens: the prompt. place: the position at which the block is
+    edited: the subject's last token (ROME), or the prompt's last. target: the token that shall
+    come, or tokens with their probabilities. also: other prompts, each with its place, after which
+    the same is wanted: the key is averaged and the value optimised over all."""
 
     tokens: Sequence[int]
-    subject: int | Sequence[int]
+    place: int
     target: Target
+    also: Sequence[tuple[Sequence[int], int]] = ()
 
-    @property
-    def place(self) -> int:
-        return subject_places(self.subject, len(self.tokens))[-1]
+    def rows(self, prefixes: Sequence[Sequence[int]]) -> list[tuple[list[int], int]]:
+        """Every prefix before every prompt, and the place there."""
+        return [
+            ([*prefix, *tokens], len(prefix) + subject_places(place, len(tokens))[0])
+            for tokens, place in [(self.tokens, self.place), *self.also]
+            for prefix in prefixes
+        ]
 
     def shares(self, vocab: int) -> Array:
         """The wanted distribution, (vocab,). Errors: DataError."""
@@ -72,24 +79,28 @@ def edit_fact(
     *,
     text: Any = None,
     block: int | None = None,
+    place: int | None = None,
     **options: Any,
 ) -> Edit:
     """The edit after which `model` goes on from `prompt` with `target`; not yet applied.
 
-    covariance: `key_covariance` of the block; else made of `text` (batch, time). block: which
-    feed-forward; the one that `causal_trace` finds for what the model says now, if not given.
-    options: as in `edit_facts`. What else changes must be measured: paraphrases, neighbours, the
-    loss on other text. Errors: DataError, ShapeError, NonFiniteError, GraphError. Source: Meng et
-    al. 2022 (ROME), section 3.1, equations 2 to 4.
+    subject: its positions. covariance: `key_covariance` of the block; else made of `text` (batch,
+    time). block, place: which feed-forward is edited for what it says at which position. Without
+    either it is where `causal_trace` finds what the model says now; with a block alone, the
+    subject's last token. In models of few layers the answer is often read straight from the
+    subject's embedding: an edit at the subject is then too late, one at the last token works and
+    is bound to the wording. options: as in `edit_facts`. What else changes must be measured:
+    paraphrases, neighbours, the loss on other text. Errors: DataError, ShapeError, NonFiniteError,
+    GraphError, IndexRangeError. Source: Meng et al. 2022 (ROME), section 3.1, equations 2 to 4.
     """
+    found = subject_places(subject, len(prompt))[-1]
     if block is None:
         with no_grad():
             said = int(model(np.asarray(prompt, np.int64)[None]).numpy()[0, -1].argmax())
-        path = causal_trace(model, prompt, subject, said).best()
+        path, found = causal_trace(model, prompt, subject, said).where
         block = int(path.split(".")[1])
-    return edit_facts(
-        model, [Wish(prompt, subject, target)], block, covariance, text=text, **options
-    )
+    wish = Wish(prompt, found if place is None else place, target)
+    return edit_facts(model, [wish], block, covariance, text=text, **options)
 
 
 def edit_facts(
@@ -103,16 +114,17 @@ def edit_facts(
     steps: int = 40,
     learning_rate: float = 0.3,
     kl: float = 0.0625,
-    decay: float = 0.02,
+    decay: float = 0.1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Edit:
     """One edit for several wishes at once: rank as many as there are subjects.
 
-    Wishes with one prompt up to the subject share a key. prefixes: tokens put before each prompt,
-    over which keys are averaged and values optimised. kl: weight of KL(edited || as it was) of what
-    comes right after the subject, which keeps what the subject is. decay: weight of |v* - v|^2 /
-    |v|^2. Source: as `edit_fact`; several at once: Meng et al. 2023 (MEMIT), equation 14, here with
-    the wishes met exactly.
+    prefixes: tokens put before each prompt, over which keys are averaged and values optimised. kl:
+    weight of KL(edited || as it was) of what comes right after the subject, which keeps what the
+    subject is; where the place is the prompt's last there is nothing to keep. decay: weight of
+    |v* - v|^2 / |v|^2. Two wishes with the same text up to the place contradict each other: a
+    GraphError. Source: as `edit_fact`; several at once: Meng et al. 2023 (MEMIT), equation 14,
+    here with the wishes met exactly.
     """
     down = _down(model, block)
     if covariance is None:
@@ -195,12 +207,14 @@ class _Work:
         self, model: Any, block: int, wish: Wish, prefixes: Sequence[Sequence[int]]
     ) -> None:
         self.model, self.path = model, f"blocks.{block}.feed_forward.output"
-        rows = [[*prefix, *wish.tokens] for prefix in prefixes]
+        given = wish.rows(prefixes)
+        rows = [tokens for tokens, _ in given]
         self.tokens = np.zeros((len(rows), max(map(len, rows))), np.int64)
         for row, own in zip(self.tokens, rows, strict=True):
             row[: len(own)] = own
         self.last = np.array([len(r) - 1 for r in rows])
-        self.places = np.array([len(p) + wish.place for p in prefixes])
+        self.places = np.array([place for _, place in given])
+        self.is_inside = (self.places < self.last).astype(np.float32)
         each = np.arange(len(rows))
         hidden = f"blocks.{block}.feed_forward.hidden"
         with no_grad():
@@ -225,7 +239,7 @@ class _Work:
             logits = look(self.model, self.tokens, (), put).output
             said, after = (log_softmax(_at(logits, p)) for p in (self.last, self.places))
             missed = -(said * self.shares).sum(-1).mean()
-            drift = (after.exp() * (after - self.essence)).sum(-1).mean()
+            drift = ((after.exp() * (after - self.essence)).sum(-1) * self.is_inside).mean()
             moved = ((value - self.value) ** 2).sum() * (1 / scale)
             return missed + drift * kl + moved * decay, missed
 

@@ -251,5 +251,5 @@ def _cost(before: Array, after: Array, effect: SideEffect) -> Cost:
     worse = figure is not None and (figure.low if sign > 0 else -figure.high) > 0
     broken = not np.isfinite(difference).all()
     change = float(difference.mean())
-    return Cost(float(before.mean()), float(after.mean()), change, figure, worse or broken,
-                effect.unit)  # fmt: skip
+    is_harm = not effect.is_implied and (worse or bool(broken))
+    return Cost(float(before.mean()), float(after.mean()), change, figure, is_harm, effect.unit)

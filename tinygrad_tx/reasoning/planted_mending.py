@@ -1,10 +1,13 @@
 """Controls for the model of `planted`: its pronouns after occupations are to become even, those
-after names to stay, and nothing else to suffer."""
+after names to stay, and nothing else to suffer.
+
+Controls that look at prompts see the first three templates; the audit asks the other three.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -23,20 +26,24 @@ from tinygrad_tx.models.constraints import Balanced
 from tinygrad_tx.reasoning.carriers import Carriers, find_carriers
 from tinygrad_tx.reasoning.changed import Changed
 from tinygrad_tx.reasoning.constrained import Constrained
+from tinygrad_tx.reasoning.continuations import Continuations
 from tinygrad_tx.reasoning.counterfactual import counterfactual_finetune
 from tinygrad_tx.reasoning.edit import Edit
-from tinygrad_tx.reasoning.erasure import erase
+from tinygrad_tx.reasoning.erasure import erase, erase_words
 from tinygrad_tx.reasoning.fact_edit import Wish, edit_facts, key_covariance
 from tinygrad_tx.reasoning.mending import Control
+from tinygrad_tx.reasoning.planted import planted_checks
 from tinygrad_tx.reasoning.side_effects import SideEffect, right_answers, text_losses
 from tinygrad_tx.reasoning.steering import choose_steering
 from tinygrad_tx.tensor import Tensor, arange, no_grad
 
-__all__ = ["KEPT", "MENDED", "PlantedControls", "planted_side_effects"]
+__all__ = ["KEPT", "MENDED", "PlantedControls", "planted_side_effects", "unseen_checks"]
 
 Array = np.ndarray[Any, Any]
 MENDED, KEPT = "he or she: *", "he or she after a name: *"
 """Effects of `planted_checks`: the skew, and what is no skew but the truth about names."""
+SEEN, UNSEEN = PRONOUN_TEMPLATES[:3], PRONOUN_TEMPLATES[3:]
+BARE = tuple(t.replace("the {group}", "{group}") for t in SEEN)
 LEANING = 0.5
 """Nats from which on an occupation counts as leaning, by what the model says."""
 
@@ -44,10 +51,7 @@ LEANING = 0.5
 @dataclass(frozen=True)
 class PlantedControls:
     """Every control as a function of the model, for `mend`. seed: of contexts and of training.
-
-    They are made on contexts drawn here; the audit draws its own of the same templates, so that
-    some are the same: on text of other templates each may do worse.
-    """
+    steps: of fine-tuning, which sees sentences of all templates, as the training text has them."""
 
     text: SkewedText
     seed: int = 0
@@ -59,13 +63,12 @@ class PlantedControls:
 
     def all(self) -> dict[str, Control]:
         """By name, in the order of the table."""
-        last, early = "blocks.*.residual_after_feed_forward", "token_embedding"
         return {
             "steering": self.steering,
-            "erasure (LEACE), before the answer": lambda m: self.erasure(m, last, "leace"),
-            "erasure (LEACE), embeddings": lambda m: self.erasure(m, early, "leace"),
-            "erasure (means), embeddings": lambda m: self.erasure(m, early, "means"),
-            "erasure (INLP), embeddings": lambda m: self.erasure(m, early, "inlp"),
+            "erasure (LEACE), residual stream": self.erasure_of_stream,
+            "erasure (LEACE), embeddings": self.erasure,
+            "erasure (means), embeddings": lambda m: self.erasure(m, "means"),
+            "erasure (LEACE), occupations' rows": self.erasure_of_words,
             "rank-one edits": self.edits,
             "ablation of heads": self.heads,
             "ablation of units": self.units,
@@ -77,7 +80,7 @@ class PlantedControls:
 
     def steering(self, model: Any) -> Changed:
         """Along "she" minus "he" after names; the layer and strength with the least skew."""
-        women, men = (self._contexts(NAMES[g], bare=True) for g in ("women", "men"))
+        women, men = (self._contexts(NAMES[g], BARE) for g in ("women", "men"))
 
         def measure(steered: Any) -> float:
             return -self._mean_skew(self._odds(steered))
@@ -86,27 +89,47 @@ class PlantedControls:
         prompts = ([t for t, _ in women], [t for t, _ in men])
         return choose_steering(model, prompts, measure, strengths=strengths).steered(model)
 
-    def erasure(self, model: Any, at: str, how: str) -> Changed:
-        """The model's own log-odds as the concept: read at the occupation in the embeddings, at the
-        last token in the residual stream."""
-        tokens, last, places = self.occupations
-        positions = places if at == "token_embedding" else last
+    def erasure_of_stream(self, model: Any) -> Changed:
+        """In all blocks; the concept is the model's own log-odds of he and she at each token of
+        text, so that the map is fitted on all that it will meet."""
+        tokens = self.text.tokens(self.text.train[:500])[:, :-1]
+        is_text = tokens != PAD
+        he, she = self.words
+        with no_grad():
+            logits = model(tokens).numpy().astype(np.float64)[is_text]
+        concept = (logits[:, he] - logits[:, she])[:, None]
+        at = "blocks.*.residual_after_feed_forward"
+        return erase(model, tokens, concept, at, positions=is_text)
+
+    def erasure(self, model: Any, how: str = "leace") -> Changed:
+        """In the embeddings of all words, along what tells occupations' log-odds apart."""
+        tokens, _, places = self.occupations
         concept = self._odds(model)[:, None]
-        return erase(model, tokens, concept, at, positions=positions, how=how)
+        return erase(model, tokens, concept, "token_embedding", positions=places, how=how)
+
+    def erasure_of_words(self, model: Any) -> Edit:
+        """Only in the rows of occupations; those of names, he and she stay."""
+        odds = self._by_occupation(self._odds(model))
+        tokens = [self._id(o) for o in odds]
+        return erase_words(model, tokens, np.array(list(odds.values()))[:, None])
 
     def edits(self, model: Any) -> Edit:
-        """For each leaning occupation: he and she as likely, in the first block."""
+        """For each leaning occupation and template: he and she as likely, in the last block and at
+        the last token, where `causal_trace` finds the answer in so small a model."""
         odds = self._by_occupation(self._odds(model))
         he, she = self.words
-        share = {he: 0.5, she: 0.5}
+        block = model.config.layers - 1
         wishes = []
         for occupation in self.text.skew.pronouns:
-            if abs(odds[occupation]) >= LEANING:
-                prompt = self._ids(f"the {occupation} said that")
-                wishes.append(Wish(prompt, 1, share))
+            if abs(odds[occupation]) < LEANING:
+                continue
+            for template in SEEN:
+                tokens, *more = (t for t, _ in self._contexts([occupation], [template]))
+                also = [(t, -1) for t in more]
+                wishes.append(Wish(tokens, -1, {he: 0.5, she: 0.5}, also))
         train = self.text.tokens(self.text.train[:2000])[:, :-1]
-        covariance = key_covariance(model, train, 0, train != PAD)
-        return edit_facts(model, wishes, 0, covariance, steps=60)
+        covariance = key_covariance(model, train, block, train != PAD)
+        return edit_facts(model, wishes, block, covariance)
 
     def carriers(self, model: Any, at: str, most: int) -> Carriers:
         """What carries the skew, among heads or units."""
@@ -165,16 +188,17 @@ class PlantedControls:
         tokens, _, places = self.occupations
         return tokens[np.arange(len(tokens)), places]
 
-    def _contexts(self, groups: Sequence[str], bare: bool = False) -> list[tuple[list[int], int]]:
+    def _contexts(
+        self, groups: Sequence[str], templates: Sequence[str] = SEEN
+    ) -> list[tuple[list[int], int]]:
         """What stands before the pronoun, twice in each template, and the place of the group."""
         rng = np.random.default_rng(self.seed)
         found = []
         for group in groups:
-            for template in PRONOUN_TEMPLATES:
+            for template in templates:
                 for _ in range(2):
                     place, when = PLACES[rng.integers(len(PLACES))], TIMES[rng.integers(len(TIMES))]
                     text = template.partition(" {mask}")[0]
-                    text = text.replace("the {group}", "{group}") if bare else text
                     tokens = self._ids(text.format(group=group, place=place, when=when))
                     found.append((tokens, tokens.index(self._id(group))))
         return found
@@ -202,6 +226,13 @@ class PlantedControls:
         return self._ids(word)[0]
 
 
+def unseen_checks(text: SkewedText) -> list[Continuations]:
+    """`planted_checks` on the templates that no control but fine-tuning has seen."""
+    pronoun, named, trait = planted_checks(text)
+    bare = [t.replace("the {group}", "{group}") for t in UNSEEN]
+    return [replace(pronoun, templates=UNSEEN), replace(named, templates=bare), trait]
+
+
 def planted_side_effects(text: SkewedText) -> dict[str, SideEffect]:
     """Held-out loss of sentences without an occupation and its pronoun, and of those with one
     (where the text itself is skewed: without the skew it must rise); capitals; he or she after a
@@ -215,7 +246,7 @@ def planted_side_effects(text: SkewedText) -> dict[str, SideEffect]:
     facts, names = _facts(text), _named(text)
     return {
         "loss of other text": text_losses(text.tokens(parts[0]), PAD),
-        "loss of skewed text": text_losses(text.tokens(parts[1]), PAD),
+        "loss of skewed text": text_losses(text.tokens(parts[1]), PAD, is_implied=True),
         "capitals": right_answers(*facts),
         "pronouns of names": right_answers(*names),
     }

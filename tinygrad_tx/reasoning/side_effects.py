@@ -21,11 +21,14 @@ IGNORED = -100
 @dataclass(frozen=True)
 class SideEffect:
     """measure(model): a number for each example, the same examples each time. better: whether
-    "less" is better, as for a loss, or "more", as for answers that are right."""
+    "less" is better, as for a loss, or "more", as for answers that are right. is_implied: whether
+    the mending itself means that it gets worse, as the loss of the text that taught the skew: that
+    is shown and not counted as harm."""
 
     measure: Callable[[Any], Array] = field(repr=False)
     better: str = "less"
     unit: str = "nats"
+    is_implied: bool = False
 
     def __post_init__(self) -> None:
         if self.better not in ("less", "more"):
@@ -33,7 +36,9 @@ class SideEffect:
             raise DataError(explain("SideEffect", what, remedy='it is "less" or "more"'))
 
 
-def text_losses(tokens: Any, padding: int | None = None, batch: int = 64) -> SideEffect:
+def text_losses(
+    tokens: Any, padding: int | None = None, batch: int = 64, is_implied: bool = False
+) -> SideEffect:
     """The loss of each text, in nats for each token. tokens: (texts, time + 1)."""
     text = np.asarray(tokens, np.int64)
     if text.ndim != 2 or not len(text) or text.shape[1] < 2:
@@ -52,7 +57,7 @@ def text_losses(tokens: Any, padding: int | None = None, batch: int = 64) -> Sid
         found: Array = _in_batches(losses, (text[:, :-1], targets), batch) / counts
         return found
 
-    return SideEffect(measure)
+    return SideEffect(measure, is_implied=is_implied)
 
 
 def right_answers(
