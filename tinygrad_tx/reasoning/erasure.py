@@ -128,8 +128,9 @@ def erasers(
     inputs: tokens (batch, time). concept: for each example. positions: where in each example the
     concept is read, a number or (batch,); or a mask (batch, time), and the concept is for each
     token that it names, in order. The map is right for what is like these activations: fitted on
-    few kinds of text, and put everywhere, it may move others far. Source: Belrose et al. 2023, section 6 (one layer after
-    the other, so that a later one cannot restore what an earlier one erased).
+    few kinds of text, and put everywhere, it may move others far. Source: Belrose et al. 2023,
+    section 6 (one layer after the other, so that a later one cannot restore what an earlier one
+    erased).
     """
     patterns = [at] if isinstance(at, str) else list(at)
     args = inputs if isinstance(inputs, tuple) else (inputs,)

@@ -112,9 +112,9 @@ def edit_facts(
     text: Any = None,
     prefixes: Sequence[Sequence[int]] = ((),),
     steps: int = 40,
-    learning_rate: float = 0.3,
+    learning_rate: float = 0.1,
     kl: float = 0.0625,
-    decay: float = 0.1,
+    decay: float = 0.5,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Edit:
     """One edit for several wishes at once: rank as many as there are subjects.
@@ -122,9 +122,9 @@ def edit_facts(
     prefixes: tokens put before each prompt, over which keys are averaged and values optimised. kl:
     weight of KL(edited || as it was) of what comes right after the subject, which keeps what the
     subject is; where the place is the prompt's last there is nothing to keep. decay: weight of
-    |v* - v|^2 / |v|^2. Two wishes with the same text up to the place contradict each other: a
-    GraphError. Source: as `edit_fact`; several at once: Meng et al. 2023 (MEMIT), equation 14,
-    here with the wishes met exactly.
+    |v* - v|^2 / |residual stream there|^2. learning_rate: in its root mean square. Two wishes with
+    the same text up to the place contradict each other: a GraphError. Source: as `edit_fact`;
+    several at once: Meng et al. 2023 (MEMIT), equation 14, here with the wishes met exactly.
     """
     down = _down(model, block)
     if covariance is None:
@@ -217,10 +217,12 @@ class _Work:
         self.is_inside = (self.places < self.last).astype(np.float32)
         each = np.arange(len(rows))
         hidden = f"blocks.{block}.feed_forward.hidden"
+        stream = f"blocks.{block}.residual_after_feed_forward"
         with no_grad():
-            found = capture(model, self.tokens, [hidden, self.path])
+            found = capture(model, self.tokens, [hidden, self.path, stream])
         self.key = found[hidden].numpy()[each, self.places].astype(np.float64).mean(0)
         self.value = found[self.path].numpy()[each, self.places].mean(0)
+        self.scale = float((found[stream].numpy()[each, self.places] ** 2).mean()) + 1e-12
         logits = found.output.numpy()
         self.shares = wish.shares(logits.shape[2]).astype(logits.dtype)
         self.essence = np.asarray(log_softmax(tensor(logits[each, self.places])).numpy())
@@ -231,7 +233,6 @@ class _Work:
         self, steps: int, learning_rate: float, kl: float, decay: float
     ) -> tuple[Array, tuple[float, float]]:
         """v*, (outputs,), by Adam from the value that is there; the target's loss at both ends."""
-        scale = float((self.value**2).sum()) + 1e-12
 
         def wanted(value: Tensor) -> tuple[Tensor, Tensor]:
             # What stands at the subject in every prefix is the value itself, as a memory gives it.
@@ -240,7 +241,7 @@ class _Work:
             said, after = (log_softmax(_at(logits, p)) for p in (self.last, self.places))
             missed = -(said * self.shares).sum(-1).mean()
             drift = ((after.exp() * (after - self.essence)).sum(-1) * self.is_inside).mean()
-            moved = ((value - self.value) ** 2).sum() * (1 / scale)
+            moved = ((value - self.value) ** 2).mean() * (1 / self.scale)
             return missed + drift * kl + moved * decay, missed
 
         step = jit(value_and_grad(wanted))
@@ -257,7 +258,7 @@ class _Work:
             g = gradient.numpy().astype(np.float64)
             first, second = 0.9 * first + 0.1 * g, 0.99 * second + 0.01 * g * g
             fair = (first / (1 - 0.9 ** (i + 1))) / (np.sqrt(second / (1 - 0.99 ** (i + 1))) + 1e-8)
-            value = value - learning_rate * np.abs(self.value).mean() * fair
+            value = value - learning_rate * self.scale**0.5 * fair
         return value, (losses[0], losses[-1])
 
 
