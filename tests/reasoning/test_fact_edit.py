@@ -236,3 +236,29 @@ def test_a_prompt_of_one_token_is_traced_and_edited() -> None:
     edit = reasoning.edit_fact(MODEL, [3], 0, 7, text=TEXT, block=1, decay=0.0, steps=80)
     with edit.applied():
         assert said([3]) == 7
+
+
+def test_effects_are_counted_before_and_under_the_edit() -> None:
+    paraphrases, neighbours = [[9, *PROMPT], [2, *PROMPT]], [[5, 8, 2, 5], [1], [4, 4]]
+    edit = reasoning.edit_fact(
+        MODEL, PROMPT, SUBJECT, 4, text=TEXT, block=1, place=-1, decay=0.0, steps=80
+    )
+    bits = fingerprint(MODEL)
+    found = reasoning.fact_effects(MODEL, edit, 4, [PROMPT], paraphrases, neighbours)
+    assert fingerprint(MODEL) == bits
+    before = [said(n) for n in neighbours]
+    with edit.applied():
+        own, others = said(PROMPT), [said(p) for p in paraphrases]
+        after = [said(n) for n in neighbours]
+    assert found.efficacy.value == (own == 4) == 1
+    assert found.generalisation.value == np.mean([o == 4 for o in others])
+    assert found.specificity.value == np.mean([a == b for a, b in zip(before, after, strict=True)])
+    assert found.target[1][0] > 0.5 > found.target[0][0]
+    assert found.kept.shape == (3,)
+    assert found.specificity.low < found.specificity.value  # three prompts say little
+    assert "neighbours" in found.table().text()
+    alone = reasoning.fact_effects(MODEL, edit, 4, [PROMPT])
+    assert alone.generalisation is None
+    assert alone.table().rows[1][1] is None
+    with pytest.raises(DataError, match="at least one"):
+        reasoning.fact_effects(MODEL, edit, 4, [])

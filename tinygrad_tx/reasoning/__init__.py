@@ -17,8 +17,9 @@ from tinygrad_tx.reasoning.constrained import Constrained
 from tinygrad_tx.reasoning.continuations import Continuations
 from tinygrad_tx.reasoning.counterfactual import counterfactual_finetune, counterfactual_text
 from tinygrad_tx.reasoning.edit import Edit
-from tinygrad_tx.reasoning.erasure import Eraser, erase, eraser, erasers, guardedness
+from tinygrad_tx.reasoning.erasure import Eraser, erase, erase_words, eraser, erasers, guardedness
 from tinygrad_tx.reasoning.fact_edit import Wish, edit_fact, edit_facts, key_covariance
+from tinygrad_tx.reasoning.fact_effects import FactEffects, fact_effects
 from tinygrad_tx.reasoning.look import (
     Activations,
     capture,
@@ -28,7 +29,9 @@ from tinygrad_tx.reasoning.look import (
     points,
 )
 from tinygrad_tx.reasoning.mending import Mending, mend
+from tinygrad_tx.reasoning.mending_picture import mending_picture, write_mending
 from tinygrad_tx.reasoning.planted import Training, planted_checks, planted_truth, trained_on
+from tinygrad_tx.reasoning.planted_mending import PlantedControls
 from tinygrad_tx.reasoning.point import Point
 from tinygrad_tx.reasoning.side_effects import SideEffect, right_answers, text_losses
 from tinygrad_tx.reasoning.steering import choose_steering, steer, steering_vector, steering_vectors
@@ -46,7 +49,9 @@ __all__ = [
     "Edit",
     "Effect",
     "Eraser",
+    "FactEffects",
     "Mending",
+    "PlantedControls",
     "Point",
     "SideEffect",
     "Trace",
@@ -66,8 +71,10 @@ __all__ = [
     "edit_fact",
     "edit_facts",
     "erase",
+    "erase_words",
     "eraser",
     "erasers",
+    "fact_effects",
     "find_carriers",
     "gradients",
     "guardedness",
@@ -75,6 +82,7 @@ __all__ = [
     "key_covariance",
     "look",
     "mend",
+    "mending_picture",
     "over_models",
     "planted_checks",
     "planted_truth",
@@ -88,5 +96,6 @@ __all__ = [
     "sweep",
     "text_losses",
     "trained_on",
+    "write_mending",
     "zero",
 ]

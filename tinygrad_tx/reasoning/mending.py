@@ -25,6 +25,8 @@ Control = Callable[[Any], Any]
 """From the model to a changed one (`Changed`, `Constrained`), or to an `Edit` or several."""
 LEAST = 3
 """Fewer numbers than this give no interval."""
+ROUNDING = 1e-5
+"""Changes below this are those of float32, computed in another order."""
 
 
 @dataclass(frozen=True)
@@ -248,7 +250,8 @@ def _cost(before: Array, after: Array, effect: SideEffect) -> Cost:
     is_known = len(difference) >= LEAST and bool(np.isfinite(difference).all())
     figure = bootstrap(difference) if is_known else None
     sign = 1 if effect.better == "less" else -1
-    worse = figure is not None and (figure.low if sign > 0 else -figure.high) > 0
+    least = ROUNDING * max(1.0, float(np.abs(before).mean()))
+    worse = figure is not None and (figure.low if sign > 0 else -figure.high) > least
     broken = not np.isfinite(difference).all()
     change = float(difference.mean())
     is_harm = not effect.is_implied and (worse or bool(broken))
