@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from tinygrad_tx.cli.load import load_run
+from tinygrad_tx.cli.load import is_package, load_model
 from tinygrad_tx.data import PretrainedTokenizer
 from tinygrad_tx.errors import DataError, explain
-from tinygrad_tx.models import from_package, write
-from tinygrad_tx.models.published.packages import PACKAGES
+from tinygrad_tx.models import write
 from tinygrad_tx.train import Generation, RunFolder, note_generation
 
 __all__ = ["generate"]
@@ -41,8 +39,7 @@ def generate(
     With published weights: tinygrad-tx generate smollm2 --chat --prompt "What is a noun?"
     Example: tinygrad-tx generate runs/gpt --prompt "The statement" --temperature 0.7
     """
-    is_folder = Path(run).exists() or run not in _imported()
-    model, tokenizer = load_run(Path(run)) if is_folder else from_package(run)
+    model, tokenizer = load_model(run)
     if not prompt:
         raise DataError(explain("--prompt", "is empty", remedy="give at least one character"))
     start: Any = prompt
@@ -63,13 +60,8 @@ def generate(
         sys.stdout.write(piece)
         sys.stdout.flush()
     sys.stdout.write("\n")
-    if record and is_folder:
+    if record and not is_package(run):
         try:
             note_generation(RunFolder(run), Generation(prompt, text, {"tokens": tokens, **options}))
         except OSError as error:
             sys.stderr.write(f"The text is not recorded in {run}: {error.strerror}\n")
-
-
-def _imported() -> set[str]:
-    """Names under which published weights are known, and the beginnings of these."""
-    return {name[:n] for name in PACKAGES for n in range(1, len(name) + 1)}

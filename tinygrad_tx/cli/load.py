@@ -7,10 +7,11 @@ from typing import Any
 
 from tinygrad_tx.data import Tokenizer, load_tokenizer
 from tinygrad_tx.errors import CheckpointError, explain
-from tinygrad_tx.models import GPT, GPTConfig
+from tinygrad_tx.models import GPT, GPTConfig, from_package
+from tinygrad_tx.models.published.packages import PACKAGES
 from tinygrad_tx.train.run import RunFolder
 
-__all__ = ["load_run", "model_of", "tokenizer_of"]
+__all__ = ["is_package", "load_model", "load_run", "model_of", "tokenizer_of"]
 
 
 def model_of(settings: dict[str, Any], run: RunFolder) -> GPT:
@@ -29,6 +30,19 @@ def tokenizer_of(run: RunFolder) -> Tokenizer:
     except OSError as error:
         what = f"cannot be read: {error.strerror}"
         raise CheckpointError(explain(str(run.tokenizer), what)) from None
+
+
+def is_package(name: str) -> bool:
+    """Whether it names published weights that `import` knows, or begins such a name."""
+    return not Path(name).exists() and any(known.startswith(name) for known in PACKAGES)
+
+
+def load_model(name: str) -> tuple[Any, Any]:
+    """A model and its tokenizer: of a run folder, or of published weights by their name.
+
+    Errors: CheckpointError, DataError.
+    """
+    return from_package(name) if is_package(name) else load_run(Path(name))
 
 
 def load_run(path: Path) -> tuple[GPT, Tokenizer]:

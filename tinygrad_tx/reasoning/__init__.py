@@ -20,22 +20,17 @@ from tinygrad_tx.reasoning.edit import Edit
 from tinygrad_tx.reasoning.erasure import Eraser, erase, erase_words, eraser, erasers, guardedness
 from tinygrad_tx.reasoning.fact_edit import Wish, edit_fact, edit_facts, key_covariance
 from tinygrad_tx.reasoning.fact_effects import FactEffects, fact_effects
-from tinygrad_tx.reasoning.look import (
-    Activations,
-    capture,
-    gradients,
-    intervene,
-    look,
-    points,
-)
+from tinygrad_tx.reasoning.look import Activations, capture, gradients, intervene, look, points
 from tinygrad_tx.reasoning.mending import Mending, mend
 from tinygrad_tx.reasoning.mending_picture import mending_picture, write_mending
 from tinygrad_tx.reasoning.planted import Training, planted_checks, planted_truth, trained_on
 from tinygrad_tx.reasoning.planted_mending import PlantedControls
 from tinygrad_tx.reasoning.point import Point
+from tinygrad_tx.reasoning.report import Report, report
 from tinygrad_tx.reasoning.side_effects import SideEffect, right_answers, text_losses
 from tinygrad_tx.reasoning.steering import choose_steering, steer, steering_vector, steering_vectors
 from tinygrad_tx.reasoning.sweep import sweep
+from tinygrad_tx.reasoning.table import Table
 
 __all__ = [
     "Activations",
@@ -53,7 +48,9 @@ __all__ = [
     "Mending",
     "PlantedControls",
     "Point",
+    "Report",
     "SideEffect",
+    "Table",
     "Trace",
     "Training",
     "Where",
@@ -88,6 +85,7 @@ __all__ = [
     "planted_truth",
     "points",
     "replace",
+    "report",
     "right_answers",
     "scale",
     "steer",
