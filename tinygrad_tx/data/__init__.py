@@ -5,6 +5,7 @@ from tinygrad_tx.data.bigram import bigram_loss
 from tinygrad_tx.data.corpus import default_text, read_text
 from tinygrad_tx.data.examples import Change, Examples
 from tinygrad_tx.data.masking import hide_words
+from tinygrad_tx.data.planted_reviews import PlantedReviews, planted_reviews
 from tinygrad_tx.data.pretrained import (
     PretrainedTokenizer,
     gguf_tokenizer,
@@ -32,6 +33,7 @@ __all__ = [
     "CharTokenizer",
     "CharacterUnits",
     "Examples",
+    "PlantedReviews",
     "PretrainedTokenizer",
     "Skew",
     "SkewedText",
@@ -47,6 +49,7 @@ __all__ = [
     "hide_words",
     "load_tokenizer",
     "make_tokenizer",
+    "planted_reviews",
     "pretrained_tokenizer",
     "read_text",
     "skewed_text",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from tinygrad_tx.errors import GraphError, explain
 from tinygrad_tx.models.generation import Causal, stream
@@ -52,8 +52,8 @@ class Changed:
         """Mean cross-entropy in nats of the next tokens, as the model's own."""
         return cross_entropy(self(tokens), targets)
 
-    def eval(self) -> Changed:
-        """The model without dropout; returns itself."""
+    def eval(self) -> Self:
+        """As a module's: without dropout."""
         if isinstance(self.model, (Module, Changed)):
             self.model.eval()
         return self

@@ -91,8 +91,9 @@ class Continuations:
             members = [(n, m) for n, several in self.groups.items() for m in several]
             examples = [{**c, GROUP: m} for _, m in members for c in contexts]
             scores = word_scores(model, self.tokenizer, template, words, examples, batch=self.batch)
-            labels = words.label_scores(scores)
-            odds = (labels[:, 0] - labels[:, 1]).reshape(len(members), len(contexts))
+            with np.errstate(invalid="ignore"):  # what is not finite is said in the effect
+                labels = words.label_scores(scores)
+                odds = (labels[:, 0] - labels[:, 1]).reshape(len(members), len(contexts))
             for name in self.groups:
                 rows = [o for (n, _), o in zip(members, odds, strict=True) if n == name]
                 found[name].append(np.mean(rows, 0))
