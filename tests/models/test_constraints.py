@@ -66,6 +66,12 @@ def test_a_batch_writes_under_a_rule_what_each_text_writes_alone() -> None:
     alone = [list(MODEL.generate(p, 10, temperature=0, constraint=rule)) for p in PROMPTS]
     assert together == alone
 
+    def only_new(logits: Any, seen: Any) -> Any:
+        return np.where(np.isin(np.arange(12), seen), -np.inf, logits)
+
+    together = write_batch(MODEL, PROMPTS, 8, constraint=only_new)
+    assert all(len({*p, *t}) == len(p) + 8 for p, t in zip(PROMPTS, together, strict=True))
+
 
 def test_a_rule_that_does_nothing_changes_nothing() -> None:
     for options in ({"seed": 1}, {"temperature": 0}, {"beams": 2}):

@@ -71,11 +71,26 @@ def test_the_skew_with_several_ablated_is_that_of_the_changed_model() -> None:
     model = model_of(None)
     found = reasoning.find_carriers(model, TOKENS, measure, spread, most=4)
     assert list(found.skew) == sorted(found.skew, reverse=True)
+    assert len(found.parts) >= 2
     for count in range(1, len(found.parts) + 1):
         changed = reasoning.Changed(model, found.changes(found.parts[:count]))
         values = measure(changed(TOKENS), TOKENS).numpy()
         assert found.skew[count] == pytest.approx(spread(values), abs=1e-4)
     assert str(found.parts[0][1]) in found.table().text()
+
+
+def test_each_step_takes_what_helps_most_beside_those_before() -> None:
+    model = model_of(None)
+    found = reasoning.find_carriers(model, TOKENS, measure, spread, most=2)
+    first, second = found.parts
+    pairs = {
+        part: spread(
+            measure(reasoning.Changed(model, found.changes([first, part]))(TOKENS), TOKENS).numpy()
+        )
+        for part in found.candidates
+        if part != first
+    }
+    assert second == min(pairs, key=lambda part: pairs[part])
 
 
 def test_where_nothing_helps_that_is_said() -> None:

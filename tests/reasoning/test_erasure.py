@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 import tinygrad_tx as tx
 from tinygrad_tx import reasoning
-from tinygrad_tx.errors import DataError, NonFiniteError, ShapeError
+from tinygrad_tx.errors import DataError, IndexRangeError, NonFiniteError, ShapeError
 from tinygrad_tx.reasoning import erasure
 
 Array = np.ndarray[Any, Any]
@@ -162,6 +162,44 @@ def test_a_model_under_erasure_has_no_linear_trace_at_any_of_the_points() -> Non
         left = cross(x.numpy()[:, 5].astype(np.float64), LABELS[:, None])
         assert np.abs(left).max() < 1e-5 * np.abs(plain).max(), path
         assert np.abs(cross(plain, LABELS[:, None])).max() > 1e-2 * np.abs(plain).std(), path
+
+
+@pytest.mark.parametrize("how", erasure.WAYS)
+def test_what_stands_at_the_point_is_what_the_map_makes_of_it(how: str) -> None:
+    at = "blocks.0.residual_after_feed_forward"
+    found = reasoning.erasers(MODEL, TOKENS, LABELS, at, positions=5, how=how)[at]
+    assert np.abs(found.mean).max() > 0.1
+    plain = reasoning.capture(MODEL, TOKENS, at)[at].numpy()
+    moved = reasoning.look(MODEL, TOKENS, at, {at: found.change()})[at].numpy()
+    np.testing.assert_allclose(moved, found(plain), atol=1e-4 * np.abs(plain).max())
+
+
+def test_a_mask_reads_the_concept_at_each_token_that_it_names() -> None:
+    at = "blocks.0.residual_before"
+    mask = TOKENS > 8
+    found = reasoning.erasers(MODEL, TOKENS, (TOKENS[mask] > 14).astype(int), at, positions=mask)
+    rows = reasoning.capture(MODEL, TOKENS, at)[at].numpy()[mask].astype(np.float64)
+    expected = reasoning.eraser(rows, (TOKENS[mask] > 14).astype(int))
+    np.testing.assert_allclose(found[at].matrix(), expected.matrix(), atol=1e-9)
+    with pytest.raises(ShapeError, match="mask"):
+        reasoning.erase(MODEL, TOKENS, LABELS, at, positions=mask[:, :3])
+
+
+def test_words_lose_the_concept_in_their_own_rows_alone() -> None:
+    words, concept = np.arange(4, 16), np.linspace(-1, 2, 12)[:, None]
+    before = MODEL.embedding.weight.numpy().copy()
+    edit = reasoning.erase_words(MODEL, words, concept)
+    with edit.applied():
+        after = MODEL.embedding.weight.numpy().copy()
+    outside = np.setdiff1d(np.arange(20), words)
+    np.testing.assert_array_equal(after[outside], before[outside])
+    assert np.abs(cross(after[words].astype(np.float64), concept)).max() < 1e-6
+    assert np.abs(cross(before[words], concept)).max() > 1e-3
+    assert MODEL.embedding.weight.numpy().tobytes() == before.tobytes()
+    with pytest.raises(ShapeError, match="twice"):
+        reasoning.erase_words(MODEL, [1, 1], [0, 1])
+    with pytest.raises(IndexRangeError, match="20 rows"):
+        reasoning.erase_words(MODEL, [1, 20], [0, 1])
 
 
 def test_it_writes_with_a_cache_what_it_would_write_without() -> None:

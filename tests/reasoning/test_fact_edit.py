@@ -25,6 +25,9 @@ VOCAB = 20
 MODEL = M.GPT(M.GPTConfig(VOCAB, 12, 2, 2, 16), seed=5).eval()
 for _path, _p in MODEL.named_parameters():
     _p.assign_(_p.numpy() * (50 if _path.startswith("embedding") else 12 if _p.ndim > 1 else 1))
+for _path, _p in MODEL.named_parameters():
+    if _path.endswith("bias"):
+        _p.assign_(np.random.default_rng(1).normal(0, 0.5, _p.shape).astype(np.float32))
 TEXT = np.random.default_rng(0).integers(0, VOCAB, (64, 12))
 PROMPT, SUBJECT = [3, 7, 2, 5], 1
 
@@ -120,6 +123,40 @@ def test_the_edited_layer_gives_the_optimised_value_at_the_subject() -> None:
     moved = key @ (after.astype(np.float64) - before)
     np.testing.assert_allclose(now, plain[output].numpy()[0, SUBJECT] + moved, atol=1e-4)
     assert np.abs(moved).max() > 1e-3
+
+
+def test_under_the_edit_the_target_is_as_likely_as_when_its_value_was_put_there() -> None:
+    # The last token of the last block: nothing else that the edit moves is read there.
+    edit = reasoning.edit_fact(MODEL, PROMPT, SUBJECT, 4, text=TEXT, block=1, place=-1)
+    promised = float(edit.notes[0].rpartition("-> ")[2])
+    with edit.applied():
+        logits = MODEL(np.array([PROMPT])).numpy()[0, -1].astype(np.float64)
+    loss = np.log(np.exp(logits - logits.max()).sum()) - (logits[4] - logits.max())
+    assert loss == pytest.approx(promised, rel=2e-2)  # the note has three digits
+
+
+def test_prefixes_move_the_place_and_are_all_edited() -> None:
+    wish = Wish([3, 7, 2], 1, 4, also=[([9, 9, 3, 7], -1)])
+    assert wish.rows([[], [5, 6]]) == [
+        ([3, 7, 2], 1),
+        ([5, 6, 3, 7, 2], 3),
+        ([9, 9, 3, 7], 3),
+        ([5, 6, 9, 9, 3, 7], 5),
+    ]
+    prefixes = [[], [5, 6], [8]]
+    hidden = "blocks.1.feed_forward.hidden"
+    keys = []
+    for prefix in prefixes:
+        text = np.array([[*prefix, *PROMPT]])
+        keys.append(reasoning.capture(MODEL, text, hidden)[hidden].numpy()[0, -1])
+    edit = reasoning.edit_facts(
+        MODEL, [Wish(PROMPT, -1, 4)], 1, np.eye(64), prefixes=prefixes, steps=3
+    )
+    (after,), (before,) = edit.after.values(), edit.before.values()
+    moved = (after.astype(np.float64) - before)[:, 0]  # along C^-1 k* = the mean of the keys
+    key = np.mean(keys, 0, dtype=np.float64)
+    cosine = moved @ key / np.linalg.norm(moved) / np.linalg.norm(key)
+    assert abs(cosine) == pytest.approx(1, abs=1e-4)
 
 
 def test_shares_between_two_tokens_are_met() -> None:
