@@ -16,6 +16,7 @@ import tinygrad_tx as tx
 from tinygrad_tx.data import Windows
 from tinygrad_tx.errors import CheckpointError, NonFiniteError
 from tinygrad_tx.train import Progress, Result, RunFolder, TrainConfig, fit
+from tinygrad_tx.train.diagnose import first_not_finite
 
 TOKENS = np.tile(np.arange(11), 60)
 CONFIG = TrainConfig(steps=12, batch=2, warmup=2, validate_every=6, learning_rate=3e-3)
@@ -172,3 +173,13 @@ def test_a_folder_has_one_trainer_at_a_time(tmp_path: Path) -> None:
             run(model_of(), tmp_path)
         other.kill()
     assert run(model_of(), tmp_path).step == 12
+
+
+def test_the_mask_of_padding_is_not_taken_for_what_went_wrong(tmp_path: Path) -> None:
+    """Its infinity is there on purpose."""
+    model = tx.models.BERT(tx.models.BERTConfig(11, 8, 1, 1, 16))
+    model.pooler.dense.weight.assign_(np.full((16, 16), np.nan, np.float32))
+    tokens, mask = np.ones((2, 8), np.int64), np.arange(8) < np.array([[5], [8]])
+    output = model.both(tokens, None, mask)
+    found = first_not_finite([o.node for o in output], {})
+    assert found.startswith("first in an input (16, 16)")

@@ -13,6 +13,7 @@ from itertools import combinations, product
 from typing import Any
 
 import numpy as np
+from scipy.special import stdtr, stdtrit
 
 from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.tasks.task import Figure
@@ -27,8 +28,6 @@ __all__ = [
     "mean_of_clusters",
     "sign_flip",
     "sign_test",
-    "t_cumulative",
-    "t_quantile",
     "wilson",
 ]
 
@@ -78,11 +77,11 @@ def mean_of_clusters(values: Sequence[float] | Array, clusters: Sequence[Any] | 
         note = f"{count} independent part{'s' if count > 1 else ''}: too few for an interval"
         return Estimate(mean, None, None, count, note)
     error = float(means.std(ddof=1)) / math.sqrt(count)
-    reach = t_quantile(0.975, count - 1) * error
+    reach = float(stdtrit(count - 1, 0.975)) * error
     # All clusters alike to the last bit: an interval of width 0 would claim to know too much.
     if error <= 1e-12 * max(1.0, abs(mean)):
         return Estimate(mean, None, None, count, "no spread between the parts: no interval")
-    p = 2 * t_cumulative(-abs(mean) / error, count - 1)
+    p = 2 * float(stdtr(count - 1, -abs(mean) / error))
     return Estimate(mean, Figure(mean, mean - reach, mean + reach), p, count)
 
 
@@ -245,58 +244,3 @@ def _probabilities(p: Sequence[float] | Array, who: str) -> Array:
     if given.ndim != 1 or not ((given >= 0) & (given <= 1)).all():
         raise DataError(explain(who, f"{p!r} are not probabilities in a row"))
     return given
-
-
-def t_cumulative(x: float, freedom: float) -> float:
-    """P(T <= x) of Student's distribution with `freedom` degrees of freedom.
-
-    1 - I_z(freedom/2, 1/2) / 2 for x >= 0, z = freedom / (freedom + x^2); near 0 by 1 - z.
-    """
-    if x * x < freedom:
-        half = 0.5 * _incomplete_beta(x * x / (freedom + x * x), 0.5, freedom / 2)
-        return 0.5 + math.copysign(half, x)
-    tail = 0.5 * _incomplete_beta(freedom / (freedom + x * x), freedom / 2, 0.5)
-    return 1 - tail if x > 0 else tail
-
-
-def t_quantile(p: float, freedom: float) -> float:
-    """The x with P(T <= x) = p, by bisection; p strictly between 0 and 1."""
-    if not 0 < p < 1 or freedom <= 0:
-        raise DataError(explain("t_quantile", f"p {p}, freedom {freedom}"))
-    low, high = -1.0, 1.0
-    while t_cumulative(low, freedom) > p:
-        low *= 2
-    while t_cumulative(high, freedom) < p:
-        high *= 2
-    for _ in range(100):
-        middle = (low + high) / 2
-        low, high = (middle, high) if t_cumulative(middle, freedom) < p else (low, middle)
-    return (low + high) / 2
-
-
-def _incomplete_beta(x: float, a: float, b: float) -> float:
-    """I_x(a, b), by Lentz's continued fraction. Source: Press et al. 2007, section 6.4."""
-    if x <= 0 or x >= 1:
-        return float(x >= 1)
-    if x > (a + 1) / (a + b + 2):  # where the fraction is slow; I_x(a, b) = 1 - I_{1-x}(b, a)
-        return 1 - _incomplete_beta(1 - x, b, a)
-    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
-    front = math.exp(log_front + a * math.log(x) + b * math.log1p(-x)) / a
-    tiny = 1e-300
-    d = 1 / _not_zero(1 - (a + b) * x / (a + 1), tiny)
-    c, f = 1.0, d
-    for m in range(1, 300):
-        for top in (
-            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
-            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
-        ):
-            d = 1 / _not_zero(1 + top * d, tiny)
-            c = _not_zero(1 + top / c, tiny)
-            f *= c * d
-        if abs(c * d - 1) < 1e-15:
-            break
-    return front * f
-
-
-def _not_zero(x: float, tiny: float) -> float:
-    return x if abs(x) > tiny else tiny
