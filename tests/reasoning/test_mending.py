@@ -52,7 +52,8 @@ def test_every_control_is_measured_and_the_model_is_as_it_was() -> None:
     controls = {
         "nothing": lambda m: reasoning.Changed(m, {}),
         "edit": shifted(3.0),
-        "two edits": lambda m: [shifted(1.0)(m)],
+        "a list": lambda m: [shifted(1.0)(m)],
+        "no edits": lambda m: [],
         "zero": lambda m: reasoning.Changed(m, {"logits": reasoning.zero(units=[0, 1])}),
     }
     found = reasoning.mend(
@@ -60,11 +61,13 @@ def test_every_control_is_measured_and_the_model_is_as_it_was() -> None:
         on_progress=lambda done, total: seen.append((done, total)),
     )  # fmt: skip
     assert fingerprint(MODEL) == bits
-    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert seen == [(i, 5) for i in range(1, 6)]
     assert found["nothing"].skew == found.before.skew
     assert found["nothing"].kept == 0
     assert found["nothing"].costs["loss"].change == 0
     assert found["nothing"].harms == ()
+    assert found["a list"].changed == 16
+    assert found["no edits"].skew == found.before.skew
     assert found["zero"].skew == 0
     assert found["zero"].kept == 0  # logits of the others
     assert found["edit"].changed == 16
@@ -79,7 +82,7 @@ def test_every_control_is_measured_and_the_model_is_as_it_was() -> None:
     assert "as it is" in text
     assert "numbers changed" in text
     assert found.compared("zero").rows[0][4] == 0
-    assert len(found.costs().rows) == 4
+    assert len(found.costs().rows) == 5
     with pytest.raises(DataError, match="tried"):
         found["none"]
 

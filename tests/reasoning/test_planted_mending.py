@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 
 from tinygrad_tx.data import skewed_text
+from tinygrad_tx.errors import DataError
 from tinygrad_tx.models import Sampling, write_batch
 from tinygrad_tx.reasoning import mend
 from tinygrad_tx.reasoning.edit import fingerprint
 from tinygrad_tx.reasoning.mending import Mending
-from tinygrad_tx.reasoning.planted import QUICK, trained_on
+from tinygrad_tx.reasoning.planted import QUICK, Training, trained_on
 from tinygrad_tx.reasoning.planted_mending import (
     KEPT,
     MENDED,
     PlantedControls,
+    planted_mending,
     planted_side_effects,
     unseen_checks,
 )
@@ -115,3 +117,19 @@ def test_all_controls_stand_in_one_table_and_leave_the_model_as_it_was(model: An
     assert found["rank-one edits"].costs["capitals"].after == 1
     assert "capitals" in found["ablation of heads"].harms
     assert len(found.table().rows) == 1 + len(PlantedControls(TEXT).all())
+
+
+def test_a_control_that_is_unknown_is_refused_before_anything_is_trained() -> None:
+    with pytest.raises(DataError, match="balanced decoding"):
+        planted_mending(sentences=100, only=["prayer"])
+
+
+def test_the_whole_runs_in_one_call() -> None:
+    seen = []
+    found = planted_mending(
+        Training(1, 2, 16, steps=2, batch=8), sentences=600, only=["balanced decoding"],
+        on_progress=lambda done, total: seen.append((done, total)),
+    )  # fmt: skip
+    assert [t.name for t in found.trials] == ["balanced decoding"]
+    assert found["balanced decoding"].skew < 1e-4
+    assert seen == [(1, 1)]

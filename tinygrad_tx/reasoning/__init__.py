@@ -37,7 +37,7 @@ from tinygrad_tx.reasoning.planted import (
     planted_truth,
     trained_on,
 )
-from tinygrad_tx.reasoning.planted_mending import PlantedControls
+from tinygrad_tx.reasoning.planted_mending import PlantedControls, planted_mending
 from tinygrad_tx.reasoning.point import Point
 from tinygrad_tx.reasoning.report import Report, report
 from tinygrad_tx.reasoning.shortcuts import Shortcuts, shortcut_tokens
@@ -120,6 +120,7 @@ __all__ = [
     "not_finite",
     "over_models",
     "planted_checks",
+    "planted_mending",
     "planted_truth",
     "points",
     "pronoun_checks",

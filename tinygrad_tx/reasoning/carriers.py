@@ -96,20 +96,10 @@ def find_carriers(
     names = {path: _axis(known[path]) for path in paths}
     candidates = [(p, i) for p in paths for i in range(_count(known[p], names[p]))]
     instead = ablations(model, tokens, patterns, how)
-    found = _Search(model, tokens, measure, size, instead, names)
-    plain, *single = found.skews([(), *((c,) for c in candidates)])
-    left = [candidates[i] for i in np.argsort(single, kind="stable")[:pool]]
-    parts: list[Part] = []
-    values = [plain]
-    while len(parts) < most and left:
-        tried = found.skews([(*parts, part) for part in left])
-        best = int(np.argmin(tried))
-        if not tried[best] < values[-1]:
-            break
-        parts.append(left.pop(best))
-        values.append(tried[best])
-        if on_progress is not None:
-            on_progress(len(parts), most)
+    search = _Search(model, tokens, measure, size, instead, names)
+    plain, *single = search.skews([(), *((c,) for c in candidates)])
+    best = [candidates[i] for i in np.argsort(single, kind="stable")[:pool]]
+    parts, values = search.taken(best, plain, most, on_progress)
     return Carriers(
         tuple(parts), tuple(values), tuple(candidates), np.array(single), instead, names
     )
@@ -123,6 +113,27 @@ class _Search:
     size: Callable[[Array], float]
     instead: dict[str, Change]
     names: dict[str, str]
+
+    def taken(
+        self,
+        left: list[Part],
+        plain: float,
+        most: int,
+        on_progress: Callable[[int, int], None] | None,
+    ) -> tuple[list[Part], list[float]]:
+        """The parts taken one after the other, and the skew before and after each."""
+        parts: list[Part] = []
+        values = [plain]
+        while len(parts) < most and left:
+            tried = self.skews([(*parts, part) for part in left])
+            best = int(np.argmin(tried))
+            if not tried[best] < values[-1]:
+                break
+            parts.append(left.pop(best))
+            values.append(tried[best])
+            if on_progress is not None:
+                on_progress(len(parts), most)
+        return parts, values
 
     def skews(self, sets: Sequence[Sequence[Part]]) -> list[float]:
         """The skew with each set ablated."""

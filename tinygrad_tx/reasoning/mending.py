@@ -141,8 +141,8 @@ def mend(
     checks: as in `bias_audit`. controls: by name, what makes a changed model or an `Edit` (or a
     sequence of edits) of it. mended: globs of effects whose size should become 0. kept: globs of
     effects that are no skew and should stay, as the pronouns of names. An audit says nothing of
-    what its checks do not ask; a control chosen on the same prompts looks better than it is. on
-    progress gets (controls done, all). Errors: DataError for no effect, CheckpointError where a
+    what its checks do not ask; a control chosen on the same prompts looks better than it is.
+    on_progress gets (controls done, all). Errors: DataError for no effect, CheckpointError where a
     control did not leave the model as it was.
     """
     audit = bias_audit(model, checks)
@@ -150,43 +150,64 @@ def mend(
     wanted, stay = _chosen(mended, names, "mended"), _chosen(kept, names, "kept")
     values = {name: _measured(effect, model, name) for name, effect in side_effects.items()}
     costs = {n: _cost(values[n], values[n], side_effects[n]) for n in values}
-    skew, interval = _skew(audit, wanted)
-    first = Trial("as it is", audit, skew, interval, None, costs, 0, 0.0)
-    bits = fingerprint(model)
+    first = Trial("as it is", audit, *_skew(audit, wanted), None, costs, 0, 0.0)
+    bench = _Bench(model, checks, side_effects, first, values, wanted, stay)
     trials = []
     for done, (name, control) in enumerate(controls.items()):
-        began = time.perf_counter()
-        made = control(model)
-        edits = _applied(model, made)
-        seconds = time.perf_counter() - began
-        try:
-            other = model if edits else made
-            after = bias_audit(other, checks)
-            costs = {
-                n: _cost(values[n], _measured(e, other, n), e) for n, e in side_effects.items()
-            }
-        finally:
-            for edit in reversed(edits):
-                edit.take_back()
-        _check_as_before(model, bits, name)
-        skew, interval = _skew(after, wanted)
-        notes = tuple(note for edit in edits for note in edit.notes)
-        changed = sum(edit.changed for edit in edits)
-        trials.append(
-            Trial(name, after, skew, interval, _moved(audit, after, stay), costs, changed, seconds,
-                  notes)
-        )  # fmt: skip
+        trials.append(bench.tried(name, control))
         if on_progress is not None:
             on_progress(done + 1, len(controls))
     total = sum(p.size for p in model.parameters())
     return Mending(first, tuple(trials), wanted, stay, total)
 
 
-def _applied(model: Module, made: Any) -> list[Edit]:
-    """The edits of a control, put in; none for one that changes no parameter."""
-    edits = [made] if isinstance(made, Edit) else made
-    if not isinstance(edits, (list, tuple)):
-        return []
+@dataclass(frozen=True)
+class _Bench:
+    """What every control is measured with. values: of the side effects before, by name."""
+
+    model: Module
+    checks: Sequence[Check]
+    side_effects: Mapping[str, SideEffect]
+    before: Trial
+    values: Mapping[str, Array]
+    wanted: tuple[str, ...]
+    stay: tuple[str, ...]
+
+    def tried(self, name: str, control: Control) -> Trial:
+        """The control put in, measured and taken back. Errors: CheckpointError."""
+        bits = fingerprint(self.model)
+        began = time.perf_counter()
+        made = control(self.model)
+        edits = _edits(made)
+        other = made if edits is None else self.model
+        edits = _applied(edits or [])
+        seconds = time.perf_counter() - began
+        try:
+            audit = bias_audit(other, self.checks)
+            costs = {
+                n: _cost(self.values[n], _measured(e, other, n), e)
+                for n, e in self.side_effects.items()
+            }
+        finally:
+            for edit in reversed(edits):
+                edit.take_back()
+        _check_as_before(self.model, bits, name)
+        moved = _moved(self.before.audit, audit, self.stay)
+        changed = sum(edit.changed for edit in edits)
+        notes = tuple(note for edit in edits for note in edit.notes)
+        skew = _skew(audit, self.wanted)
+        return Trial(name, audit, *skew, moved, costs, changed, seconds, notes)
+
+
+def _edits(made: Any) -> list[Edit] | None:
+    """The edits that a control made; None where it made a model."""
+    if isinstance(made, Edit):
+        return [made]
+    return list(made) if isinstance(made, (list, tuple)) else None
+
+
+def _applied(edits: list[Edit]) -> list[Edit]:
+    """All edits put in, or none of them. Errors: CheckpointError."""
     for number, edit in enumerate(edits):
         try:
             edit.apply()
@@ -194,7 +215,7 @@ def _applied(model: Module, made: Any) -> list[Edit]:
             for other in reversed(edits[:number]):
                 other.take_back()
             raise
-    return list(edits)
+    return edits
 
 
 def _check_as_before(model: Module, bits: dict[str, bytes], name: str) -> None:

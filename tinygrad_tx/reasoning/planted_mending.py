@@ -6,14 +6,14 @@ Controls that look at prompts see the first three templates; the audit asks the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from tinygrad_tx.data import SkewedText
+from tinygrad_tx.data import SkewedText, skewed_text
 from tinygrad_tx.data.skewed import (
     FACT_TEMPLATES,
     NAMES,
@@ -22,6 +22,7 @@ from tinygrad_tx.data.skewed import (
     TIMES,
 )
 from tinygrad_tx.data.units import PAD
+from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.models.constraints import Balanced
 from tinygrad_tx.reasoning.carriers import Carriers, find_carriers
 from tinygrad_tx.reasoning.changed import Changed
@@ -31,13 +32,20 @@ from tinygrad_tx.reasoning.counterfactual import counterfactual_finetune
 from tinygrad_tx.reasoning.edit import Edit
 from tinygrad_tx.reasoning.erasure import erase, erase_words
 from tinygrad_tx.reasoning.fact_edit import Wish, edit_facts, key_covariance
-from tinygrad_tx.reasoning.mending import Control
-from tinygrad_tx.reasoning.planted import planted_checks
+from tinygrad_tx.reasoning.mending import Control, Mending, mend
+from tinygrad_tx.reasoning.planted import Training, planted_checks, trained_on
 from tinygrad_tx.reasoning.side_effects import SideEffect, right_answers, text_losses
 from tinygrad_tx.reasoning.steering import choose_steering
 from tinygrad_tx.tensor import Tensor, arange, no_grad
 
-__all__ = ["KEPT", "MENDED", "PlantedControls", "planted_side_effects", "unseen_checks"]
+__all__ = [
+    "KEPT",
+    "MENDED",
+    "PlantedControls",
+    "planted_mending",
+    "planted_side_effects",
+    "unseen_checks",
+]
 
 Array = np.ndarray[Any, Any]
 MENDED, KEPT = "he or she: *", "he or she after a name: *"
@@ -224,6 +232,32 @@ class PlantedControls:
 
     def _id(self, word: str) -> int:
         return self._ids(word)[0]
+
+
+def planted_mending(
+    training: Training | None = None,
+    seed: int = 0,
+    sentences: int = 40_000,
+    only: Sequence[str] = (),
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Mending:
+    """Text with a skew, a model trained on it, and every control tried on that (or those in
+    `only`). on_progress gets (controls done, all). Errors: DataError for a control unknown."""
+    text = skewed_text(sentences=sentences, seed=seed)
+    controls = PlantedControls(text, seed).all()
+    unknown = [name for name in only if name not in controls]
+    if unknown:
+        remedy = f"there are {list(controls)}"
+        raise DataError(explain("planted_mending", f"no control {unknown[0]!r}", remedy=remedy))
+    return mend(
+        trained_on(text, training, seed),
+        unseen_checks(text),
+        {name: controls[name] for name in only or controls},
+        planted_side_effects(text),
+        mended=MENDED,
+        kept=KEPT,
+        on_progress=on_progress,
+    )
 
 
 def unseen_checks(text: SkewedText) -> list[Continuations]:
