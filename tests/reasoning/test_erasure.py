@@ -218,7 +218,27 @@ def test_held_out_examples_are_guarded_too() -> None:
     guard = reasoning.guardedness(MODEL, other, other[:, 2] < 10, found, positions=2)
     assert guard.before[0] > 0.9
     assert guard.after[0] < guard.chance + 0.12
+    assert guard.transferred is None
     assert "probe after" in guard.table().text()
+
+
+def test_a_probe_from_the_erasers_own_examples_finds_nothing_in_others() -> None:
+    # Texts of a few kinds and no noise: a new probe may find what their shares mix in.
+    rng = np.random.default_rng(6)
+    kinds = rng.integers(0, 20, (12, 8))
+    kinds[:8, 2], kinds[8:, 2] = rng.integers(0, 10, 8), rng.integers(10, 20, 4)
+    even = kinds[np.arange(1200) % 12]
+    uneven = kinds[rng.choice(12, 1200, p=rng.dirichlet(np.ones(12)))]
+    labels = [(t[:, 2] < 10).astype(int) for t in (even, uneven)]
+    found = reasoning.erasers(MODEL, even, labels[0], "blocks.0.residual_before", positions=5)
+    guard = reasoning.guardedness(
+        MODEL, uneven, labels[1], found, positions=5, first=(even, labels[0], 5)
+    )
+    # It says the same of all: the class that was more frequent where it was fitted.
+    always = guard.transferred[0]
+    assert min(abs(always - guard.chance), abs(always - 1 + guard.chance)) < 1e-9
+    assert guard.after[0] >= always
+    assert "other shares" in guard.table().text()
 
 
 def test_bad_input_is_refused() -> None:

@@ -189,10 +189,11 @@ def erase_words(model: Module, tokens: Any, concept: Any, how: str = "leace") ->
 
 @dataclass(frozen=True)
 class Guard:
-    """What least-squares probes find on examples that the eraser did not see.
+    """What least-squares probes find on examples that the erasers did not see, at each point.
 
-    accuracy: before and after, at each point; chance: the share of the likeliest class. moved: mean
-    squared change over mean squared distance from the mean.
+    before, after: accuracy of a probe fitted on some of these examples, on the others. transferred:
+    that of a probe fitted on the erasers' own examples, or None. chance: the share of the likeliest
+    class. moved: mean squared change over mean squared distance from the mean.
     """
 
     paths: tuple[str, ...]
@@ -201,14 +202,23 @@ class Guard:
     moved: Array
     chance: float
     count: int
+    transferred: Array | None = None
 
     def table(self) -> Table:
+        given = self.transferred
+        other = [None] * len(self.paths) if given is None else [float(t) for t in given]
         rows = tuple(
-            (path, float(b), float(a), self.chance, float(m))
-            for path, b, a, m in zip(self.paths, self.before, self.after, self.moved, strict=True)
+            (path, float(b), float(a), t, self.chance, float(m))
+            for path, b, a, t, m in zip(
+                self.paths, self.before, self.after, other, self.moved, strict=True
+            )
         )
-        columns = ("point", "probe before", "probe after", "chance", "moved")
-        notes = (f"accuracy of a new least-squares probe on {self.count} held-out examples",)
+        columns = ("point", "probe before", "probe after", "from the first", "chance", "moved")
+        notes = (
+            f"accuracy of a new least-squares probe on {self.count} held-out examples; from the "
+            "first: of one fitted on the erasers' examples. A new probe may find again what a "
+            "held-out sample mixes in other shares",
+        )
         return Table("What a linear probe still finds", columns, rows, notes)
 
 
@@ -219,12 +229,16 @@ def guardedness(
     found: Mapping[str, Eraser],
     *,
     positions: Any = -1,
+    first: tuple[Any, Any, Any] | None = None,
     share: float = 0.5,
     seed: int = 0,
 ) -> Guard:
     """How well a probe trained on `share` of other examples finds the labels in the rest.
 
-    inputs, concept: examples that the erasers were not made on, with labels. Errors: DataError.
+    inputs, concept: examples that the erasers were not made on, with labels. first: those that they
+    were made on, as (inputs, concept, positions): a probe fitted there is asked here too. The
+    erasers promise nothing for a sample of other shares: where activations have little noise a
+    new probe finds even a small covariance that is left. Errors: DataError.
     """
     labels = np.asarray(concept)
     if labels.ndim != 1 or len(labels) < 4:
@@ -232,20 +246,26 @@ def guardedness(
     order = np.random.default_rng(seed).permutation(len(labels))
     cut = max(2, int(share * len(labels)))
     fit, rest = order[:cut], order[cut:]
+    changes = {p: e.change() for p, e in found.items()}
     with no_grad():
         plain = capture(model, inputs, list(found))
-        erased = look(model, inputs, list(found), {p: e.change() for p, e in found.items()})
-    scores = []
+        erased = look(model, inputs, list(found), changes)
+        seen = None if first is None else look(model, first[0], list(found), changes)
+    scores, others = [], []
     for path in found:
         x, r = (_rows(a[path].numpy(), positions, path) for a in (plain, erased))
         alone = found[path](x)
         moved = ((alone - x) ** 2).sum() / max(((x - x.mean(0)) ** 2).sum(), 1e-300)
         probes = [_accuracy(v[fit], labels[fit], v[rest], labels[rest]) for v in (x, r)]
         scores.append((*probes, moved))
+        if first is not None and seen is not None:
+            own = _rows(seen[path].numpy(), first[2], path)
+            others.append(_accuracy(own, np.asarray(first[1]), r[rest], labels[rest]))
     before, after, moves = np.array(scores).T
     _, counts = np.unique(labels[rest], return_counts=True)
     chance = float(counts.max() / counts.sum())
-    return Guard(tuple(found), before, after, moves, chance, len(rest))
+    transferred = np.array(others) if others else None
+    return Guard(tuple(found), before, after, moves, chance, len(rest), transferred)
 
 
 def one_hot(concept: Any, examples: int) -> Array:
