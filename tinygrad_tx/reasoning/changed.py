@@ -11,7 +11,7 @@ from tinygrad_tx.models.generation import Causal, stream
 from tinygrad_tx.nn import Cache, Module
 from tinygrad_tx.reasoning.look import Changes, intervene, looked, points
 from tinygrad_tx.reasoning.point import matching
-from tinygrad_tx.tensor import Tensor
+from tinygrad_tx.tensor import Tensor, cross_entropy
 from tinygrad_tx.tensor.tensor import TensorLike
 
 __all__ = ["Changed"]
@@ -48,9 +48,13 @@ class Changed:
     def cache(self, batch: int, context: int | None = None) -> Cache:
         return self.model.cache(batch, context)
 
+    def loss(self, tokens: TensorLike, targets: TensorLike) -> Tensor:
+        """Mean cross-entropy in nats of the next tokens, as the model's own."""
+        return cross_entropy(self(tokens), targets)
+
     def eval(self) -> Self:
         """As a module's: without dropout."""
-        if isinstance(self.model, Module):
+        if isinstance(self.model, (Module, Changed)):
             self.model.eval()
         return self
 
