@@ -93,7 +93,7 @@ class Jitted:
             return self._function(*args, **kwargs)
         recording, tensors = self._recorded(args, kwargs)
         if recording.executable is None:
-            recording.executable = Executable(recording.program)
+            recording.executable = Executable(recording.program, is_replayed=True)
         arrays = recording.arrays(tensors)
         written = [recording.buffers[slot] for slot in recording.program.written]
         _settle_readers(written)

@@ -21,7 +21,7 @@ from tinygrad_tx.graph.node import Node
 from tinygrad_tx.ops.kernels.gemm import TILE_COLUMNS, TILE_ROWS, store_edge, tile
 from tinygrad_tx.ops.kernels.kernel import as_float, floats, inline, int64s
 from tinygrad_tx.ops.kernels.philox import WORD, rounds
-from tinygrad_tx.ops.kernels.rowwise import row_max, row_sum
+from tinygrad_tx.ops.kernels.rowwise import rounded_product, row_max, row_sum
 from tinygrad_tx.ops.kernels.vecmath import exp32, log32
 from tinygrad_tx.shapes import Shape
 
@@ -37,6 +37,7 @@ __all__ = [
     "matrix_view",
     "padded",
     "score_tiles",
+    "shown",
     "softmax_row",
     "visible",
     "weigh",
@@ -97,20 +98,25 @@ def score_tiles(
 
 @inline
 def softmax_row(row: int, n: int, factor: Any) -> Any:
-    """The softmax of factor x in place; its log-sum-exp. Zeros and 0 where nothing is seen."""
+    """The softmax of factor x in place; its log-sum-exp. Zeros and 0 where nothing is seen.
+
+    Scores are rounded before their largest is taken off: the same bits whether they were stored
+    on the way or not.
+    """
     x = floats(row, n)
     top = row_max(row, n)
     if top == -np.inf:
         for j in range(n):
             x[j] = np.float32(0)
         return np.float32(0)
+    top = rounded_product(top, factor)
     for j in range(n):
-        x[j] = exp32((x[j] - top) * factor)
+        x[j] = exp32(rounded_product(x[j], factor) - top)
     total = row_sum(row, n)
     inverse = np.float32(1) / total
     for j in range(n):
         x[j] *= inverse
-    return top * factor + log32(total)
+    return top + log32(total)
 
 
 @inline
@@ -180,6 +186,14 @@ def add_bias(operands: Any, task: int, query: int, row: int, n: int) -> Any:
         for j in range(n):
             x[j] = x[j] * scale + floats(at + j * step, 1)[0]
     return np.float32(1)
+
+
+@inline
+def shown(row: int, n: int, keys: int, factor: Any, target: int, behind: Any) -> None:
+    """factor x for somebody who looks; `behind` where the query does not see the key."""
+    x, y = floats(row, keys), floats(target, keys)
+    for j in range(keys):  # one loop: whole vectors where the number of keys allows it
+        y[j] = rounded_product(x[j], factor) if j < n else behind
 
 
 @inline
