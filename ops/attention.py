@@ -36,6 +36,7 @@ from tinygrad_tx.ops.kernels.flash import (
     head_operands,
     matrix_view,
     padded,
+    scaled,
     score_tiles,
     shown,
     softmax_row,
@@ -127,14 +128,13 @@ def run(ith: int, nth: int, operands: Any, arena: int) -> None:
             for i in range(q0, q1):
                 n = visible(i, keys, offset, causal)
                 row = s + 4 * (i - q0) * wide
-                factor = add_bias(operands, task, i, row, n)
+                scaled(row, n, add_bias(operands, task, i, row, n))
                 at = 4 * (task * queries + i) * keys
                 if operands[views + 17] != 0:
-                    shown(row, n, keys, factor, operands[views + 17] + at, np.float32(-np.inf))
-                floats(lse + 4 * i, 1)[0] = softmax_row(row, n, factor)
+                    shown(row, n, keys, operands[views + 17] + at, np.float32(-np.inf))
+                floats(lse + 4 * i, 1)[0] = softmax_row(row, n)
                 if operands[views + 18] != 0:
-                    one, zero = np.float32(1), np.float32(0)
-                    shown(row, n, keys, one, operands[views + 18] + at, zero)
+                    shown(row, n, keys, operands[views + 18] + at, np.float32(0))
                 drop(operands, task, i, row, n, draws)
                 clear_behind(row, n)
             for m in range(q0, q1, TILE_ROWS):

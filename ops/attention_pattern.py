@@ -70,8 +70,7 @@ def run(ith: int, nth: int, operands: Any, arena: int) -> None:
         for j in range(n, keys):
             y[j] = np.float32(0)
         lse = floats(operands[4] + 4 * row, 1)
-        one = np.float32(1)
-        lse[0] = softmax_row(operands[3] + 4 * row * keys, n, one) if n > 0 else np.float32(0)
+        lse[0] = softmax_row(operands[3] + 4 * row * keys, n) if n > 0 else np.float32(0)
 
 
 def fits(node: Node) -> bool:

@@ -21,7 +21,7 @@ from tinygrad_tx.graph.node import Node
 from tinygrad_tx.ops.kernels.gemm import TILE_COLUMNS, TILE_ROWS, store_edge, tile
 from tinygrad_tx.ops.kernels.kernel import as_float, floats, inline, int64s
 from tinygrad_tx.ops.kernels.philox import WORD, rounds
-from tinygrad_tx.ops.kernels.rowwise import rounded_product, row_max, row_sum
+from tinygrad_tx.ops.kernels.rowwise import row_max, row_sum
 from tinygrad_tx.ops.kernels.vecmath import exp32, log32
 from tinygrad_tx.shapes import Shape
 
@@ -36,6 +36,7 @@ __all__ = [
     "head_operands",
     "matrix_view",
     "padded",
+    "scaled",
     "score_tiles",
     "shown",
     "softmax_row",
@@ -97,21 +98,16 @@ def score_tiles(
 
 
 @inline
-def softmax_row(row: int, n: int, factor: Any) -> Any:
-    """The softmax of factor x in place; its log-sum-exp. Zeros and 0 where nothing is seen.
-
-    Scores are rounded before their largest is taken off: the same bits whether they were stored
-    on the way or not.
-    """
+def softmax_row(row: int, n: int) -> Any:
+    """The softmax of scores in place; their log-sum-exp. Zeros and 0 where nothing is seen."""
     x = floats(row, n)
     top = row_max(row, n)
     if top == -np.inf:
         for j in range(n):
             x[j] = np.float32(0)
         return np.float32(0)
-    top = rounded_product(top, factor)
     for j in range(n):
-        x[j] = exp32(rounded_product(x[j], factor) - top)
+        x[j] = exp32(x[j] - top)
     total = row_sum(row, n)
     inverse = np.float32(1) / total
     for j in range(n):
@@ -189,11 +185,20 @@ def add_bias(operands: Any, task: int, query: int, row: int, n: int) -> Any:
 
 
 @inline
-def shown(row: int, n: int, keys: int, factor: Any, target: int, behind: Any) -> None:
-    """factor x for somebody who looks; `behind` where the query does not see the key."""
+def scaled(row: int, n: int, factor: Any) -> None:
+    """Scores as they are stored: rounded before their softmax, so that it has the same bits
+    whether it follows at once or starts from scores that somebody looked at."""
+    x = floats(row, n)
+    for j in range(n):
+        x[j] *= factor
+
+
+@inline
+def shown(row: int, n: int, keys: int, target: int, behind: Any) -> None:
+    """A row for somebody who looks; `behind` where the query does not see the key."""
     x, y = floats(row, keys), floats(target, keys)
     for j in range(keys):  # one loop: whole vectors where the number of keys allows it
-        y[j] = rounded_product(x[j], factor) if j < n else behind
+        y[j] = x[j] if j < n else behind
 
 
 @inline

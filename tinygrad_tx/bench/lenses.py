@@ -148,6 +148,7 @@ def _torchlens(work: Workload, tokens: Any) -> Run:
     model = logits_model(work)
     if work.option == "nothing":
         return lambda: model(tokens)
-    # Among the operations of a block the hidden units are what its one GELU gives.
-    chosen: Any = "all" if work.option == "everything" else ["gelu_2"]
-    return lambda: torchlens.trace(model, tokens, layers_to_save=chosen)
+    if work.option == "everything":
+        return lambda: torchlens.trace(model, tokens)
+    chosen = torchlens.func("gelu") & torchlens.in_module("model.blocks.1")
+    return lambda: torchlens.trace(model, tokens, save=chosen)

@@ -36,7 +36,7 @@ from tinygrad_tx.tensor import (
     tensor,
 )
 
-__all__ = ["Step", "build"]
+__all__ = ["POINTS", "Step", "build"]
 
 Run = Callable[[], Any]
 

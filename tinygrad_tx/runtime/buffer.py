@@ -68,7 +68,7 @@ class Slab:
             self._raws.append(np.empty(self._starts[-1] + ALIGNMENT, np.uint8))
         raw = self._raws[time]
         start = -address_of_array(raw) % ALIGNMENT + self._starts[number]
-        return (ctypes.c_uint8 * self._sizes[number]).from_buffer(raw, start)
+        return (ctypes.c_uint8 * self._sizes[number]).from_buffer(raw.data, start)
 
 
 class Recycler:
