@@ -18,6 +18,7 @@ from tinygrad_tx.runtime.buffer import Buffer
 M = tx.models
 TOKENS = np.random.default_rng(0).integers(0, 29, (3, 7))
 GPT = M.GPT(M.GPTConfig(29, 16, 2, 2, 8)).eval()
+SCORES = "blocks.1.attention.scores"
 CASES = {
     "causal": {"causal": True},
     "whole": {"causal": False},
@@ -70,6 +71,13 @@ def test_what_is_given_out_is_what_somebody_reads() -> None:
     assert shown("*.pattern") == [(False, True)] * 2
     assert shown("*.attention.*") == [(True, True)] * 2
     assert shown("*.context") == []  # plain attention gives that
+
+    def derived(tokens: Any) -> Any:
+        found = reasoning.capture(GPT, tokens, SCORES)
+        return tx.exp(found[SCORES]).sum(), found.output
+
+    names = operators(reunite(tx.jit(derived).graph(tx.tensor(TOKENS))))
+    assert "attention_scores" not in names
 
 
 @pytest.mark.parametrize("name", ["scores", "pattern"])
