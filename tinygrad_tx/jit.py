@@ -94,7 +94,7 @@ class Jitted:
             return self._function(*args, **kwargs)
         recording, passed = self._recorded(args, kwargs)
         if recording.executable is None:
-            recording.executable = Executable(recording.program)
+            recording.executable = Executable(recording.program, is_replayed=True)
         arrays = recording.arrays(passed)
         _settle_readers(recording.written)
         results = recording.executable.run(arrays)

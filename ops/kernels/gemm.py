@@ -90,8 +90,11 @@ class _Tile(Emitter):
         flags = [ir.Constant(ir.IntType(32), n) for n in (1, 3, 1)]  # to write, keep, data
         kind = ir.FunctionType(ir.VoidType(), [byte] + [f.type for f in flags])
         function = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0")
+        line = 64 // 4 // LANES  # vectors in a cache line
         for _ in range(self.height):
-            b.call(function, [b.inttoptr(c, byte), *flags])
+            for j in range(0, self.vectors, max(line, 1)):
+                at = b.add(c, self.long(4 * j * LANES)) if j else c
+                b.call(function, [b.inttoptr(at, byte), *flags])
             c = b.add(c, c_row)
 
     def step(self, at: Any, sums: list[Any]) -> list[Any]:
