@@ -1,4 +1,4 @@
-"""Direct logit attribution: the parts are what the formula says, and add up to the model's logits."""
+"""Direct logit attribution: the parts are what the formula says, and add up to the logits."""
 
 from __future__ import annotations
 
