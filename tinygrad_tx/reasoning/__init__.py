@@ -12,6 +12,7 @@ from tinygrad_tx.reasoning.look import (
     points,
 )
 from tinygrad_tx.reasoning.point import Point
+from tinygrad_tx.reasoning.probes import Probe, Probes, probe
 from tinygrad_tx.reasoning.sweep import sweep
 
 __all__ = [
@@ -19,6 +20,8 @@ __all__ = [
     "Change",
     "Changed",
     "Point",
+    "Probe",
+    "Probes",
     "Where",
     "ablate",
     "ablations",
@@ -28,6 +31,7 @@ __all__ = [
     "intervene",
     "look",
     "points",
+    "probe",
     "replace",
     "scale",
     "sweep",
