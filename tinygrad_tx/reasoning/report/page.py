@@ -91,12 +91,12 @@ def _(part: Grid, words: dict[str, str]) -> str:
             value = shown(float(part.values[i][j]))
             word = visible(part.texts[i][j]) if part.texts is not None else value
             said = f"{name}, {visible(column)}: {word} {value if word != value else ''}".strip()
-            cells.append(
-                f'<td style="--h:{heats[i, j]:.3f}" data-said="{_attribute(said)}">{escape(word)}</td>'
-            )
+            colour = f'style="--h:{heats[i, j]:.3f}"'
+            cells.append(f'<td {colour} data-said="{_attribute(said)}">{escape(word)}</td>')
         rows.append(f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}</tr>')
     table = (
-        f'<div class="wide"><table class="grid" tabindex="0" aria-label="{_attribute(part.caption)}">'
+        f'<div class="wide"><table class="grid" tabindex="0" '
+        f'aria-label="{_attribute(part.caption)}">'
         f"<thead><tr><td></td>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
     return _figure(table, part.caption)
@@ -138,7 +138,7 @@ def _(part: Picture, words: dict[str, str]) -> str:
 def _(part: Table, words: dict[str, str]) -> str:
     head = "".join(f'<th scope="col">{escape(c)}</th>' for c in part.columns)
     rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(shown(cell))}</td>" for cell in row) + "</tr>"
+        "<tr>" + "".join(f"<td>{escape(visible(shown(cell)))}</td>" for cell in row) + "</tr>"
         for row in part.rows
     )
     notes = "".join(f"<p>{escape(note)}</p>" for note in part.notes)

@@ -81,7 +81,8 @@ for (const box of document.querySelectorAll(".maps")) {
   };
   function draw() {
     buttons.forEach((b, i) => b.setAttribute("aria-pressed", String(i === chosen)));
-    const size = 18, left = 110, top = 90;
+    const size = 18, letters = Math.min(12, Math.max(...data.queries.map((query) => query.length)));
+    const left = 14 + 9 * letters, top = 20 + 7 * letters;
     large.replaceChildren();
     large.setAttribute("viewBox", `0 0 ${left + size * data.keys.length + 10} ${top + size * data.queries.length + 10}`);
     large.style.maxWidth = `${left + size * data.keys.length + 10}px`;
