@@ -25,6 +25,16 @@ from tinygrad_tx.reasoning.audit import (
     compare_audits,
     over_models,
 )
+from tinygrad_tx.reasoning.calibration import (
+    Answers,
+    Calibrated,
+    Calibration,
+    Temperature,
+    calibrate,
+    calibration,
+    next_tokens,
+    temperature_scaling,
+)
 from tinygrad_tx.reasoning.carriers import Carriers, find_carriers
 from tinygrad_tx.reasoning.causal_trace import Trace, causal_trace
 from tinygrad_tx.reasoning.change import Change, Where, add, replace, scale, zero
@@ -44,6 +54,7 @@ from tinygrad_tx.reasoning.erasure import Eraser, erase, erase_words, eraser, er
 from tinygrad_tx.reasoning.exposure import Exposure, exposure
 from tinygrad_tx.reasoning.fact_edit import Wish, edit_fact, edit_facts, key_covariance
 from tinygrad_tx.reasoning.fact_effects import FactEffects, fact_effects
+from tinygrad_tx.reasoning.faithfulness import Faithfulness, MethodFaithfulness, faithfulness
 from tinygrad_tx.reasoning.forest import forest, write_audit
 from tinygrad_tx.reasoning.group_errors import GroupErrors, calibration_error
 from tinygrad_tx.reasoning.heads import HeadScores, induction_scores
@@ -52,6 +63,7 @@ from tinygrad_tx.reasoning.look import Activations, capture, gradients, interven
 from tinygrad_tx.reasoning.memorised import Memorised, memorised
 from tinygrad_tx.reasoning.mending import Mending, mend
 from tinygrad_tx.reasoning.mending_picture import mending_picture, write_mending
+from tinygrad_tx.reasoning.neurons import Example, Neurons, neurons
 from tinygrad_tx.reasoning.not_finite import NotFinite, not_finite
 from tinygrad_tx.reasoning.pictures import picture_bytes
 from tinygrad_tx.reasoning.planted import (
@@ -63,7 +75,10 @@ from tinygrad_tx.reasoning.planted import (
 )
 from tinygrad_tx.reasoning.planted_mending import PlantedControls, planted_mending
 from tinygrad_tx.reasoning.point import Point
+from tinygrad_tx.reasoning.probes import Probe, Probes, probe
+from tinygrad_tx.reasoning.randomised import Cascade, cascade
 from tinygrad_tx.reasoning.report import Report, report
+from tinygrad_tx.reasoning.selective import Selective, selective
 from tinygrad_tx.reasoning.shortcuts import Shortcuts, shortcut_tokens
 from tinygrad_tx.reasoning.side_effects import SideEffect, right_answers, text_losses
 from tinygrad_tx.reasoning.slices import Slices, classified_by, failing_slices
@@ -77,11 +92,15 @@ from tinygrad_tx.reasoning.tuned_lens import TunedLens, Tuning, train_tuned_lens
 
 __all__ = [
     "Activations",
+    "Answers",
     "Association",
     "AttentionPatterns",
     "Attribution",
     "Audit",
+    "Calibrated",
+    "Calibration",
     "Carriers",
+    "Cascade",
     "Change",
     "Changed",
     "Check",
@@ -92,8 +111,10 @@ __all__ = [
     "Edit",
     "Effect",
     "Eraser",
+    "Example",
     "Exposure",
     "FactEffects",
+    "Faithfulness",
     "Followed",
     "GroupErrors",
     "HeadAttribution",
@@ -102,16 +123,22 @@ __all__ = [
     "Lens",
     "Memorised",
     "Mending",
+    "MethodFaithfulness",
+    "Neurons",
     "NotFinite",
     "PlantedControls",
     "Point",
+    "Probe",
+    "Probes",
     "Report",
+    "Selective",
     "Sensitivity",
     "Shortcuts",
     "SideEffect",
     "Slices",
     "Table",
     "Target",
+    "Temperature",
     "Trace",
     "Training",
     "TunedLens",
@@ -125,8 +152,11 @@ __all__ = [
     "attention_patterns",
     "attention_rollout",
     "bias_audit",
+    "calibrate",
+    "calibration",
     "calibration_error",
     "capture",
+    "cascade",
     "causal_trace",
     "choose_steering",
     "classified_by",
@@ -147,6 +177,7 @@ __all__ = [
     "exposure",
     "fact_effects",
     "failing_slices",
+    "faithfulness",
     "find_carriers",
     "forest",
     "gradient_x_input",
@@ -164,6 +195,8 @@ __all__ = [
     "memorised",
     "mend",
     "mending_picture",
+    "neurons",
+    "next_tokens",
     "not_finite",
     "occlusion",
     "over_models",
@@ -172,16 +205,19 @@ __all__ = [
     "planted_mending",
     "planted_truth",
     "points",
+    "probe",
     "pronoun_checks",
     "replace",
     "report",
     "right_answers",
     "scale",
+    "selective",
     "shortcut_tokens",
     "steer",
     "steering_vector",
     "steering_vectors",
     "sweep",
+    "temperature_scaling",
     "template_sensitivity",
     "text_losses",
     "train_tuned_lens",
