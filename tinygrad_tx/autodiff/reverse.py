@@ -20,10 +20,15 @@ __all__ = ["reverse"]
 
 
 def reverse(
-    outputs: Sequence[Node], cotangents: Sequence[Node | None], wrt: Sequence[Node]
+    outputs: Sequence[Node],
+    cotangents: Sequence[Node | None],
+    wrt: Sequence[Node],
+    through: bool = False,
 ) -> tuple[Node | None, ...]:
     """The cotangent of each of `wrt`, or None where `outputs` do not depend on it.
 
+    through: whether what is computed from one of `wrt` and is itself in `wrt` passes cotangents on
+    to it: total derivatives of values that stand behind each other.
     Errors: ShapeError for a cotangent unlike its output; GraphError for an operator without rule.
     """
     for output, cotangent in zip(outputs, cotangents, strict=True):
@@ -36,7 +41,7 @@ def reverse(
                 )
             )
     outputs = open_where(outputs, wrt, _lacks_rule)
-    nodes = collect(outputs, stop=set(wrt).__contains__)
+    nodes = collect(outputs, stop=None if through else set(wrt).__contains__)
     active = depends_on(nodes, wrt)
     waiting = _Waiting()
     for output, cotangent in zip(outputs, cotangents, strict=True):
@@ -54,7 +59,9 @@ def reverse(
         if node in targets:
             assert given[0] is not None
             result[node] = given[0]
-        elif node.op.name == "part":
+            if not through:
+                continue
+        if node.op.name == "part":
             assert given[0] is not None
             waiting.add(node.inputs[0], node.attrs["index"], given[0], node.scope)
         else:

@@ -10,11 +10,22 @@ import numpy as np
 
 from tinygrad_tx.errors import IndexRangeError, ShapeError, explain
 from tinygrad_tx.reasoning.point import Point
-from tinygrad_tx.shapes import broadcast_shapes
+from tinygrad_tx.shapes import Shape, broadcast_shapes
 from tinygrad_tx.tensor import Tensor, arange, broadcast_to, where
 from tinygrad_tx.tensor.tensor import TensorLike, as_tensor
 
-__all__ = ["Change", "Indices", "Place", "Where", "add", "as_change", "replace", "scale", "zero"]
+__all__ = [
+    "Change",
+    "Indices",
+    "Place",
+    "Where",
+    "add",
+    "as_change",
+    "check_fits",
+    "replace",
+    "scale",
+    "zero",
+]
 
 Indices = int | Sequence[int] | None
 Place = Tensor | int | None
@@ -90,12 +101,17 @@ class Change:
         """`x` with the change made. Errors: ShapeError, IndexRangeError."""
         value = as_tensor(self.new(x), x.dtype)
         value = value if value.dtype == x.dtype else value.astype(x.dtype)
-        if broadcast_shapes(value.shape, x.shape) != x.shape:
-            what = f"a value of shape {value.shape} does not fit {point}"
-            raise ShapeError(explain("intervene", what))
+        check_fits(value.shape, point)
         mask = self.where.mask(point, place)
         value = broadcast_to(value, x.shape)
         return value if mask is None else where(mask, value, x)
+
+
+def check_fits(shape: Shape, point: Point) -> None:
+    """Refuses what does not broadcast to the point. Errors: ShapeError."""
+    if broadcast_shapes(shape, point.shape) != point.shape:
+        what = f"a value of shape {shape} does not fit {point}"
+        raise ShapeError(explain("intervene", what))
 
 
 def replace(value: TensorLike, **part: Indices) -> Change:

@@ -6,9 +6,10 @@ import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from tinygrad_tx.errors import GraphError, explain
 from tinygrad_tx.models.generation import Causal, stream
 from tinygrad_tx.nn import Cache
-from tinygrad_tx.reasoning.look import Changes, looked, points
+from tinygrad_tx.reasoning.look import Changes, intervene, looked, points
 from tinygrad_tx.reasoning.point import matching
 from tinygrad_tx.tensor import Tensor
 from tinygrad_tx.tensor.tensor import TensorLike
@@ -39,18 +40,36 @@ class Changed:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """As the model's own: (batch, time, vocab)."""
-        logits: Tensor = looked(self.model.logits, (hidden,), (), self.changes, 0, _some).output
+        logits: Tensor = looked(
+            self.model.logits, (hidden,), (), self.changes, None, self._head
+        ).output
         return logits
 
     def cache(self, batch: int, context: int | None = None) -> Cache:
         return self.model.cache(batch, context)
 
     def __call__(self, tokens: TensorLike) -> Tensor:
-        return self.logits(self.hidden(tokens))
+        """Logits (batch, time, vocab) of whole texts: what `intervene` gives."""
+
+        def whole(tokens: Tensor) -> Tensor:
+            return self.model.logits(self.model.hidden(tokens))
+
+        logits: Tensor = intervene(whole, tokens, self.changes)
+        return logits
 
     def generate(self, tokens: Sequence[int], max_new_tokens: int, **options: Any) -> Iterator[int]:
         """New tokens after `tokens`, one by one; `options` as in `models.generation.stream`."""
         return stream(self, tokens, max_new_tokens, **options)
+
+    def _head(self, patterns: Sequence[str], known: Mapping[str, object]) -> list[str]:
+        """Those of the output head, where it is not known which rows of the text are computed."""
+        for pattern in patterns:
+            part = getattr(self.changes[pattern], "where", None)
+            if part is not None and part.positions is not None and _some([pattern], known):
+                what = f"positions of {pattern!r} are not known while a text is written"
+                remedy = "change a point of the blocks there, or all positions"
+                raise GraphError(explain("intervene", what, remedy=remedy))
+        return _some(patterns, known)
 
 
 def _some(patterns: Sequence[str], known: Mapping[str, object]) -> list[str]:

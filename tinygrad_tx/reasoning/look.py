@@ -118,11 +118,12 @@ def look(
 def gradients(value: Tensor, activations: Activations) -> Activations:
     """The derivatives of a number (or of a sum of all elements) by what was captured with it.
 
-    Points that it does not depend on have zeros.
+    Total derivatives: those by an early point also go through the later ones. Points that it does
+    not depend on have zeros.
     """
     b = Builder()
     nodes = [activations[path].node for path in activations]
-    found = reverse([value.node], [b.full(value.shape, 1, value.dtype)], nodes)
+    found = reverse([value.node], [b.full(value.shape, 1, value.dtype)], nodes, through=True)
     given = zip(activations.items(), found, strict=True)
     values = {
         path: Tensor(b.full(t.shape, 0, t.dtype) if g is None else g) for (path, t), g in given

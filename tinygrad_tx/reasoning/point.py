@@ -106,7 +106,8 @@ def unknown(pattern: str, known: Iterable[str]) -> PointError:
     if not near:
         last = pattern.rpartition(".")[2]
         near = [p for p in paths if p.rpartition(".")[2] == last][:3]
-    remedy = f"nearest: {', '.join(near)}" if near else "points(model) lists all that there are"
+    nearest = f"nearest: {', '.join(near)}; " if near else ""
+    remedy = f"{nearest}points(model) lists all that there are"
     what = f"no point is called {pattern!r}" if paths else f"nothing is named here: {pattern!r}"
     return PointError(explain("reasoning", what, remedy=remedy))
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_tx.errors import GraphError, explain
 from tinygrad_tx.jit import jit
-from tinygrad_tx.reasoning.change import Change, as_change
+from tinygrad_tx.reasoning.change import Change, as_change, check_fits
 from tinygrad_tx.reasoning.look import Changes, Model, looked, points
 from tinygrad_tx.reasoning.point import Point, matching
 from tinygrad_tx.tensor import Tensor, no_grad, where
@@ -157,6 +157,7 @@ def _rows(changes: Sequence[list[Change] | None], point: Point, batch: int) -> l
         found = given[0].where.mask(point)
         mask = np.ones((1,) * rank, bool) if found is None else np.asarray(found.numpy())
         shift = np.asarray(as_tensor(given[0].shift, point.dtype).numpy(), point.dtype)
+        check_fits(shift.shape, point)
         masks.append(mask)
         shifts.append(shift.reshape((1,) * (rank - shift.ndim) + shift.shape))
     gains = [np.full((1,) * rank, 0.0 if c is None else c[0].gain, point.dtype) for c in changes]

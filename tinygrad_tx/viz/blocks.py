@@ -16,7 +16,6 @@ from typing import Literal
 from tinygrad_tx.compiler.simplify import scalar_of
 from tinygrad_tx.graph.node import Aval, Node
 from tinygrad_tx.graph.walk import collect
-from tinygrad_tx.nn.points import BETWEEN
 from tinygrad_tx.viz.names import (
     INSIDE_ATTENTION,
     Names,
@@ -137,7 +136,7 @@ class _Grouping:
         for node in self.nodes:
             if node.op.name == "buffer":
                 self._add_leaf(node)
-            elif node.op.name == "point" and node.name and node.name not in BETWEEN:
+            elif node.op.name == "point" and node.name:
                 self._add(node)
             elif node.op.view is not None or node.op.name in _PASSES:
                 self._pass_through(node)

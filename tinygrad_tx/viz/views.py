@@ -13,7 +13,8 @@ from tinygrad_tx.compiler.simplify import simplify
 from tinygrad_tx.errors import DrawError, explain
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Node
-from tinygrad_tx.graph.walk import collect
+from tinygrad_tx.graph.walk import collect, rewrite
+from tinygrad_tx.nn.points import BETWEEN
 from tinygrad_tx.profile import Profile, profile
 from tinygrad_tx.viz.blocks_view import blocks_picture, gradient_picture
 from tinygrad_tx.viz.gradient_norms import subject_of
@@ -79,6 +80,8 @@ class _Sight:
             self.subject, self.scalar = subject_of(look.target, look.inputs)
         else:
             self.subject, self.scalar = Subject(look.target, look.inputs), Scalar()
+        self.subject.nodes = _unmarked(self.subject.nodes)
+        self.scalar = replace(self.scalar, nodes=_unmarked(self.scalar.nodes))
 
     def whole(self) -> Picture:
         """The picture of a view that shows every part."""
@@ -137,6 +140,16 @@ class _Sight:
     @cached_property
     def _profile(self) -> Profile:
         return profile(self.subject.captured(), *self.subject.inputs)
+
+
+def _unmarked(outputs: Sequence[Node]) -> list[Node]:
+    """The graph without the points between parts: an arrow is the picture of these."""
+
+    def rule(b: Builder, node: Node) -> Node | None:
+        del b
+        return node.inputs[0] if node.op.name == "point" and node.name in BETWEEN else None
+
+    return list(rewrite(outputs, rule))
 
 
 def _history(target: Any) -> Picture:
