@@ -76,11 +76,11 @@ class EdgeEffects:
             found = bootstrap(each)
             bounds = (found.low, found.high) if len(each) >= 5 else (None, None)
             rows.append((*edge, found.value, *bounds, found.value / span))
-        notes = (f"{len(self.clean)} prompts; intervals of 95 % over prompts drawn again.",)
+        notes = [f"{len(self.clean)} prompts; intervals of 95 % over prompts drawn again."]
         if "attribution" in self.method:
-            notes += ("First-order estimates: check the ones that matter with edge_patching.",)
+            notes.append("First-order estimates: check the ones that matter with edge_patching.")
         columns = ("sender", "receiver", "effect", "low", "high", "share")
-        return Table(f"Edges by effect ({self.method})", columns, tuple(rows), notes)
+        return Table(f"Edges by effect ({self.method})", columns, tuple(rows), tuple(notes))
 
 
 def both_sent(model: Any, clean: Array, corrupted: Array, metric: Metric) -> list[Array]:
@@ -96,8 +96,9 @@ def both_sent(model: Any, clean: Array, corrupted: Array, metric: Metric) -> lis
     found = [[np.array(t.numpy()) for t in step(tokens)] for tokens in (clean, corrupted)]
     for name, (sent, value) in zip(("clean", "corrupted"), found, strict=True):
         if not (np.isfinite(sent).all() and np.isfinite(value).all()):
-            bad = [s for s, x in zip(wiring(model).senders, sent) if not np.isfinite(x).all()]
-            what = f"on the {name} prompts {bad[0] if bad else 'the metric'} is not finite"
+            finite = [*np.isfinite(sent).all((1, 2, 3)), False]
+            part = [*wiring(model).senders, "the metric"][finite.index(False)]
+            what = f"on the {name} prompts {part} is not finite"
             raise NonFiniteError(explain("edges", what))
     (sent, value), (other, less) = found
     recovered(value, less, value)  # refuses prompts that the metric does not tell apart
@@ -156,5 +157,8 @@ def _scores(model: Any, metric: Metric, parts: Wiring, embedded: Tensor, change:
     # What is added to an input is 0; the derivative by it is the one by the input.
     added = [zeros((prompts, n, time, width), change.dtype) for n in parts.groups]
     flat = change.reshape((senders, prompts, -1)).permute_dims((1, 2, 0))
-    scores = [slope.reshape((prompts, n, -1)) @ flat for slope, n in zip(grad(total)(added), parts.groups, strict=True)]
+    scores = [
+        slope.reshape((prompts, n, -1)) @ flat
+        for slope, n in zip(grad(total)(added), parts.groups, strict=True)
+    ]
     return concat(scores, axis=1) * parts.allowed.astype(change.dtype)

@@ -98,9 +98,7 @@ def edge_patching(
     places = [parts.place(edge) for edge in chosen]
     clean, corrupted = aligned_pair(clean, corrupted, "edge_patching")
     _, other, value, less = both_sent(model, clean, corrupted, metric)
-    runs = EdgeRuns(
-        model, clean, other, metric, memory=memory, on_plan=on_plan, on_chunk=on_chunk
-    )
+    runs = EdgeRuns(model, clean, other, metric, memory=memory, on_plan=on_plan, on_chunk=on_chunk)
     found = runs([parts.allowed & ~parts.mask([edge]) for edge in chosen])
     effects = np.zeros((len(clean), *parts.allowed.shape))
     for (row, column), patched in zip(places, found, strict=True):

@@ -65,8 +65,7 @@ class Wiring:
     @property
     def edges(self) -> tuple[Edge, ...]:
         """Every edge, by receiver and then by sender."""
-        rows, columns = np.nonzero(self.allowed)
-        return tuple((self.senders[s], self.receivers[r]) for r, s in zip(rows, columns))
+        return tuple((self.senders[s], self.receivers[r]) for r, s in np.argwhere(self.allowed))
 
     @property
     def groups(self) -> tuple[int, ...]:
@@ -255,10 +254,10 @@ class EdgeRuns:
         if not self._each:
             one = [self.wiring.allowed]
             self._each = max(1, self._step.plan(*self._arguments(one)).peak_bytes)
-        return next(
-            (4**n for n in itertools.count() if 4 ** (n + 1) * self._each > self.memory
-             or 4**n >= wanted)
-        )  # fmt: skip
+        runs = 1
+        while runs < wanted and 4 * runs * self._each <= self.memory:
+            runs *= 4
+        return runs
 
     def _arguments(self, part: Sequence[Array]) -> tuple[Any, ...]:
         rows = np.repeat(np.asarray(part, self.other.dtype), len(self.tokens), 0)
