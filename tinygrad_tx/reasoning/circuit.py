@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,13 @@ from tinygrad_tx.reasoning.edges import EdgeEffects, edge_attribution
 from tinygrad_tx.reasoning.judge import Judge, random_circuit
 from tinygrad_tx.reasoning.metric import Metric
 from tinygrad_tx.reasoning.paths import edge_patching
+from tinygrad_tx.reasoning.search import edge_search, node_search
 from tinygrad_tx.reasoning.sweep import MEMORY
 from tinygrad_tx.reasoning.table import Table
-from tinygrad_tx.reasoning.unfolded import Edge, Wiring
+from tinygrad_tx.reasoning.unfolded import Edge, Wiring, part_of
 from tinygrad_tx.tasks.task import Figure
 
-__all__ = ["Circuit", "discover_circuit", "part_of"]
+__all__ = ["Circuit", "discover_circuit"]
 
 Array = np.ndarray[Any, Any]
 Progress = Callable[[int, int], None]
@@ -92,6 +93,7 @@ def discover_circuit(
     corrupted: Any,
     metric: Metric,
     *,
+    of: str = "edges",
     rank: str = "integrated gradients",
     ablation: str = "counterfactual",
     faithful: float = 0.95,
@@ -103,11 +105,14 @@ def discover_circuit(
 ) -> Circuit:
     """The edges of a GPT or Llama that the task of these prompts needs.
 
-    Edges are ranked by effect; the fewest of the best that keep `faithful` of the metric, all
-    others ablated, are taken; then every edge goes whose loss costs no more than `tolerance` of it.
-    So the circuit is measured, and only the order of trial is estimated. rank: "integrated
+    of: "edges", or "nodes": whole parts, with every edge between two kept ones. They are ranked by
+    effect; the fewest of the best that keep `faithful` of the metric, all others ablated, are
+    taken; then each goes whose loss costs no more than `tolerance` of it. So the circuit is
+    measured, and only the order of trial is estimated. ablation: see `Judge`. rank: "integrated
     gradients", "gradients" (one, on clean prompts) or "patching" (exact for single edges, a run for
-    each). baselines: random connected circuits for each size. on_progress: (stages done, stages).
+    each). baselines: random connected circuits for each size. on_progress:
+    (stages done, stages). Cost: a forward pass of all prompts for each circuit that is tried, about
+    three times as many as there are edges in the largest that is pruned, many side by side.
 
     Limits: what it finds is a circuit for this metric on these prompts, under this ablation; two
     parts that back each other up may both be missed by the ranking, and of two that do the same
@@ -117,88 +122,49 @@ def discover_circuit(
     """
     if rank not in RANKS:
         raise ValueError(f"discover_circuit: rank is {rank!r}, not {', '.join(RANKS)}.")
+    if of not in ("edges", "nodes"):
+        raise ValueError(f"discover_circuit: of is {of!r}, not edges or nodes.")
     told = on_progress or (lambda done, stages: None)
     if rank == "patching":
         effects = edge_patching(model, clean, corrupted, metric, memory=memory)
     else:
         steps = 1 if rank == "gradients" else 5
         effects = edge_attribution(model, clean, corrupted, metric, steps=steps)
-    told(1, 4)
+    told(1, 5)
     judge = Judge(model, clean, corrupted, metric, ablation, memory)
-    masks = _best(judge, effects, _sizes(len(effects.wiring.edges)))
-    figures = judge.figures(masks)
-    told(2, 4)
-    kept = _fewest(judge, effects, figures, faithful)
-    kept = _pruned(judge, kept, effects, faithful, tolerance)
-    told(3, 4)
-    parts = judge.wiring
-    edges = tuple((parts.senders[s], parts.receivers[r]) for r, s in np.argwhere(kept))
-    fewer = [_without(judge, kept, [tuple(place)]) for place in np.argwhere(kept)]
+    search = (edge_search if of == "edges" else node_search)(judge, effects)
+    curve = search.curve()
+    told(2, 5)
+    found = search.fewest(curve, faithful)
+    told(3, 5)
+    kept = search.mask_of(search.pruned(found, faithful, tolerance))
+    told(4, 5)
+    made = _measured(judge, effects, kept, list(curve.values()), (baselines, seed))
+    told(5, 5)
+    return made
+
+
+def _measured(
+    judge: Judge,
+    effects: EdgeEffects,
+    kept: Array,
+    curve: Sequence[tuple[Array, Figure]],
+    random: tuple[int, int],
+) -> Circuit:
+    """The circuit of these edges with all its figures. random: how many of a size, and a seed."""
+    parts, places = judge.wiring, np.argwhere(kept)
     whole, rest = judge.figures([kept, parts.allowed & ~kept])
-    curve = _curve(masks, figures, kept, whole)
-    baseline = _baseline(judge, [size for size, _ in curve if size], baselines, seed)
-    told(4, 4)
-    costs = tuple(float(whole.value - share) for share in judge.shares(fewer))
-    return Circuit(effects, edges, costs, whole, rest, curve, baseline, ablation)
-
-
-def _best(judge: Judge, effects: EdgeEffects, sizes: Iterable[int]) -> list[Array]:
-    """The best edges by effect, so many of them, less those that lead nowhere."""
-    parts, order = judge.wiring, effects.ranked()
-    return [parts.connected(parts.mask(order[:size])) for size in sizes]
-
-
-def _fewest(
-    judge: Judge, effects: EdgeEffects, figures: Sequence[Figure], faithful: float
-) -> Array:
-    """The fewest of the best edges that are faithful, one by one between two sizes of `figures`."""
-    sizes = _sizes(len(effects.wiring.edges))
-    enough = [i for i, figure in enumerate(figures) if figure.value >= faithful]
-    last = enough[0] if enough else len(sizes) - 1
-    tried = _best(judge, effects, range(sizes[max(last - 1, 0)], sizes[last] + 1))
-    fit = np.flatnonzero(judge.shares(tried) >= faithful)
-    return tried[int(fit[0])] if fit.size else tried[-1]
-
-
-def _curve(
-    masks: Sequence[Array], figures: Sequence[Figure], kept: Array, whole: Figure
-) -> tuple[tuple[int, Figure], ...]:
-    """By the number of connected edges; the pruned circuit stands for its size."""
-    found = {int(mask.sum()): figure for mask, figure in zip(masks, figures, strict=True)}
-    found[int(kept.sum())] = whole
-    return tuple(sorted(found.items(), key=lambda pair: pair[0]))
-
-
-def _pruned(
-    judge: Judge, mask: Array, effects: EdgeEffects, faithful: float, tolerance: float
-) -> Array:
-    """Without the edges whose loss costs little, in rounds: those that cost least go first, as many
-    at once as leave the circuit as faithful as it has to be."""
-    size = np.abs(effects.mean)
-    now = float(judge.shares([mask])[0])
-    while mask.any():
-        places = sorted(map(tuple, np.argwhere(mask)), key=lambda p: size[p])
-        single = judge.shares([_without(judge, mask, [p]) for p in places])
-        costs = [(now - s, p) for s, p in zip(single, places, strict=True)]
-        cheap = [p for cost, p in sorted(costs, key=lambda c: c[0]) if cost <= tolerance]
-        if not cheap:
-            return mask
-        fewer = [_without(judge, mask, cheap[: n + 1]) for n in range(len(cheap))]
-        shares = judge.shares(fewer)
-        # Each edge that goes may cost `tolerance`; all together may not cost what was asked for.
-        least = [max(min(faithful, now), now - tolerance * (n + 1)) for n in range(len(cheap))]
-        fit = [n for n, share in enumerate(shares) if share >= least[n]]
-        if not fit:
-            return mask
-        mask, now = fewer[fit[-1]], float(shares[fit[-1]])
-    return mask
-
-
-def _without(judge: Judge, mask: Array, places: Iterable[tuple[int, ...]]) -> Array:
-    fewer = mask.copy()
-    for place in places:
-        fewer[place] = False
-    return judge.wiring.connected(fewer)
+    fewer = np.repeat(kept[None], len(places), 0)
+    fewer[np.arange(len(places)), places[:, 0], places[:, 1]] = False
+    left = judge.shares([parts.connected(mask) for mask in fewer])
+    edges = tuple((parts.senders[s], parts.receivers[r]) for r, s in places)
+    costs = tuple(float(whole.value - share) for share in left)
+    points = {int(mask.sum()): figure for mask, figure in curve} | {len(edges): whole}
+    # Every second size of the curve, and the circuit's own: each takes many runs.
+    sizes = sorted({*sorted(size for size in points if size)[::2], len(edges)} - {0})
+    baseline = _baseline(judge, sizes, *random)
+    shown = tuple(sorted(points.items(), key=lambda pair: pair[0]))
+    return Circuit(effects, edges, costs, whole, rest, shown, baseline, judge.ablation)
 
 
 def _baseline(
@@ -214,22 +180,6 @@ def _baseline(
         low, high = np.quantile(shares, [0.025, 0.975])
         found.append((size, Figure(float(shares.mean()), float(low), float(high))))
     return tuple(found)
-
-
-def _sizes(edges: int) -> list[int]:
-    """0, 1, 2, 3, 5, 7, 10, ...: each about 1.4 times the one before, up to all."""
-    sizes = {0, edges}
-    size = 1.0
-    while size < edges:
-        sizes.add(int(size))
-        size = max(size + 1, size * 1.4)
-    return sorted(sizes)
-
-
-def part_of(receiver: str) -> str:
-    """The part to which a receiver belongs: a0.h1.query to a0.h1."""
-    head, _, kind = receiver.rpartition(".")
-    return head if kind in ("query", "key", "value") else receiver
 
 
 def _cells(figure: Figure) -> tuple[float | None, ...]:

@@ -10,8 +10,9 @@ import matplotlib
 from matplotlib.ticker import ScalarFormatter
 
 from tinygrad_tx.errors import DrawError, explain
-from tinygrad_tx.reasoning.circuit import Circuit, part_of
+from tinygrad_tx.reasoning.circuit import Circuit
 from tinygrad_tx.reasoning.patching_picture import style
+from tinygrad_tx.reasoning.unfolded import part_of
 from tinygrad_tx.tasks.picture import COLOURS, panels
 from tinygrad_tx.tasks.task import Figure
 from tinygrad_tx.viz import Drawing

@@ -39,6 +39,7 @@ class Judge:
     ) -> None:
         if ablation not in ABLATIONS:
             raise ValueError(f"circuit: ablation is {ablation!r}, not {', '.join(ABLATIONS)}.")
+        self.ablation = ablation
         clean, corrupted = aligned_pair(clean, corrupted, "circuit")
         sent, other, _, _ = both_sent(model, clean, corrupted, metric)
         if ablation == "mean":

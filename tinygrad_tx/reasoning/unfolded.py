@@ -36,7 +36,7 @@ from tinygrad_tx.tensor import (
     stack,
 )
 
-__all__ = ["Edge", "EdgeRuns", "Wiring", "contributions", "heard", "unfolded", "wiring"]
+__all__ = ["Edge", "EdgeRuns", "Wiring", "contributions", "heard", "part_of", "unfolded", "wiring"]
 
 Array = np.ndarray[Any, Any]
 Edge = tuple[str, str]
@@ -121,6 +121,12 @@ def _found(name: str, names: Sequence[str]) -> int:
         what = f"no part is called {name!r}"
         raise PointError(explain("edges", what, remedy=f"nearest: {', '.join(near)}"))
     return names.index(name)
+
+
+def part_of(receiver: str) -> str:
+    """The part to which a receiver belongs: a0.h1.query to a0.h1."""
+    head, _, kind = receiver.rpartition(".")
+    return head if kind in ("query", "key", "value") else receiver
 
 
 def wiring(model: Any) -> Wiring:
