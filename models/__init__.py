@@ -8,6 +8,7 @@ from tinygrad_tx.models.bert import (
     BERTReader,
     BERTTagger,
 )
+from tinygrad_tx.models.constraints import Balanced, Banned
 from tinygrad_tx.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from tinygrad_tx.models.generation import Decoder, write_batch
 from tinygrad_tx.models.gpt import GPT, GPTConfig
@@ -28,6 +29,8 @@ __all__ = [
     "BERTEncoder",
     "BERTReader",
     "BERTTagger",
+    "Balanced",
+    "Banned",
     "Decoder",
     "EncoderDecoder",
     "EncoderDecoderConfig",

@@ -53,13 +53,16 @@ class CausalModel(Pretrained):
         """New tokens after `tokens`, one by one; `options` as in `models.generation.stream`."""
         return stream(self, tokens, max_new_tokens, **options)
 
-    def cache(self, batch: int, context: int | None = None) -> Cache:
-        """Memory for the keys and values of `batch` texts of up to `context` tokens."""
+    def cache(self, batch: int, context: int | None = None, before: int = 0) -> Cache:
+        """Memory for the keys and values of `batch` texts of up to `context` tokens.
+
+        before: rows for what a soft prompt or a prefix puts before each text.
+        """
         config = self.config
         heads = getattr(config, "kv_heads", None) or config.heads
         head_width = getattr(config, "head_width", None) or config.width // config.heads
         longest = min(context or config.context, config.context)
-        return Cache.of(batch, longest, config.layers, heads, head_width)
+        return Cache.of(batch, longest, config.layers, heads, head_width, before)
 
     def example(self) -> tuple[np.ndarray[Any, Any], ...]:
         """Arguments of the right shapes, for a drawing."""

@@ -14,6 +14,7 @@ import numpy as np
 from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.jit import jit
 from tinygrad_tx.models.beams import BeamSearch
+from tinygrad_tx.models.constraints import Constraint, constrained_logits
 from tinygrad_tx.models.sampling import Sampling
 from tinygrad_tx.nn import Cache
 from tinygrad_tx.tensor import Tensor, broadcast_to, no_grad, take_along_axis
@@ -78,14 +79,15 @@ class Decoder:
         for row, text in zip(window, texts, strict=True):
             row[: len(text)] = text
         self.lengths = counts
-        return np.asarray(self._read(window, counts - 1).numpy())
+        logits: Array = self._read(window, counts - 1).array  # ours alone: results are not reused
+        return logits
 
     def step(self, tokens: Array, advance: bool = True) -> Array:
         """Logits (batch, time, vocab) after each of the new tokens (batch, time).
 
         advance: whether they stay; the next step overwrites them otherwise.
         """
-        found = np.asarray(self._step(np.asarray(tokens, np.int64), self.lengths).numpy())
+        found: Array = self._step(np.asarray(tokens, np.int64), self.lengths).array
         if advance:
             self.lengths = self.lengths + np.shape(tokens)[1]
         return found
@@ -118,19 +120,24 @@ def stream(
     beams: int = 1,
     stop: Collection[int] = (),
     seed: int | None = None,
+    constraint: Constraint | None = None,
 ) -> Iterator[int]:
     """New tokens one by one, until `max_new_tokens` or one in `stop` (which is not given out).
 
-    beams: more than one gives the likeliest text that a beam search finds, at its end. The others
-    as in `Sampling`. Errors: DataError for an empty prompt, ValueError.
+    beams: more than one gives the likeliest text that a beam search finds, at its end.
+    constraint: a rule, as `Banned` and `Balanced`, that changes the logits before anything else
+    does. The others as in `Sampling`. Errors: DataError for an empty prompt, ValueError,
+    NonFiniteError for a rule that leaves no token.
     """
     sampling = Sampling(temperature, top_k, top_p, repetition_penalty)
     if not len(tokens):
         remedy = "give at least one token"
         raise DataError(explain("generate", "the prompt is empty", remedy=remedy))
     if beams > 1:
-        return iter(beam_search(model, tokens, max_new_tokens, beams, stop))
-    return _drawn(model, [int(t) for t in tokens], max_new_tokens, sampling, stop, seed)
+        found = beam_search(model, tokens, max_new_tokens, beams, stop, constraint=constraint)
+        return iter(found)
+    seen = [int(t) for t in tokens]
+    return _drawn(model, seen, max_new_tokens, sampling, stop, seed, constraint)
 
 
 def _drawn(
@@ -140,11 +147,13 @@ def _drawn(
     sampling: Sampling,
     stop: Collection[int],
     seed: int | None,
+    constraint: Constraint | None,
 ) -> Iterator[int]:
     rng = np.random.default_rng(seed)
     decoder = Decoder(model, context=room(model, len(seen), max_new_tokens))
     logits = decoder.read([seen[-decoder.context :]])[0]
     for count in range(max_new_tokens):
+        logits = constrained_logits(constraint, logits[None], [seen])[0]
         token = sampling.draw(logits, seen, rng)
         if token in stop:
             return
@@ -175,11 +184,13 @@ def write_batch(
     sampling: Sampling | None = None,
     stop: Collection[int] = (),
     seed: int | None = None,
+    constraint: Constraint | None = None,
 ) -> list[list[int]]:
     """New tokens for each of several prompts of any lengths, in common steps.
 
     Each text has random numbers of its own, so that it is what it would be alone with that seed:
-    those of text i come from (seed, i). Errors: DataError for an empty prompt.
+    those of text i come from (seed, i). constraint: as in `stream`. Errors: DataError for an empty
+    prompt.
     """
     drawing = sampling or Sampling(temperature=0)
     root = np.random.SeedSequence(seed)
@@ -192,7 +203,8 @@ def write_batch(
     going = set(range(len(texts)))
     for count in range(max_new_tokens):
         for i in sorted(going):
-            token = drawing.draw(logits[i], texts[i], rngs[i])
+            allowed = constrained_logits(constraint, logits[i : i + 1], texts[i : i + 1])[0]
+            token = drawing.draw(allowed, texts[i], rngs[i])
             if token in stop:
                 going.discard(i)
             else:
@@ -211,19 +223,24 @@ def beam_search(
     beams: int,
     stop: Collection[int] = (),
     length_penalty: float = 0.6,
+    constraint: Constraint | None = None,
 ) -> list[int]:
     """The likeliest continuation among `beams` that are followed side by side.
 
     Texts are ranked by log p / ((5 + length) / 6)^length_penalty (Wu et al. 2016, equation 14).
+    constraint: as in `stream`; p is that under the rule.
     """
     decoder = Decoder(model, beams, room(model, len(tokens), max_new_tokens))
     prompt = [int(t) for t in tokens][-decoder.context :]
-    first = decoder.read([prompt] * beams)[0]
+    whole = [int(t) for t in tokens]
+    first = constrained_logits(constraint, decoder.read([prompt] * beams)[:1], [whole])[0]
     search = BeamSearch(beams, stop, length_penalty)
     parents, going = search.begin(first)
     for _ in range(max_new_tokens - 1):
         if search.is_done or int(decoder.lengths.max()) >= decoder.context:
             break
         decoder.reorder(parents)
-        parents, going = search.advance(decoder.step(going[:, None])[:, -1])
+        texts = [[*whole, *text] for text in search.texts]
+        logits = decoder.step(going[:, None])[:, -1]
+        parents, going = search.advance(constrained_logits(constraint, logits, texts))
     return search.best()

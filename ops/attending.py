@@ -21,6 +21,7 @@ __all__ = [
     "dropped",
     "gathered",
     "masked",
+    "opened",
     "pattern_of",
     "repeated",
     "scores_of",
@@ -76,23 +77,33 @@ def gathered(b: Builder, x: Node, own: int) -> Node:
     return result
 
 
+def opened(b: Builder, node: Node) -> tuple[Node, Node, Node, Node]:
+    """Context, log-sum-exp, scores and pattern of attention, from the operators inside."""
+    heads = node.inputs[0].shape[-3]
+    scores = b.point(scores_of(b, node), name="scores", axes=SCORES)
+    pattern, lse = b.attention_pattern(scores)
+    pattern = b.point(pattern, name="pattern", axes=SCORES)
+    context = b.matmul(dropped(b, node, pattern), repeated(b, node.inputs[2], heads))
+    return b.point(context, name="context", axes=HEADS), lse, scores, pattern
+
+
 def scores_of(b: Builder, node: Node) -> Node:
     """q k^T scale + bias, minus infinity where the key comes later. (..., queries, keys)."""
-    q, k = node.inputs[:2]
-    keys = repeated(b, k, q.shape[-3])
-    scores: Node = b.multiply(b.matmul(q, turned(b, keys)), node.attrs["scale"])
-    if node.attrs["extras"] % 2:
-        scores = b.add(scores, node.inputs[-node.attrs["extras"]])
-    return masked(b, scores) if node.attrs["causal"] else scores
+    inputs, extras = [*node.inputs[:2]], node.attrs["extras"]
+    if extras % 2:
+        inputs.append(node.inputs[-extras])
+    attrs = {name: node.attrs[name] for name in ("causal", "scale")}
+    result: Node = b.attention_scores(*inputs, **attrs)
+    return result
 
 
-def masked(b: Builder, scores: Node) -> Node:
-    """Minus infinity where the key comes later; the last query sees all keys."""
+def masked(b: Builder, scores: Node, value: float = float("-inf")) -> Node:
+    """`value` where the key comes later; the last query sees all keys."""
     shape, n = scores.shape, len(scores.shape)
     row = b.iota(shape=shape, axis=n - 2, dtype=np.dtype(np.int64))
     column = b.iota(shape=shape, axis=n - 1, dtype=np.dtype(np.int64))
     seen = b.less_equal(column, b.add(row, shape[-1] - shape[-2]))
-    result: Node = b.where(seen, scores, b.full(shape, float("-inf"), scores.dtype))
+    result: Node = b.where(seen, scores, b.full(shape, value, scores.dtype))
     return result
 
 

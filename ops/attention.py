@@ -20,17 +20,10 @@ import numpy as np
 from tinygrad_tx.dtypes import float32
 from tinygrad_tx.errors import Rejected, ShapeError
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.lowering import Lowering, shares_of
+from tinygrad_tx.graph.lowering import Lowering, Operand, shares_of
 from tinygrad_tx.graph.node import Aval, Cost, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
-from tinygrad_tx.ops.attending import (
-    HEADS,
-    SCORES,
-    check_extras,
-    dropped,
-    repeated,
-    scores_of,
-)
+from tinygrad_tx.ops.attending import check_extras, opened
 from tinygrad_tx.ops.infer import floating
 from tinygrad_tx.ops.kernels.flash import (
     HEAD_OPERANDS,
@@ -43,13 +36,15 @@ from tinygrad_tx.ops.kernels.flash import (
     head_operands,
     matrix_view,
     padded,
+    scaled,
     score_tiles,
+    shown,
     softmax_row,
     visible,
     weigh,
     whole_rows,
 )
-from tinygrad_tx.ops.kernels.gemm import TILE_COLUMNS, TILE_ROWS, pack_columns
+from tinygrad_tx.ops.kernels.gemm import DEPTH, TILE_COLUMNS, TILE_ROWS, pack_columns
 from tinygrad_tx.ops.kernels.kernel import floats, kernel, share
 
 
@@ -80,19 +75,8 @@ def infer(
 
 
 def expand(b: Builder, node: Node) -> tuple[Node, Node]:
-    q, _, v = node.inputs[:3]
-    last = len(q.shape) - 1
-    scores = b.point(scores_of(b, node), name="scores", axes=SCORES)
-    top = b.stop_gradient(b.max(scores, axes=(last,), keepdims=True))
-    sees_none = b.equal(top, float("-inf"))
-    top = b.where(sees_none, b.full(top.shape, 0, top.dtype), top)
-    powers = b.exp(b.subtract(scores, top))
-    total = b.sum(powers, axes=(last,), keepdims=True)
-    total = b.where(sees_none, b.full(top.shape, 1, top.dtype), total)
-    pattern = b.point(b.divide(powers, total), name="pattern", axes=SCORES)
-    lse = b.reshape(b.add(b.log(total), top), shape=q.shape[:-1])
-    context = b.matmul(dropped(b, node, pattern), repeated(b, v, q.shape[-3]))
-    return b.point(context, name="context", axes=HEADS), lse
+    context, lse, _, _ = opened(b, node)
+    return context, lse
 
 
 def gradient(b: Builder, node: Node, dout: Node | None, dlse: Node | None) -> tuple[Any, ...]:
@@ -112,7 +96,7 @@ def run(ith: int, nth: int, operands: Any, arena: int) -> None:
     """A head at a time, QUERY_ROWS queries at a time: scores, softmax, weighted sum of values.
 
     Operands: see flash.py; then views of q, k, v and out (address, strides in bytes of batch, head,
-    time), and lse.
+    time), lse, and where scores and pattern go for somebody who looks, or 0.
     """
     heads, group, width = operands[1], operands[2], operands[5]
     queries, keys = operands[3], operands[4]
@@ -144,15 +128,23 @@ def run(ith: int, nth: int, operands: Any, arena: int) -> None:
             for i in range(q0, q1):
                 n = visible(i, keys, offset, causal)
                 row = s + 4 * (i - q0) * wide
-                factor = add_bias(operands, task, i, row, n)
-                floats(lse + 4 * i, 1)[0] = softmax_row(row, n, factor)
+                scaled(row, n, add_bias(operands, task, i, row, n))
+                at = 4 * (task * queries + i) * keys
+                if operands[views + 17] != 0:
+                    shown(row, n, keys, operands[views + 17] + at, np.float32(-np.inf))
+                floats(lse + 4 * i, 1)[0] = softmax_row(row, n)
+                if operands[views + 18] != 0:
+                    shown(row, n, keys, operands[views + 18] + at, np.float32(0))
                 drop(operands, task, i, row, n, draws)
                 clear_behind(row, n)
             for m in range(q0, q1, TILE_ROWS):
                 rows = min(TILE_ROWS, q1 - m)
                 depth = visible(m + rows - 1, keys, offset, causal)
                 a, at = s + 4 * (m - q0) * wide, out + m * out_row
-                weigh(depth, a, 4 * wide, 4, v, v_row, at, out_row, rows, width, 0, spare)
+                for k0 in range(0, depth, DEPTH):  # in panels, to the same bits as a product
+                    deep, more, b = min(DEPTH, depth - k0), int(k0 > 0), v + k0 * v_row
+                    part = a + 4 * k0
+                    weigh(deep, part, 4 * wide, 4, b, v_row, at, out_row, rows, width, more, spare)
 
 
 def fits(node: Node) -> bool:
@@ -161,15 +153,20 @@ def fits(node: Node) -> bool:
 
 
 def lower(lowering: Lowering, node: Node) -> None:
+    lower_shown(lowering, node, 0, 0)
+
+
+def lower_shown(lowering: Lowering, node: Node, scores: Operand, pattern: Operand) -> None:
+    """The kernel, which leaves scores and pattern in these contiguous views, unless they are 0."""
     q, k, v = lowering.reads[:3]
-    out, lse = lowering.writes
+    out, lse = lowering.writes[:2]
     (queries, width), keys = q.shape[-2:], k.shape[-2]
     tasks = q.size // (queries * width)
     shares = shares_of(tasks * queries * keys * width, WORK_OF_A_SHARE, tasks)
     wide, whole = (int(padded.py_func(n)) for n in (keys, width))
     head = head_operands(lowering, node, tasks, shares, (width + QUERY_ROWS) * wide + keys * whole)
     views = [o for x in (q, k, v, out) for o in matrix_view(x)]
-    lowering.call(run, *head, *views, lse, shares=shares)
+    lowering.call(run, *head, *views, lse, scores, pattern, shares=shares)
 
 
 def cost(node: Node) -> Cost:

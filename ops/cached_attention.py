@@ -126,7 +126,7 @@ def run(ith: int, nth: int, operands: Any, arena: int) -> None:
                 x, y = floats(row, count), floats(at, count)
                 for j in range(count):
                     x[j] += y[j]
-            softmax_row(row, count, np.float32(1))
+            softmax_row(row, count)
             z = floats(out + i * operands[37], width)
             for j in range(width):
                 z[j] = np.float32(0)

@@ -19,7 +19,7 @@ from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import float_rows, norm_weights
 from tinygrad_tx.ops.kernels.kernel import as_float, floats, kernel, share
-from tinygrad_tx.ops.kernels.rowwise import row_sum
+from tinygrad_tx.ops.kernels.rowwise import row_moments
 
 
 def infer(x: Aval, weight: Aval, bias: Aval, epsilon: float) -> Aval:
@@ -30,12 +30,9 @@ def infer(x: Aval, weight: Aval, bias: Aval, epsilon: float) -> Aval:
 
 def expand(b: Builder, node: Node) -> Node:
     x, weight, bias = node.inputs
-    last, width = len(x.shape) - 1, x.shape[-1]
-    mean = b.multiply(b.sum(x, axes=(last,), keepdims=True), 1 / width)
-    centred = b.subtract(x, mean)
-    variance = b.multiply(b.sum(b.square(centred), axes=(last,), keepdims=True), 1 / width)
-    scale = b.point(b.rsqrt(b.add(variance, node.attrs["epsilon"])), name="scale", axes=("one",))
-    normal = b.multiply(centred, scale)
+    mean, scale = b.moments(x, **node.attrs)
+    scale = b.point(scale, name="scale", axes=("one",))
+    normal = b.multiply(b.subtract(x, mean), scale)
     result: Node = b.add(b.multiply(normal, weight), bias)
     return result
 
@@ -51,19 +48,12 @@ def run(ith: int, nth: int, operands: Any, arena: int) -> None:
     """Operands: rows, width, x, weight, bias, y (contiguous), epsilon."""
     width = operands[1]
     weight, bias = floats(operands[3], width), floats(operands[4], width)
-    epsilon, inverse = np.float32(as_float(operands[6])), np.float32(1 / width)
+    epsilon = np.float32(as_float(operands[6]))
     low, high = share(operands[0], ith, nth)
     for row in range(low, high):
-        x, y = (
-            floats(operands[2] + 4 * row * width, width),
-            floats(operands[5] + 4 * row * width, width),
-        )
-        mean = row_sum(operands[2] + 4 * row * width, width) * inverse
-        square = np.float32(0)
-        for j in range(width):
-            d = x[j] - mean
-            square += d * d
-        scale = np.float32(1) / np.sqrt(square * inverse + epsilon)
+        x = floats(operands[2] + 4 * row * width, width)
+        y = floats(operands[5] + 4 * row * width, width)
+        mean, scale = row_moments(operands[2] + 4 * row * width, width, epsilon)
         for j in range(width):
             y[j] = (x[j] - mean) * scale * weight[j] + bias[j]
 

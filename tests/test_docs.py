@@ -13,9 +13,12 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```python(?: needs=(\w+))?\n(.*?)^```", re.S | re.M)
+MAKE_GUIDES = runpy.run_path(str(ROOT / "docs" / "make_guides.py"))
+GUIDES = MAKE_GUIDES["guides"]()
 EXAMPLES = [
     pytest.param(needs, code, id=f"{page.name}-{i}", marks=[pytest.mark.parity] if needs else [])
     for page in PAGES
+    if page not in GUIDES
     for i, (needs, code) in enumerate(FENCE.findall(page.read_text()))
 ]
 
@@ -30,6 +33,19 @@ def test_examples_run(
     prelude = "import numpy as np\nimport tinygrad_tx as tx\n"
     (tmp_path / "example.py").write_text(prelude + code)
     runpy.run_path("example.py")
+
+
+def words_of(text: str) -> list[str]:
+    """Without numbers and the width of columns, which differ a little from CPU to CPU."""
+    return re.findall(r"[^\W\d_]{2,}", text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", GUIDES, ids=lambda p: p.name)
+def test_a_guide_runs_as_one_program_and_prints_what_it_shows(page: Path) -> None:
+    """What it claims of its numbers it asserts itself."""
+    made = MAKE_GUIDES["run"](page)
+    assert words_of(made) == words_of(page.read_text(encoding="utf-8")), "docs/make_guides.py"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

@@ -21,8 +21,9 @@ LAYERS = (
     ("train",),
     ("viz",),
     ("models",),
-    ("testing", "bench"),
+    ("testing",),
     ("reasoning", "tasks", "prompt"),
+    ("bench",),
     ("cli",),
 )
 LEVEL = {part: i for i, row in enumerate(LAYERS) for part in row}

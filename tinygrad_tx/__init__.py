@@ -2,6 +2,9 @@
 
 __version__ = "0.1.0"
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 import tinygrad_tx.ops  # noqa: F401  # registers the operators
 from tinygrad_tx import (
     data as data,
@@ -10,7 +13,6 @@ from tinygrad_tx import (
     nn as nn,
     optim as optim,
     prompt as prompt,
-    reasoning as reasoning,
     tasks as tasks,
     train as train,
 )
@@ -36,3 +38,13 @@ from tinygrad_tx.profile import Profile as Profile, profile as profile
 from tinygrad_tx.runtime.kernels import cache_info as cache_info, clear_cache as clear_cache
 from tinygrad_tx.tensor import *  # noqa: F403  # the names stand in each file's __all__
 from tinygrad_tx.viz import Drawing as Drawing, draw as draw
+
+if TYPE_CHECKING:
+    from tinygrad_tx import reasoning as reasoning
+
+
+def __getattr__(name: str) -> Any:
+    """`tx.reasoning`, loaded where it is first used: what trains does not wait for it."""
+    if name == "reasoning":
+        return importlib.import_module("tinygrad_tx.reasoning")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -36,7 +36,9 @@ __all__ = [
     "head_operands",
     "matrix_view",
     "padded",
+    "scaled",
     "score_tiles",
+    "shown",
     "softmax_row",
     "visible",
     "weigh",
@@ -96,8 +98,8 @@ def score_tiles(
 
 
 @inline
-def softmax_row(row: int, n: int, factor: Any) -> Any:
-    """The softmax of factor x in place; its log-sum-exp. Zeros and 0 where nothing is seen."""
+def softmax_row(row: int, n: int) -> Any:
+    """The softmax of scores in place; their log-sum-exp. Zeros and 0 where nothing is seen."""
     x = floats(row, n)
     top = row_max(row, n)
     if top == -np.inf:
@@ -105,12 +107,12 @@ def softmax_row(row: int, n: int, factor: Any) -> Any:
             x[j] = np.float32(0)
         return np.float32(0)
     for j in range(n):
-        x[j] = exp32((x[j] - top) * factor)
+        x[j] = exp32(x[j] - top)
     total = row_sum(row, n)
     inverse = np.float32(1) / total
     for j in range(n):
         x[j] *= inverse
-    return top * factor + log32(total)
+    return top + log32(total)
 
 
 @inline
@@ -180,6 +182,23 @@ def add_bias(operands: Any, task: int, query: int, row: int, n: int) -> Any:
         for j in range(n):
             x[j] = x[j] * scale + floats(at + j * step, 1)[0]
     return np.float32(1)
+
+
+@inline
+def scaled(row: int, n: int, factor: Any) -> None:
+    """Scores as they are stored: rounded before their softmax, so that it has the same bits
+    whether it follows at once or starts from scores that somebody looked at."""
+    x = floats(row, n)
+    for j in range(n):
+        x[j] *= factor
+
+
+@inline
+def shown(row: int, n: int, keys: int, target: int, behind: Any) -> None:
+    """A row for somebody who looks; `behind` where the query does not see the key."""
+    x, y = floats(row, keys), floats(target, keys)
+    for j in range(keys):  # one loop: whole vectors where the number of keys allows it
+        y[j] = x[j] if j < n else behind
 
 
 @inline

@@ -42,7 +42,7 @@ TILE_COLUMNS = TILE_VECTORS * LANES
 ROW_COLUMNS = ROW_VECTORS * LANES
 DEPTH = 384
 BLOCK_ROWS = 96  # a multiple of every TILE_ROWS
-UNROLL = 2
+UNROLL = 4
 
 _copy_rows, _copy_columns = copy_lanes(TILE_ROWS), copy_lanes(TILE_COLUMNS)
 
@@ -53,9 +53,9 @@ class _Tile(Emitter):
     Rows beyond `rows` repeat the last one and are not stored: short tiles need no second kernel.
     """
 
-    def __init__(self, builder: Any, height: int, vectors: int) -> None:
+    def __init__(self, builder: Any, height: int, vectors: int, unroll: int) -> None:
         super().__init__(builder)
-        self.height, self.vectors = height, vectors
+        self.height, self.vectors, self.unroll = height, vectors, unroll
 
     def write(self, args: Any) -> None:
         b = self.builder
@@ -67,9 +67,10 @@ class _Tile(Emitter):
         self.prefetch(c, c_row)
         sums = [ZERO] * (self.height * self.vectors)
         zero = self.long(0)
-        shift = self.long(UNROLL.bit_length() - 1)
-        at, sums = self.loop(b.ashr(k, shift), (zero, zero), sums, UNROLL)
-        _, sums = self.loop(b.and_(k, self.long(UNROLL - 1)), at, sums, 1)
+        shift, rest = self.long(self.unroll.bit_length() - 1), self.long(self.unroll - 1)
+        at, sums = self.loop(b.ashr(k, shift), (zero, zero), sums, self.unroll)
+        if self.unroll > 1:
+            _, sums = self.loop(b.and_(k, rest), at, sums, 1)
         adds = b.icmp_signed("!=", accumulate, zero)
         for i in range(self.height):
             with b.if_then(b.icmp_signed("<", self.long(i), rows)):
@@ -89,8 +90,11 @@ class _Tile(Emitter):
         flags = [ir.Constant(ir.IntType(32), n) for n in (1, 3, 1)]  # to write, keep, data
         kind = ir.FunctionType(ir.VoidType(), [byte] + [f.type for f in flags])
         function = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0")
+        line = 64 // 4 // LANES  # vectors in a cache line
         for _ in range(self.height):
-            b.call(function, [b.inttoptr(c, byte), *flags])
+            for j in range(0, self.vectors, max(line, 1)):
+                at = b.add(c, self.long(4 * j * LANES)) if j else c
+                b.call(function, [b.inttoptr(at, byte), *flags])
             c = b.add(c, c_row)
 
     def step(self, at: Any, sums: list[Any]) -> list[Any]:
@@ -131,25 +135,46 @@ class _Tile(Emitter):
         return (results[0], results[1]), results[2:]
 
 
-@intrinsic
-def _tile(
-    typingctx: Any,
-    k: Any,
-    a: Any,
-    a_row: Any,
-    a_step: Any,
-    b: Any,
-    b_step: Any,
-    c: Any,
-    c_row: Any,
-    rows: Any,
-    accumulate: Any,
-) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _Tile(builder, TILE_ROWS, TILE_VECTORS).write(args)
-        return context.get_dummy_value()
+def _tile_where(unroll: int, fixed_row: int = 0, fixed_step: int = 0) -> Any:
+    """The tile as an intrinsic, for A whose rows or steps of k are so many bytes apart.
 
-    return types.void(*([types.int64] * 10)), codegen
+    With both strides open LLVM keeps an address for each row and step, most of them on the stack;
+    a constant becomes part of the instruction: 197 GFLOPS instead of 150 on one core that can do
+    220. Tiles whose rows are fixed are always whole.
+    """
+
+    @intrinsic
+    def written(
+        typingctx: Any,
+        k: Any,
+        a: Any,
+        a_row: Any,
+        a_step: Any,
+        b: Any,
+        b_step: Any,
+        c: Any,
+        c_row: Any,
+        rows: Any,
+        accumulate: Any,
+    ) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            k, a, a_row, a_step, b, b_step, c, c_row, rows, accumulate = args
+            if fixed_row:
+                a_row, rows = (ir.Constant(k.type, n) for n in (fixed_row, TILE_ROWS))
+            if fixed_step:
+                a_step = ir.Constant(k.type, fixed_step)
+            strided = (k, a, a_row, a_step, b, b_step, c, c_row, rows, accumulate)
+            _Tile(builder, TILE_ROWS, TILE_VECTORS, unroll).write(strided)
+            return context.get_dummy_value()
+
+        return types.void(*([types.int64] * 10)), codegen
+
+    return written
+
+
+_tile_of_rows = _tile_where(UNROLL, fixed_step=4)
+_tile_of_columns = _tile_where(UNROLL, fixed_row=4)
+_tile_of_any = _tile_where(1)
 
 
 @intrinsic
@@ -167,7 +192,7 @@ def _row_tile(
         k, a, a_step, b, b_step, c, accumulate = args
         none, one = (ir.Constant(k.type, n) for n in (0, 1))
         written = (k, a, none, a_step, b, b_step, c, none, one, accumulate)
-        _Tile(builder, 1, ROW_VECTORS).write(written)
+        _Tile(builder, 1, ROW_VECTORS, 2).write(written)
         return context.get_dummy_value()
 
     return types.void(*([types.int64] * 7)), codegen
@@ -187,7 +212,12 @@ def tile(
     accumulate: int,
 ) -> None:
     """One register tile; a function of its own, so that it is compiled once for each kernel."""
-    _tile(k, a, a_row, a_step, b, b_step, c, c_row, rows, accumulate)
+    if a_step == 4:
+        _tile_of_rows(k, a, a_row, a_step, b, b_step, c, c_row, rows, accumulate)
+    elif a_row == 4 and rows == TILE_ROWS:
+        _tile_of_columns(k, a, a_row, a_step, b, b_step, c, c_row, rows, accumulate)
+    else:
+        _tile_of_any(k, a, a_row, a_step, b, b_step, c, c_row, rows, accumulate)
 
 
 @inline
@@ -235,23 +265,22 @@ def _pack_one_by_one(
 @inline
 def pack_rows(source: int, m_step: int, k_step: int, rows: int, k: int, target: int) -> None:
     """Rows of A to strips of TILE_ROWS rows, k by k. Beyond the last row nothing is written."""
-    for first in range(0, rows, TILE_ROWS):
-        high = min(TILE_ROWS, rows - first)
-        begin = source + first * m_step
-        if high == TILE_ROWS and m_step == 4:
-            out = target
-            for _ in range(k):
-                _copy_rows(out, begin)
-                out += 4 * TILE_ROWS
-                begin += k_step
-        else:
-            strip = floats(target, k * TILE_ROWS)
-            for i in range(high):
-                at = begin + i * m_step
-                for step in range(k):
-                    strip[step * TILE_ROWS + i] = floats(at, 1)[0]
-                    at += k_step
-        target += 4 * TILE_ROWS * k
+    whole = rows // TILE_ROWS * TILE_ROWS if m_step == 4 else 0
+    for step in range(
+        k if whole > 0 else 0
+    ):  # along rows of the source: a step of GPT B 2 % faster
+        begin, out = source + step * k_step, target + 4 * TILE_ROWS * step
+        for _ in range(0, whole, TILE_ROWS):
+            _copy_rows(out, begin)
+            begin += 4 * TILE_ROWS
+            out += 4 * TILE_ROWS * k
+    for first in range(whole, rows, TILE_ROWS):
+        strip = floats(target + 4 * first * k, k * TILE_ROWS)
+        for i in range(min(TILE_ROWS, rows - first)):
+            at = source + (first + i) * m_step
+            for step in range(k):
+                strip[step * TILE_ROWS + i] = floats(at, 1)[0]
+                at += k_step
 
 
 @inline

@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import njit
 
 from tinygrad_tx.ops.kernels.kernel import floats, inline, int32s, kernel
 from tinygrad_tx.ops.kernels.vecmath import float_of_bits
 
-__all__ = ["add_blocks", "row_max", "row_sum"]
+__all__ = ["add_blocks", "row_max", "row_moments", "row_sum"]
 
 _ZERO = np.float32(0)
 _NAN = np.float32(np.nan)
@@ -28,6 +29,26 @@ def row_sum(address: int, count: int) -> Any:
     for j in range(count):
         total += x[j]
     return total
+
+
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def _product(x: Any, y: Any) -> Any:
+    """x y rounded by itself: no fast maths draws it into what is added to it."""
+    return x * y
+
+
+@inline
+def row_moments(address: int, count: int, epsilon: Any) -> Any:
+    """The mean of `count` floats, and 1 / sqrt(variance + epsilon): the same bits for all."""
+    x = floats(address, count)
+    inverse = np.float32(1 / count)
+    mean = _product(row_sum(address, count), inverse)
+    square = _ZERO
+    for j in range(count):
+        d = x[j] - mean
+        square += d * d
+    variance = _product(square, inverse)
+    return mean, np.float32(1) / np.sqrt(variance + epsilon)
 
 
 @inline

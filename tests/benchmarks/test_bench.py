@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 from pathlib import Path
 
@@ -12,9 +13,9 @@ from typer.testing import CliRunner
 
 import tinygrad_tx as tx
 from tinygrad_tx.bench import Workload, race, suite
-from tinygrad_tx.bench.ours import build
+from tinygrad_tx.bench.ours import POINTS, build
 from tinygrad_tx.bench.plots import growth_curves, ratio_bars, roofline_points
-from tinygrad_tx.bench.results import as_csv, as_json, line
+from tinygrad_tx.bench.results import against_first, as_csv, as_json, line
 from tinygrad_tx.bench.workloads import flops_of_step, parameters_of
 from tinygrad_tx.cli.main import app
 from tinygrad_tx.roofline import Roofline, roofline
@@ -69,6 +70,40 @@ def test_a_race_in_turns_and_its_reports() -> None:
     found = json.loads(as_json([result], MACHINE, 1))
     assert found["results"][0]["ratios_of_medians"]["numpy"] == result.ratio("numpy")
     assert ratio_bars([result], "svg").startswith(b"<?xml")
+
+
+def test_workloads_that_are_divided_by_each_other_run_in_turns() -> None:
+    sizes = (1, 2, 16, 8, 2, 29)
+    works = [Workload(f"capture {o}", "capture", sizes, o) for o in ("nothing", "everything")]
+    seen: list[str] = []
+    results = race(works, [], 1, 2, lambda r: seen.append(r.work.option), together=True)
+    assert seen == ["nothing", "everything"]
+    assert all(len(r.turns["ours"]) == 2 and r.failed == {} for r in results)
+    (text,) = against_first(results)
+    assert text.startswith("ours, against nothing captured: everything ")
+
+
+def test_what_is_captured_is_what_the_name_says() -> None:
+    assert [w.option for w in suite("capture")] == ["nothing", "everything", "hidden", "pattern"]
+    paths = tx.reasoning.points(tx.models.GPT(tx.models.GPTConfig(29, 8, 2, 2, 16)))
+    assert set(POINTS) == {w.option for w in suite("capture")} - {"nothing"}
+    assert all(p == "*" or p in paths for p in POINTS.values())
+
+
+@pytest.mark.parity
+def test_lenses_have_our_weights() -> None:
+    """The logits of every contender are the same: they do the same work."""
+    pytest.importorskip("torch")
+    from tinygrad_tx.bench import lenses
+
+    work = Workload("capture", "capture", (2, 2, 16, 8, 3, 29), "nothing")
+    ours = build(work, 1)().numpy()
+    models = [lenses.logits_model(work)]
+    if importlib.util.find_spec("transformer_lens"):
+        models.append(lenses.hooked(work))
+    for model in models:
+        found = model(lenses.tokens_of(work)).detach().numpy()
+        np.testing.assert_allclose(found, ours, atol=1e-5)
 
 
 def test_growth_reaches_what_it_must_and_is_drawn() -> None:

@@ -56,6 +56,8 @@ def test_train_leaves_a_whole_run_folder(trained: Path) -> None:
     run = trained / "runs" / "gpt"
     names = {p.name for p in run.iterdir()}
     assert names == {
+        ".lock",
+        "checkpoint.previous.safetensors",
         "checkpoint.safetensors",
         "config.json",
         "loss.png",
@@ -217,3 +219,22 @@ def test_chinese_text_trains_and_generates(tmp_path: Path) -> None:
     done = command("generate", "runs/gpt", "--prompt", "注意", "--tokens", "5", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.strip()) == 7
+
+
+def test_a_step_that_failed_is_replayed(tmp_path: Path) -> None:
+    """A learning rate that explodes: the run stops, says where to look, and there it is."""
+    done = command("train", *TINY, "--learning-rate", "1e30", folder=tmp_path)
+    assert done.returncode == 2
+    assert "tinygrad-tx replay runs/gpt" in done.stderr
+    seen = command("replay", "runs/gpt", "--json", folder=tmp_path)
+    assert seen.returncode == 0, seen.stderr
+    found = json.loads(seen.stdout)
+    assert "first in" in found["now"]
+    assert found["now"] == found["then"]
+    assert len(found["first text"]) == 16
+
+
+def test_replay_without_a_failure_is_one_line(trained: Path) -> None:
+    done = command("replay", "runs/gpt", folder=trained)
+    assert done.returncode == 2
+    assert "no step has failed" in done.stderr

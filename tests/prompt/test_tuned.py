@@ -128,10 +128,10 @@ def test_a_prefix_starts_as_what_the_model_makes_of_its_first_tokens(kind: str) 
         np.testing.assert_array_equal(own.values.numpy(), kept.values.numpy())
 
 
-def test_a_prefix_and_a_cache_together_are_refused() -> None:
+def test_a_prefix_beside_a_cache_that_has_none_is_refused_with_the_way_to_do_it() -> None:
     model = model_of("gpt")
     prefix = [Kept(*(tx.zeros((1, 4, 2, 8)) for _ in range(2)))] * 2
-    with pytest.raises(GraphError, match="beside kept keys"):
+    with pytest.raises(GraphError, match=r"beside kept keys.*begin\(prefix\)"):
         model.hidden(TOKENS, model.cache(2), prefix=prefix)
 
 

@@ -12,7 +12,7 @@ from tinygrad_tx.errors import DataError, NonFiniteError, ShapeError
 from tinygrad_tx.reasoning.edges import both_sent, edge_attribution
 from tinygrad_tx.reasoning.metric import LogitDifference
 from tinygrad_tx.reasoning.paths import edge_patching
-from tinygrad_tx.reasoning.planted import planted_induction
+from tinygrad_tx.reasoning.planted_circuits import planted_induction
 from tinygrad_tx.reasoning.unfolded import EdgeRuns, wiring
 
 M = tx.models

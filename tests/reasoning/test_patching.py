@@ -12,7 +12,7 @@ from tinygrad_tx import reasoning
 from tinygrad_tx.errors import DataError, NonFiniteError, PointError, ShapeError
 from tinygrad_tx.reasoning.metric import LogitDifference
 from tinygrad_tx.reasoning.patching import activation_patching, attribution_patching
-from tinygrad_tx.reasoning.planted import planted_gate, planted_induction
+from tinygrad_tx.reasoning.planted_circuits import planted_gate, planted_induction
 
 M = tx.models
 CLEAN, CORRUPTED = np.random.default_rng(0).integers(0, 19, (2, 3, 5))

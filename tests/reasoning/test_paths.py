@@ -111,7 +111,9 @@ def test_every_path_from_the_tokens_agrees_with_numpy() -> None:
     for receiver in [*readers, "logits"]:
         read = {r: corrupted if r == receiver else clean for r in readers}
         logits = numpy_run(model, read, corrupted if receiver == "logits" else clean)
-        expected = [logits[i, -1, METRIC.right[i]] - logits[i, -1, METRIC.wrong[i]] for i in range(3)]
+        expected = [
+            logits[i, -1, METRIC.right[i]] - logits[i, -1, METRIC.wrong[i]] for i in range(3)
+        ]
         found = path_patching(model, CLEAN, CORRUPTED, "tokens", receiver, METRIC)
         np.testing.assert_allclose(found.patched, expected, atol=2e-5)
 

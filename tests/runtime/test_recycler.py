@@ -8,7 +8,7 @@ import weakref
 import numpy as np
 
 import tinygrad_tx as tx
-from tinygrad_tx.runtime.buffer import Recycler
+from tinygrad_tx.runtime.buffer import Recycler, Slab
 
 
 def test_memory_that_somebody_holds_is_not_given_out_again() -> None:
@@ -24,6 +24,26 @@ def test_memory_that_somebody_holds_is_not_given_out_again() -> None:
     del view, taken
     again = recycler.take().ctypes.data
     assert again in starts
+
+
+def test_results_side_by_side_are_given_out_one_by_one() -> None:
+    """In one slab each has memory of its own, and is used again whoever holds the others."""
+    sizes = (100, 0, 64, 4000)
+    slab = Slab(sizes)
+    recyclers = [Recycler((n,), np.dtype(np.uint8), slab, i) for i, n in enumerate(sizes)]
+    first = [r.take() for r in recyclers]
+    for i, array in enumerate(first):
+        array[...] = i
+    assert all((array == i).all() for i, array in enumerate(first))
+    assert all(a.ctypes.data % 64 == 0 for a in first if a.size)
+    starts = [a.ctypes.data for a in first]
+    view = first[3][1:].reshape(-1)
+    del first[3], first[0], array
+    assert recyclers[0].take().ctypes.data == starts[0]
+    held = [recyclers[3].take() for _ in range(5)]
+    assert not any(np.shares_memory(view, h) for h in held)
+    assert len({h.ctypes.data for h in held}) == 5
+    assert (view == 3).all()
 
 
 def test_results_that_are_kept_keep_their_values() -> None:

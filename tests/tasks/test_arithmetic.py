@@ -1,4 +1,4 @@
-"""Additions as text, votes, the verifier: against plain arithmetic and a model that knows it."""
+"""Additions as text, and what a model writes of them: against plain arithmetic."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from hypothesis import given, strategies as st
 
 from tinygrad_tx.data import CharTokenizer
 from tinygrad_tx.models import GPT, GPTConfig
-from tinygrad_tx.tasks.arithmetic import Verifier, majority, solutions
 from tinygrad_tx.tasks.sums import (
     ALPHABET,
     Problem,
+    SumForm,
     SumRows,
     answer_of,
     drawn,
     held_out_problems,
     written,
 )
-from tinygrad_tx.tensor import tensor
+from tinygrad_tx.tasks.verifier import solutions
 from tinygrad_tx.train import RunFolder, TrainConfig, fit
 
 UNITS = CharTokenizer(ALPHABET)
@@ -94,17 +94,6 @@ def test_rows_hold_whole_problems_and_ask_for_answers_alone(with_steps: bool) ->
     np.testing.assert_array_equal(first, second)
 
 
-def test_votes_go_to_the_commonest_answer_and_unfinished_ones_have_none() -> None:
-    assert majority(["1", "2", "2", None, None, None], [1] * 6) == "2"
-    assert majority(["3", "1", "1", "3"], [1] * 4) == "3"
-    assert majority([None, None], [1, 1]) is None
-
-
-def test_weights_of_votes_add_up_for_each_answer() -> None:
-    assert majority(["1", "2", "2", "3"], [0.5, 0.3, 0.3, 0.55]) == "2"
-    assert majority(["1", "2", "2", "3"], [0.7, 0.3, 0.3, 0.65]) == "1"
-
-
 def test_a_model_learns_one_digit_and_its_samples_are_judged_by_their_answers(
     tmp_path: Path,
 ) -> None:
@@ -113,24 +102,14 @@ def test_a_model_learns_one_digit_and_its_samples_are_judged_by_their_answers(
     rows = SumRows(UNITS, (1,), False, 16, 32, 0)
     fit(model, rows, rows, TrainConfig(150, 16, 5e-3, 10, 0, 1, 150, 2), RunFolder(tmp_path))
     asked = [Problem(a, b, 1) for a, b in ((2, 2), (3, 4), (9, 9))]
-    found = solutions(model, UNITS, asked, False, 3, 0.7, 0)
+    form = SumForm(UNITS, False)
+    found = solutions(model, form, asked, 3, 0.7, 0)
     assert [[s.problem for s in some] for some in found] == [[p] * 3 for p in asked]
     for some in found:
         for sample in some:
-            text = UNITS.decode(sample.tokens)
-            assert text.startswith(sample.problem.question)
-            said = text[len(sample.problem.question) :]
+            assert UNITS.decode(sample.question) == sample.problem.question
+            said = UNITS.decode(sample.written)
             assert sample.is_right == (said == written(sample.problem, False))
     assert any(s.answer is not None for some in found for s in some)
-    greedy = solutions(model, UNITS, asked, False, 1, 0.0, 0)
-    assert greedy == solutions(model, UNITS, asked, False, 1, 0.0, 7)
-
-
-def test_a_verifier_reads_the_last_token_and_nothing_behind_it() -> None:
-    verifier = Verifier(GPT(GPTConfig(len(ALPHABET), 16, 1, 2, 16), 3), 1)
-    tokens = np.random.default_rng(0).integers(0, len(ALPHABET), (3, 12))
-    last = np.array([4, 7, 11])
-    found = verifier(tensor(tokens), tensor(last)).numpy()
-    for i, place in enumerate(last):
-        alone = verifier(tensor(tokens[i : i + 1, : place + 1]), tensor(last[i : i + 1])).numpy()
-        np.testing.assert_allclose(found[i], alone[0], atol=1e-5)
+    greedy = solutions(model, form, asked, 1, 0.0, 0)
+    assert greedy == solutions(model, form, asked, 1, 0.0, 7)

@@ -15,7 +15,7 @@ from tinygrad_tx.cli.main import app
 from tinygrad_tx.data import ByteTokenizer
 from tinygrad_tx.errors import CheckpointError, DataError
 from tinygrad_tx.models import GPT, GPTConfig, from_package
-from tinygrad_tx.prompt import Template, Verbalizer, score
+from tinygrad_tx.prompt import Template, Verbalizer, load_tuned, score
 from tinygrad_tx.prompt.docstrings import MODEL, SUBJECTS, balanced, demonstrations, first_lines
 from tinygrad_tx.prompt.experiments import EXPERIMENTS
 from tinygrad_tx.prompt.reviews import load_reviews
@@ -129,6 +129,30 @@ def test_docstrings_of_five_subjects_are_split_without_overlap() -> None:
     assert all(known[example["text"]] == label for example, label in shown)
 
 
+@pytest.mark.parametrize("name", ["soft-prompt", "prefix"])
+def test_trained_prompts_are_left_as_files_that_commands_ask_and_write_with(
+    compared: Path, name: str
+) -> None:
+    run, path = compared / "pretraining", compared / f"{name}.safetensors"
+    words = ["--template", "{text}，很{mask}", "--label", "up=好", "--label", "down=差"]
+    asked = [str(run), *words, "--slot", "text=天地", "--json"]
+    done = command(*asked, "--tuned", str(path))
+    assert done.exit_code == 0, done.exception
+    model, units = load_run(run)
+    tuned = load_tuned(model, path)
+    verbalizer = Verbalizer({"up": ["好"], "down": ["差"]})
+    truth = score(tuned, units, Template("{text}，很{mask}"), verbalizer, [{"text": "天地"}])[0]
+    assert list(json.loads(done.output).values()) == pytest.approx(truth.tolist(), abs=1e-6)
+    assert json.loads(command(*asked).output) != json.loads(done.output)
+    options = ["--prompt", "天", "--tokens", "9", "--temperature", "0"]
+    wrote = CliRunner().invoke(app, ["generate", str(run), *options, "--tuned", str(path)])
+    assert wrote.exit_code == 0, wrote.exception
+    said = list(tuned.generate(units.encode("天").tolist(), 9, temperature=0))
+    assert wrote.output == f"天{units.decode(said)}\n"
+    refused = command(*asked, "--tuned", str(compared / "pretraining" / "checkpoint.safetensors"))
+    assert "neither a soft prompt nor a prefix" in str(refused.exception)
+
+
 @pytest.mark.slow
 def test_the_published_model_is_asked_about_docstrings(tmp_path: Path) -> None:
     try:
@@ -145,6 +169,7 @@ def test_the_published_model_is_asked_about_docstrings(tmp_path: Path) -> None:
     ("words", "part"),
     [
         (["compare", "--template", "{a}{mask}"], "takes no --template"),
+        (["compare", "--tuned", "prefix.safetensors"], "or --tuned"),
         (["nothing"], "there is no --template"),
         (["nothing", "--template", "{a}"], "0 places"),
         (["nothing", "--template", "{a}{mask}", "--slot", "a"], "no NAME=text"),

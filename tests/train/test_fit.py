@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ import tinygrad_tx as tx
 from tinygrad_tx.data import Windows
 from tinygrad_tx.errors import CheckpointError, NonFiniteError
 from tinygrad_tx.train import Progress, Result, RunFolder, TrainConfig, fit
+from tinygrad_tx.train.diagnose import first_not_finite
 
 TOKENS = np.tile(np.arange(11), 60)
 CONFIG = TrainConfig(steps=12, batch=2, warmup=2, validate_every=6, learning_rate=3e-3)
@@ -95,10 +99,46 @@ def test_folders_that_cannot_be_written_are_refused_before_training(tmp_path: Pa
         run(model_of(), tmp_path / "file" / "run")
 
 
-@pytest.mark.parametrize("damage", [b"", b"\x00" * 9, b"\xff" * 100])
-def test_damaged_checkpoints_are_refused(tmp_path: Path, damage: bytes) -> None:
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda raw: b"",
+    "zeros": lambda raw: b"\x00" * 9,
+    "ones": lambda raw: b"\xff" * 100,
+    "cut short": lambda raw: raw[:-1],
+    "a bit of a weight": lambda raw: flipped(raw, len(raw) - 5),
+    "a bit of the step": lambda raw: flipped(raw, raw.index(b'"step":"') + 8),
+    "a bit of the length": lambda raw: flipped(raw, 0),
+}
+every_damage = pytest.mark.parametrize("damage", DAMAGES.values(), ids=list(DAMAGES))
+
+
+def flipped(raw: bytes, place: int) -> bytes:
+    return raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :]
+
+
+@every_damage
+def test_a_damaged_checkpoint_is_found_out_and_the_one_before_it_leads_to_the_same_bits(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    whole, other = model_of(), model_of(seed=5)
+    run(whole, tmp_path)
+    folder = RunFolder(tmp_path)
+    folder.checkpoint.write_bytes(damage(folder.checkpoint.read_bytes()))
+    resumed = run(other, tmp_path, resume=True)
+    assert "is damaged" in resumed.recovered
+    assert "of step 6, is taken" in resumed.recovered
+    for name, value in whole.state_dict().items():
+        assert value.tobytes() == other.state_dict()[name].tobytes(), name
+    assert run(model_of(), tmp_path, resume=True).recovered == ""
+
+
+@every_damage
+def test_two_damaged_checkpoints_are_refused(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
     run(model_of(), tmp_path)
-    RunFolder(tmp_path).checkpoint.write_bytes(damage)
+    folder = RunFolder(tmp_path)
+    for path in (folder.checkpoint, folder.previous):
+        path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(CheckpointError, match="is damaged"):
         run(model_of(), tmp_path, resume=True)
 
@@ -118,3 +158,28 @@ def test_a_full_disk_leaves_the_old_checkpoint(
         folder.save_checkpoint({"a": np.zeros(3)}, {})
     assert folder.checkpoint.read_bytes() == before
     assert not list(tmp_path.glob(".checkpoint*"))
+
+
+def test_a_folder_has_one_trainer_at_a_time(tmp_path: Path) -> None:
+    """Also across processes, and no longer than that process lives."""
+    program = (
+        "import sys, time; from tinygrad_tx.train import RunFolder\n"
+        f"with RunFolder({str(tmp_path)!r}).held(): print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(CheckpointError, match=f"is being trained by process {other.pid}"):
+            run(model_of(), tmp_path)
+        other.kill()
+    assert run(model_of(), tmp_path).step == 12
+
+
+def test_the_mask_of_padding_is_not_taken_for_what_went_wrong(tmp_path: Path) -> None:
+    """Its infinity is there on purpose."""
+    model = tx.models.BERT(tx.models.BERTConfig(11, 8, 1, 1, 16))
+    model.pooler.dense.weight.assign_(np.full((16, 16), np.nan, np.float32))
+    tokens, mask = np.ones((2, 8), np.int64), np.arange(8) < np.array([[5], [8]])
+    output = model.both(tokens, None, mask)
+    found = first_not_finite([o.node for o in output], {})
+    assert found.startswith("first in an input (16, 16)")

@@ -1,4 +1,4 @@
-"""Benchmarks against PyTorch, JAX and OpenBLAS, interleaved in one run."""
+"""Benchmarks against PyTorch, JAX, OpenBLAS and lenses, interleaved in one run."""
 
 from tinygrad_tx.bench.race import Result, installed, race
 from tinygrad_tx.bench.workloads import CONFIGS, SUITES, Workload, suite

@@ -17,6 +17,13 @@ from tinygrad_tx.bench.workloads import Workload
 
 
 def main() -> None:
+    """Answers go where standard output was; what a library prints goes where errors go."""
+    answers = sys.stdout
+    with contextlib.redirect_stdout(sys.stderr):
+        _answer(answers)
+
+
+def _answer(answers: Any) -> None:
     name, threads = sys.argv[1], int(sys.argv[2])
     run: Any = None
     for line in sys.stdin:
@@ -38,7 +45,7 @@ def main() -> None:
                 answer = {"times": _timed(run, order["run"])}
         except Exception as error:  # whatever a library raises is the answer
             answer = {"error": f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"}
-        print(json.dumps(answer), flush=True)
+        print(json.dumps(answer), file=answers, flush=True)
 
 
 def _load(name: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_tx import nn, optim
+from tinygrad_tx import nn, optim, reasoning
 from tinygrad_tx.bench.real import decode, prompt
 from tinygrad_tx.bench.workloads import Workload
 from tinygrad_tx.config import config
@@ -30,14 +30,21 @@ from tinygrad_tx.tensor import (
     gelu,
     layer_norm,
     matmul,
+    no_grad,
     ones,
     softmax,
     tensor,
 )
 
-__all__ = ["Step", "build"]
+__all__ = ["POINTS", "Step", "build"]
 
 Run = Callable[[], Any]
+
+POINTS = {
+    "everything": "*",
+    "hidden": "blocks.1.feed_forward.hidden",
+    "pattern": "blocks.1.attention.pattern",
+}
 
 
 def build(work: Workload, threads: int) -> Run:
@@ -105,6 +112,24 @@ def _write(work: Workload) -> Run:
         return token
 
     return write
+
+
+def _capture(work: Workload) -> Run:
+    """The logits of a batch, and what is captured on the way."""
+    layers, heads, width, context, batch, vocab = work.sizes
+    model = GPT(GPTConfig(vocab, context, layers, heads, width))
+    model.eval()
+    tokens = tensor(np.random.default_rng(0).integers(0, vocab, (batch, context)))
+
+    def seen(tokens: Tensor) -> Any:
+        with no_grad():
+            if work.option == "nothing":
+                return model(tokens)
+            found = reasoning.capture(model, tokens, POINTS[work.option])
+            return found.output, dict(found)
+
+    step = jit(seen)
+    return lambda: step(tokens)
 
 
 def _graph(work: Workload) -> Run:
@@ -191,6 +216,7 @@ def _adamw(work: Workload) -> Run:
 _BUILDERS: dict[str, Callable[[Workload], Run]] = {
     "step": _step,
     "write": _write,
+    "capture": _capture,
     "graph": _graph,
     "matmul": _matmul,
     "softmax": lambda w: _both_ways(softmax, _rows(w.sizes)),

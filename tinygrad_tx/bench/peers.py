@@ -17,6 +17,10 @@ Run = Callable[[], Any]
 
 def build(name: str, work: Workload, threads: int) -> Run:
     """A function that does the work once and waits for the result."""
+    if work.kind == "capture":
+        from tinygrad_tx.bench import lenses
+
+        return lenses.build(name, work, threads)
     if name == "numpy":
         return _numpy(work)
     if name == "jax":

@@ -21,7 +21,14 @@ __all__ = ["Result", "installed", "race"]
 
 PAUSE_SECONDS = 0.05  # for the threads of the one before to stop spinning
 TURN_SECONDS = 0.15
-MODULES = {"torch": "torch", "torch compiled": "torch", "jax": "jax", "numpy": "numpy"}
+MODULES = {
+    "torch": "torch",
+    "torch compiled": "torch",
+    "jax": "jax",
+    "numpy": "numpy",
+    "transformer lens": "transformer_lens",
+    "torchlens": "torchlens",
+}
 
 
 class ContenderError(TinygradTxError, RuntimeError):
@@ -66,46 +73,61 @@ def race(
     threads: int,
     rounds: int = 7,
     on_result: Callable[[Result], None] | None = None,
+    together: bool = False,
 ) -> list[Result]:
-    """Times every workload against those of `peers` that know it."""
+    """Times every workload against those of `peers` that know it.
+
+    together: all workloads in turns as well, for figures that are divided by each other.
+    """
     if rounds < 1:
         raise ValueError(f"bench: rounds is {rounds}, not at least 1.")
-    results = []
-    for work in works:
-        result = _one(work, ["ours", *(p for p in work.peers if p in peers)], threads, rounds)
-        results.append(result)
+    results: list[Result] = []
+    for group in [works] if together else [[work] for work in works]:
+        found = _in_turns(group, peers, threads, rounds)
+        results += found
         if on_result is not None:
-            on_result(result)
+            for result in found:
+                on_result(result)
     return results
 
 
-def _one(work: Workload, names: list[str], threads: int, rounds: int) -> Result:
-    result = Result(work)
-    running: dict[str, _Contender] = {}
+def _in_turns(
+    works: Sequence[Workload], peers: Sequence[str], threads: int, rounds: int
+) -> list[Result]:
+    results = [Result(work) for work in works]
+    running: list[tuple[Result, _Contender]] = []
     try:
-        for name in names:
-            contender = _Contender(name, threads)
-            try:
-                built = contender.ask({"build": work.as_json()})
-                once = contender.ask({"run": 3})["times"]
-            except ContenderError as error:
-                result.failed[name] = str(error)
-                contender.close()
-                continue
-            running[name] = contender
-            contender.times = max(1, int(TURN_SECONDS / max(min(once), 1e-6)))
-            result.first[name], result.grown[name] = built["first"], built["grown"]
-            result.turns[name] = []
-            result.planned = max(result.planned, built["planned"])
+        for result in results:
+            for name in ("ours", *(p for p in result.work.peers if p in peers)):
+                contender = _started(name, result, threads)
+                if contender is not None:
+                    running.append((result, contender))
         for _ in range(rounds):
-            for name, contender in running.items():
+            for result, contender in running:
                 time.sleep(PAUSE_SECONDS)
                 taken = contender.ask({"run": contender.times})["times"]
-                result.turns[name].append(float(np.median(taken)))
+                result.turns[contender.name].append(float(np.median(taken)))
     finally:
-        for contender in running.values():
+        for _, contender in running:
             contender.close()
-    return result
+    return results
+
+
+def _started(name: str, result: Result, threads: int) -> _Contender | None:
+    """A contender that has built the work, and how it did; None if it cannot."""
+    contender = _Contender(name, threads)
+    try:
+        built = contender.ask({"build": result.work.as_json()})
+        once = contender.ask({"run": 3})["times"]
+    except ContenderError as error:
+        result.failed[name] = str(error)
+        contender.close()
+        return None
+    contender.times = max(1, int(TURN_SECONDS / max(min(once), 1e-6)))
+    result.first[name], result.grown[name] = built["first"], built["grown"]
+    result.turns[name] = []
+    result.planned = max(result.planned, built["planned"])
+    return contender
 
 
 class _Contender:

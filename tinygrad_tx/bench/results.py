@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
+import numpy as np
+
 from tinygrad_tx.bench.race import Result
 from tinygrad_tx.bench.workloads import flops_of_step
 from tinygrad_tx.roofline import Roofline
 
-__all__ = ["as_csv", "as_json", "line", "versions"]
+__all__ = ["against_first", "as_csv", "as_json", "line", "versions"]
 
 
 def versions(threads: int) -> dict[str, Any]:
@@ -23,7 +25,7 @@ def versions(threads: int) -> dict[str, Any]:
         "threads": threads,
         "machine": platform.processor() or platform.machine(),
     }
-    for package in ("numpy", "numba", "llvmlite", "torch", "jax"):
+    for package in ("numpy", "numba", "llvmlite", "torch", "jax", "transformer-lens", "torchlens"):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
@@ -54,6 +56,21 @@ def line(result: Result, machine: Roofline) -> str:
         parts += [f"{p} grew {g / 1e6:.0f} MB" for p, g in result.grown.items()]
     parts += [f"{name} failed ({why})" for name, why in result.failed.items()]
     return "; ".join(parts)
+
+
+def against_first(results: Sequence[Result]) -> list[str]:
+    """For each contender how many times longer each workload takes than the first of them: the
+    median over the rounds of ratios within a round, then best by best."""
+    first, lines = results[0], []
+    for name, base in first.turns.items():
+        parts = []
+        for result in results[1:]:
+            if name in result.turns:
+                ratio = np.median(np.divide(result.turns[name], base))
+                best = result.best(name) / first.best(name)
+                parts.append(f"{result.work.option} {ratio:.2f}x, best {best:.2f}x")
+        lines.append(f"{name}, against {first.work.option} captured: {'; '.join(parts)}")
+    return lines
 
 
 def _ms(seconds: float) -> str:

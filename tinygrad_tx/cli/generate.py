@@ -8,11 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from tinygrad_tx.cli.load import load_run
+from tinygrad_tx.cli.load import is_package, load_model, with_tuned
 from tinygrad_tx.data import PretrainedTokenizer
 from tinygrad_tx.errors import DataError, explain
-from tinygrad_tx.models import from_package, write
-from tinygrad_tx.models.published.packages import PACKAGES
+from tinygrad_tx.models import write
 from tinygrad_tx.train import Generation, RunFolder, note_generation
 
 __all__ = ["generate"]
@@ -31,6 +30,10 @@ def generate(
     beams: Annotated[int, typer.Option(min=1, help="Texts followed side by side.")] = 1,
     stop: Annotated[list[str] | None, typer.Option(help="End before this text.")] = None,
     chat: Annotated[bool, typer.Option("--chat", help="The prompt is a user's message.")] = False,
+    tuned: Annotated[
+        Path | None,
+        typer.Option(help="A soft prompt or prefix, as runs/prompts/prefix.safetensors."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed writes the same text.")] = None,
     record: Annotated[
         bool, typer.Option("--record/--no-record", help="Keep the text in the run folder.")
@@ -41,8 +44,8 @@ def generate(
     With published weights: tinygrad-tx generate smollm2 --chat --prompt "What is a noun?"
     Example: tinygrad-tx generate runs/gpt --prompt "The statement" --temperature 0.7
     """
-    is_folder = Path(run).exists() or run not in _imported()
-    model, tokenizer = load_run(Path(run)) if is_folder else from_package(run)
+    model, tokenizer = load_model(run)
+    model = with_tuned(model, tuned)
     if not prompt:
         raise DataError(explain("--prompt", "is empty", remedy="give at least one character"))
     start: Any = prompt
@@ -63,13 +66,9 @@ def generate(
         sys.stdout.write(piece)
         sys.stdout.flush()
     sys.stdout.write("\n")
-    if record and is_folder:
+    if record and not is_package(run):
+        settings = {"tokens": tokens, **options} | ({"tuned": str(tuned)} if tuned else {})
         try:
-            note_generation(RunFolder(run), Generation(prompt, text, {"tokens": tokens, **options}))
+            note_generation(RunFolder(run), Generation(prompt, text, settings))
         except OSError as error:
             sys.stderr.write(f"The text is not recorded in {run}: {error.strerror}\n")
-
-
-def _imported() -> set[str]:
-    """Names under which published weights are known, and the beginnings of these."""
-    return {name[:n] for name in PACKAGES for n in range(1, len(name) + 1)}

@@ -16,12 +16,14 @@ import typer
 from tinygrad_tx import __version__
 from tinygrad_tx.cli.bench import bench
 from tinygrad_tx.cli.draw import draw
+from tinygrad_tx.cli.explain import explain
 from tinygrad_tx.cli.finetune import finetune
 from tinygrad_tx.cli.generate import generate
 from tinygrad_tx.cli.gradcheck import check_gradients
 from tinygrad_tx.cli.import_ import import_weights
 from tinygrad_tx.cli.pretrain import pretrain
 from tinygrad_tx.cli.prompt import prompt
+from tinygrad_tx.cli.replay import replay
 from tinygrad_tx.cli.train import train
 from tinygrad_tx.config import config
 from tinygrad_tx.errors import TinygradTxError
@@ -43,6 +45,8 @@ app.command()(finetune)
 app.command()(prompt)
 app.command()(bench)
 app.command()(draw)
+app.command()(explain)
+app.command()(replay)
 app.command("gradcheck")(check_gradients)
 app.command("import")(import_weights)
 
@@ -79,6 +83,9 @@ def main() -> None:
         _end(str(error), 2)
     except OSError as error:
         _end(f"{error.filename or 'file'}: {error.strerror or error}", 2)
+    except MemoryError as error:
+        remedy = "use smaller sizes or a smaller --batch; what was saved stands"
+        _end(f"not enough memory: {error or 'none is left'}; {remedy}", 2)
     except KeyboardInterrupt:
         _end("interrupted", 130)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tinygrad_tx.cli.load import load_run
+from tinygrad_tx.cli.load import load_run, with_tuned
 from tinygrad_tx.cli.task_screen import run_task
 from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.models import from_package
@@ -34,6 +34,10 @@ def prompt(
         str | None, typer.Option(help="Calibrate with this text in every slot.")
     ] = None,
     tokens: Annotated[int, typer.Option(min=1, help="New tokens, without --label.")] = 32,
+    tuned: Annotated[
+        Path | None,
+        typer.Option(help="A soft prompt or prefix, as runs/prompts/prefix.safetensors."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder.  [runs/TARGET]")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Small, some seconds, no figure.")] = False,
     seed: Annotated[int, typer.Option(help="Weights, batches, demonstrations.")] = 0,
@@ -50,8 +54,8 @@ def prompt(
     positive=good,great --label negative=bad --slot "text=I would see it again."
     """
     if target in EXPERIMENTS:
-        if template or label or slot or content_free:
-            what = "an experiment takes no --template, --label, --slot or --content-free"
+        if template or label or slot or content_free or tuned:
+            what = "an experiment takes no --template, --label, --slot, --content-free or --tuned"
             raise DataError(explain(f"prompt {target}", what))
         place = out or Path("runs") / target
         run_task(EXPERIMENTS[target], place, quick, seed, resume, as_json, pretrained)
@@ -64,6 +68,7 @@ def prompt(
     words = {name: text.split(",") for name, text in _pairs(label or [], "--label").items()}
     verbalizer = Verbalizer(words) if words else None
     model, tokenizer = _model(target)
+    model = with_tuned(model, tuned)
     if verbalizer is None:
         text = complete(model, tokenizer, asked, example, tokens)
         typer.echo(json.dumps({"answer": text}) if as_json else text)

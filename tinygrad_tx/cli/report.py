@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TaskID
 
+from tinygrad_tx.cli.bar import progress_on
 from tinygrad_tx.config import config as process
 from tinygrad_tx.data import Tokenizer, Windows
 from tinygrad_tx.errors import DrawError
@@ -107,13 +108,7 @@ class Screen:
     def training(self, steps: int) -> Iterator[None]:
         """Shows progress until the end of the block."""
         self._steps = steps
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed}/{task.total}"),
-            TimeRemainingColumn(),
-        )
-        self._bar = Progress(*columns, console=self.console, disable=not self.console.is_terminal)
+        self._bar = progress_on(self.console)
         process.on_compile = self._on_compile
         try:
             with self._bar:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tinygrad_tx.cli.bar import progress_on
 from tinygrad_tx.config import config as process
 from tinygrad_tx.tasks import Outcome, TaskConfig, Watch
 from tinygrad_tx.train import Progress as Step
@@ -27,14 +27,7 @@ class TaskScreen(Watch):
 
     @contextmanager
     def stage(self, name: str, steps: int) -> Iterator[Callable[[Step], None]]:
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TextColumn("{task.completed}/{task.total}"),
-            TimeRemainingColumn(),
-        )
-        bar = Progress(*columns, console=self.console, disable=not self.console.is_terminal)
-        with bar:
+        with progress_on(self.console) as bar:
             shown = bar.add_task(name, total=steps)
             process.on_compile = lambda kernel: bar.update(
                 shown, description=f"{name}: compiling {kernel[:40]}"

@@ -59,6 +59,12 @@ def train(
         typer.Option(min=0.0, help="At its peak.  [0.002; 0.0005 with --start-from]"),
     ] = None,
     seed: Annotated[int, typer.Option(help="Weights, batches and samples.")] = 0,
+    on_bad: Annotated[
+        str, typer.Option(help="What a NaN or a leap of the loss leads to: stop, skip, rollback.")
+    ] = "stop",
+    spike: Annotated[
+        float, typer.Option(min=0, help="A loss above so many times the usual is bad; 0: never.")
+    ] = 0.0,
     quick: Annotated[bool, typer.Option("--quick", help="A small model, some seconds.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder --out.")] = False,
 ) -> None:
@@ -100,6 +106,7 @@ def train(
     given |= {"batch": batch, "steps": steps}
     sizes |= {k: v for k, v in given.items() if v is not None}
     settings = _settings(sizes, units, text, learning_rate, dropout or 0.0, seed)
+    settings["training"] |= {"on_bad": on_bad, "spike": spike}
     if parent is not None:
         settings["model"] = {**parent.settings["model"], "dropout": dropout}
     _work(run, settings, units, corpus, parent, resume=False)
@@ -152,18 +159,23 @@ def _work(
     baseline = bigram_loss(learnt, held, units.vocab_size)
     source = settings["text"] or "the language reference inside Python"
     material = Material(source, len(corpus), len(learnt), len(held), baseline)
-    run.create()
-    if parent is not None:
-        model.load_state_dict(parent.model.state_dict())
-        settings = with_parent(run, settings, parent)
-        screen.announce_parent(parent.folder.path, settings["parent"])
-    if not resume:
-        run.write(run.config, json.dumps(settings, indent=2) + "\n")
-        run.write(run.tokenizer, units.to_json())
-        run.metrics.unlink(missing_ok=True)
-    screen.announce(model, config, units, material)
-    with screen.training(config.steps):
-        result = fit(model, batches, held_out, config, run, resume, screen.on_step, screen.on_plan)
+    with run.held():
+        if parent is not None:
+            model.load_state_dict(parent.model.state_dict())
+            settings = with_parent(run, settings, parent)
+            screen.announce_parent(parent.folder.path, settings["parent"])
+        if not resume:
+            run.write(run.config, json.dumps(settings, indent=2) + "\n")
+            run.write(run.tokenizer, units.to_json())
+            run.metrics.unlink(missing_ok=True)
+        screen.announce(model, config, units, material)
+        on = (screen.on_step, screen.on_plan)
+        with screen.training(config.steps):
+            result = fit(model, batches, held_out, config, run, resume, *on)
+    if result.recovered:
+        screen.say(f"Went on from a little earlier: {result.recovered}")
+    for step in result.passed_over:
+        screen.say(f"Step {step['step']} failed ({step['policy']}): {step['reason']}")
     forgetting = after_training(settings, model, units)
     record = record_of(settings, model, material, result, forgetting)
     write_record(run, record)

@@ -89,13 +89,21 @@ def _text(body: Body, ports: Sequence[Port], is_flat: bool, is_sum: bool) -> str
         return "\n".join("    " + line for line in lines) + "\n"
     lines += ["m = n", "low, high = share(operands[1], ith, nth)"]
     lines += [f"c{i} = {c}" for i, c in _constants(ports, is_flat)]
-    lines += [*before, "for row in range(low, high):"]
+    lines += [
+        *before,
+        "i2 = low % operands[3]",
+        "i1 = low // operands[3] % operands[2]",
+        "i0 = low // operands[3] // operands[2]",
+        "for _ in range(low, high):",
+    ]
     inner = [
-        "i2 = row % operands[3]",
-        "i1 = row // operands[3] % operands[2]",
-        "i0 = row // operands[3] // operands[2]",
         *_opened(ports, is_flat, constants=False),
         *loop,
+        "i2 += 1",
+        "if i2 == operands[3]:",
+        "    i2, i1 = 0, i1 + 1",
+        "    if i1 == operands[2]:",
+        "        i1, i0 = 0, i0 + 1",
     ]
     text = ["    " + x for x in lines] + ["        " + x for x in inner]
     return "\n".join(text + ["    " + x for x in after]) + "\n"

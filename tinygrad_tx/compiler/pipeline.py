@@ -10,6 +10,7 @@ from tinygrad_tx.compiler.fuse import LARGEST_GROUP, fuse
 from tinygrad_tx.compiler.memory import plan_memory
 from tinygrad_tx.compiler.plan import Planner
 from tinygrad_tx.compiler.program import Program
+from tinygrad_tx.compiler.reunite import reunite
 from tinygrad_tx.compiler.schedule import schedule
 from tinygrad_tx.compiler.simplify import simplify
 from tinygrad_tx.compiler.sums import sum_groups
@@ -17,10 +18,10 @@ from tinygrad_tx.graph.node import Node
 
 __all__ = ["OPTIONAL", "PASSES", "Pass", "compile_graph", "passes"]
 
-PASSES = ("expand", "simplify", "fuse", "epilogue", "sums")
+PASSES = ("reunite", "expand", "simplify", "fuse", "epilogue", "sums")
 """The names of all passes, in the order in which they run."""
 
-OPTIONAL = ("simplify", "grouping", "epilogues", "sums")
+OPTIONAL = ("reunite", "simplify", "grouping", "epilogues", "sums")
 """What may be left out: it changes how fast a graph runs and not what it computes."""
 
 Pass = Callable[[Sequence[Node]], tuple[Node, ...]]
@@ -38,7 +39,8 @@ def passes(generate: bool, without: frozenset[str] = frozenset()) -> tuple[tuple
     def group(outputs: Sequence[Node]) -> tuple[Node, ...]:
         return fuse(outputs, 1 if "grouping" in without else LARGEST_GROUP)
 
-    found: list[tuple[str, Pass]] = [("expand", expand)]
+    found: list[tuple[str, Pass]] = [("reunite", reunite)] if "reunite" not in without else []
+    found.append(("expand", expand))
     if "simplify" not in without:
         found.append(("simplify", simplify))
     if generate:

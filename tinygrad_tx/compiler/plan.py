@@ -50,12 +50,13 @@ class Planner:
         self.placed = place(s.nodes, targets, self.new_arena)
         for position, node in enumerate(s.nodes[: s.commit]):
             self._write(node, position)
-        results = self._results(outputs, before_commit=True)
+            self._give([node])
+        self._give([n for n in s.outputs if n not in s.late])
         staged = [(self._staged(node, slot), slot) for node, slot in s.updates]
         commit = len(self.steps)
         for position, node in enumerate(s.nodes[s.commit :], s.commit):
             self._write(node, position)
-        results |= self._results(outputs, before_commit=False)
+            self._give([node])
         for (node, view), slot in staged:
             source = view if view is not None else self.source(node)
             self.copy(source, whole(leaf_buffer[slot], node), "update")
@@ -65,7 +66,7 @@ class Planner:
             tuple(self.memory),
             tuple(self.steps),
             commit,
-            tuple(results[i] for i in range(len(s.outputs))),
+            tuple(self.output_memory),
             tuple(written),
             0,
             tuple(self.places),
@@ -87,26 +88,23 @@ class Planner:
     def _output_homes(self) -> dict[Node, View]:
         """Fresh memory for each output, where the first output of that node is made."""
         homes: dict[Node, View] = {}
-        self.output_memory = []
+        self.output_memory: list[View] = []
+        self.owed: dict[Node, list[View]] = {}
         for i, node in enumerate(self.schedule.outputs):
             view = whole(self.new_memory("output", node.aval.nbytes, slot=i), node)
             self.output_memory.append(view)
+            self.owed.setdefault(node, []).append(view)
             if node not in self.slots and scalar_of(node) is None:
                 homes.setdefault(node, view)
         return homes
 
-    def _results(self, homes: Mapping[Node, View], before_commit: bool) -> dict[int, View]:
-        """Copies outputs that could not be made in their memory; once their node has run."""
-        done: dict[int, View] = {}
-        for i, (node, view) in enumerate(
-            zip(self.schedule.outputs, self.output_memory, strict=True)
-        ):
-            if (node in self.schedule.late) == before_commit:
-                continue
-            if self.homes.get(node) != view:
-                self.copy(self.source(node), view, "output")
-            done[i] = view
-        return done
+    def _give(self, nodes: Sequence[Node]) -> None:
+        """Copies outputs that could not be made in their memory: at once, while they are in the
+        cache."""
+        for node in nodes:
+            for view in self.owed.pop(node, ()):
+                if self.homes.get(node) != view:
+                    self.copy(self.source(node), view, "output")
 
     def _staged(self, node: Node, slot: int) -> tuple[Node, View | None]:
         """An update's value, moved to the arena if it stands in memory that the commit changes."""

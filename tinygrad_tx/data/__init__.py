@@ -5,11 +5,13 @@ from tinygrad_tx.data.bigram import bigram_loss
 from tinygrad_tx.data.corpus import default_text, read_text
 from tinygrad_tx.data.examples import Change, Examples
 from tinygrad_tx.data.masking import hide_words
+from tinygrad_tx.data.planted_reviews import PlantedReviews, planted_reviews
 from tinygrad_tx.data.pretrained import (
     PretrainedTokenizer,
     gguf_tokenizer,
     pretrained_tokenizer,
 )
+from tinygrad_tx.data.skewed import BALANCED, SKEWED, Skew, SkewedText, skewed_text
 from tinygrad_tx.data.tokenizers import (
     BPETokenizer,
     ByteTokenizer,
@@ -18,9 +20,11 @@ from tinygrad_tx.data.tokenizers import (
     load_tokenizer,
     make_tokenizer,
 )
-from tinygrad_tx.data.units import CharacterUnits, Units, WordPieces, framed
+from tinygrad_tx.data.units import CharacterUnits, Units, WordPieces, WordUnits, framed
 
 __all__ = [
+    "BALANCED",
+    "SKEWED",
     "BPETokenizer",
     "Batch",
     "Batches",
@@ -29,11 +33,15 @@ __all__ = [
     "CharTokenizer",
     "CharacterUnits",
     "Examples",
+    "PlantedReviews",
     "PretrainedTokenizer",
+    "Skew",
+    "SkewedText",
     "Tokenizer",
     "Units",
     "Windows",
     "WordPieces",
+    "WordUnits",
     "bigram_loss",
     "default_text",
     "framed",
@@ -41,7 +49,9 @@ __all__ = [
     "hide_words",
     "load_tokenizer",
     "make_tokenizer",
+    "planted_reviews",
     "pretrained_tokenizer",
     "read_text",
+    "skewed_text",
     "split",
 ]

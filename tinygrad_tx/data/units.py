@@ -23,6 +23,7 @@ __all__ = [
     "CharacterUnits",
     "Units",
     "WordPieces",
+    "WordUnits",
     "framed",
 ]
 
@@ -70,6 +71,29 @@ class CharacterUnits:
 
     def to_json(self) -> str:
         return json.dumps({"kind": "characters", "alphabet": self.alphabet}, ensure_ascii=False)
+
+
+class WordUnits:
+    """One token for each word of a given list, [UNK] for others; words stand between spaces."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.words = tuple(words)
+        self._index = {w: FIRST + i for i, w in enumerate(self.words)}
+
+    @property
+    def vocab_size(self) -> int:
+        return FIRST + len(self.words)
+
+    def encode(self, text: str) -> list[int]:
+        return [self._index.get(w, UNKNOWN) for w in text.split()]
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        """The words with spaces between; padding is left out."""
+        every = (*SPECIAL, *self.words)
+        return " ".join(every[int(t)] for t in tokens if int(t) != PAD)
+
+    def to_json(self) -> str:
+        return json.dumps({"kind": "words", "words": self.words}, ensure_ascii=False)
 
 
 class WordPieces:

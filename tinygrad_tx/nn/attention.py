@@ -70,8 +70,8 @@ class MultiHeadAttention(Module):
 
         cache: x are new tokens, whose keys and values are kept as those of `block`; bias then goes
         by place, to (batch, heads, time, context). prefix: keys and values (1 or batch, kv_heads,
-        length, head width) from outside, which every token sees; they stand at no place. Errors:
-        GraphError for a prefix beside a cache.
+        length, head width) from outside, which every token sees; they stand at no place. With a
+        cache the prefix is that of `cache.begin`. Errors: GraphError for one beside a cache.
         """
         batch, time, _ = x.shape
         start = 0 if cache is None else cache.start
@@ -84,17 +84,20 @@ class MultiHeadAttention(Module):
         v = marked(qkv[:, v_first:], "value")
         if prefix is not None and cache is not None:
             what = "a prefix beside kept keys and values"
-            raise GraphError(explain("attention", what, remedy="compute the whole text anew"))
+            remedy = "write it into the cache: Cache.of(..., before=length), then begin(prefix)"
+            raise GraphError(explain("attention", what, remedy=remedy))
         if cache is None or cache.lengths is None:
             bias = _sum(bias, self.position.bias(q, time))
+            prefix = prefix if cache is None else cache.prefix(block)
+            keys, values = k, v
             if prefix is not None:
                 length = prefix.keys.shape[2]
-                k, v = _behind(prefix.keys, k), _behind(prefix.values, v)
+                keys, values = _behind(prefix.keys, k), _behind(prefix.values, v)
                 mask, bias = _wider(mask, True, length, time), _wider(bias, 0.0, length, time)
             context = attention(
                 q,
-                k,
-                v,
+                keys,
+                values,
                 mask=mask,
                 causal=self.causal,
                 bias=bias,
@@ -104,7 +107,9 @@ class MultiHeadAttention(Module):
         else:
             kept = cache.blocks[block]
             bias = _sum(bias, self.position.bias(q, cache.context, start))
-            before = (kept.keys, kept.values, cache.lengths)
+            if cache.before:
+                bias = _wider(bias, 0.0, cache.before, cache.context)
+            before = (kept.keys, kept.values, cache.rows)
             context = cached_attention(q, k, v, *before, bias=bias, scale=self.scale)
         if cache is not None:
             cache.keep(block, k, v)

@@ -4,7 +4,7 @@ from tinygrad_tx.nn import LoRA
 from tinygrad_tx.prompt.complete import complete
 from tinygrad_tx.prompt.score import Demonstration, calibrate, score, word_scores
 from tinygrad_tx.prompt.template import CLASSIFICATION, QUESTION, Prompt, Slot, Template
-from tinygrad_tx.prompt.tuned import Answering, PrefixTuning, SoftPrompt
+from tinygrad_tx.prompt.tuned import Answering, PrefixTuning, SoftPrompt, load_tuned
 from tinygrad_tx.prompt.verbalizer import Verbalizer
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Verbalizer",
     "calibrate",
     "complete",
+    "load_tuned",
     "score",
     "word_scores",
 ]

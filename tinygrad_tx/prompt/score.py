@@ -7,7 +7,7 @@ answer, and score a word of several tokens whole; BERT reads both sides of one [
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -211,10 +211,6 @@ def _losses(model: Any, asks: Sequence[_Ask], batch: int, before: list[int]) -> 
     Rows of like length go together, padded on the right to a power of two: a pass is recorded for
     few sizes. A model that can keep keys and values reads `before` once.
     """
-    if before and not hasattr(model, "cache"):  # a soft prompt or a prefix
-        first = len(before)
-        moved = [replace(a, tokens=before + a.tokens, places=_later(a, first)) for a in asks]
-        return _losses(model, moved, batch, [])
     width = max((len(a.words) for a in asks), default=0)
     room = int(model.config.context) - len(before)
     model.eval()
@@ -241,10 +237,6 @@ def _losses(model: Any, asks: Sequence[_Ask], batch: int, before: list[int]) -> 
         losses = measure(tokens, seen, places, targets).numpy()
         found |= {i: losses[row].astype(np.float64) for row, i in enumerate(some)}
     return [found[i] for i in range(len(asks))]
-
-
-def _later(ask: _Ask, by: int) -> list[int]:
-    return [place + by for place in ask.places]
 
 
 def _padded(count: int, room: int) -> int:

@@ -1,22 +1,24 @@
 """Soft prompts and prefixes: a few trained vectors steer a model that stays as it is.
 
-Both wrap a causal model (GPT, Llama), freeze it, and are asked as the model is: `hidden`, `logits`.
+Both wrap a causal model (GPT, Llama), freeze it, and are asked as the model is: `hidden`, `logits`,
+`cache`, `generate`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
 from tinygrad_tx.errors import CheckpointError, ShapeError, explain
 from tinygrad_tx.files import write_whole
-from tinygrad_tx.nn import Module
+from tinygrad_tx.models.generation import stream
+from tinygrad_tx.nn import Cache, Module
 from tinygrad_tx.nn.cache import Kept
 from tinygrad_tx.tensor import (
     Tensor,
@@ -29,9 +31,10 @@ from tinygrad_tx.tensor import (
 )
 from tinygrad_tx.tensor.tensor import TensorLike
 
-__all__ = ["Answering", "PrefixTuning", "SoftPrompt"]
+__all__ = ["Answering", "PrefixTuning", "SoftPrompt", "load_tuned"]
 
 
+Array = np.ndarray[Any, Any]
 PARTS = ("keys", "values")
 
 
@@ -52,9 +55,22 @@ class _Tuned(Module):
     def forward(self, tokens: TensorLike) -> Tensor:
         return self.logits(self.hidden(tokens))
 
-    def hidden(self, tokens: TensorLike) -> Tensor:
-        """What the blocks make of the tokens: (batch, time, width)."""
+    def hidden(self, tokens: TensorLike, cache: Cache | None = None) -> Tensor:
+        """What the blocks make of the tokens: (batch, time, width).
+
+        cache: tokens are the next ones of the texts that it keeps, behind what was trained.
+        """
         raise NotImplementedError
+
+    def cache(self, batch: int, context: int | None = None) -> Cache:
+        """Memory for `batch` texts of up to `context` tokens, and for what stands before them."""
+        longest = min(context or self.config.context, self.config.context)
+        cache: Cache = self.model.cache(batch, longest, before=self.length)
+        return cache
+
+    def generate(self, tokens: Sequence[int], max_new_tokens: int, **options: Any) -> Iterator[int]:
+        """New tokens after `tokens`, one by one; `options` as in `models.generation.stream`."""
+        return stream(self, tokens, max_new_tokens, **options)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores of the token after each: (batch, time, vocab)."""
@@ -82,13 +98,10 @@ class _Tuned(Module):
 
     def load(self, path: str | Path) -> None:
         """Reads what `save` wrote. Errors: CheckpointError; then nothing has changed."""
-        try:
-            found = load(Path(path).read_bytes())
-        except OSError as error:
-            what = f"cannot be read: {error.strerror}"
-            raise CheckpointError(explain(str(path), what)) from None
-        except SafetensorError as error:
-            raise CheckpointError(explain(str(path), f"is damaged: {error}")) from None
+        found, _ = _read(path)
+        self._take(path, found)
+
+    def _take(self, path: str | Path, found: dict[str, Array]) -> None:
         own = self._own()
         shapes = {name: a.shape for name, a in found.items()}
         if shapes != {name: p.shape for name, p in own.items()}:
@@ -116,8 +129,15 @@ class SoftPrompt(_Tuned):
         tokens = start_tokens(model, length, start, seed)
         self.vectors = tensor(model.embedding.weight.numpy()[tokens], requires_grad=True)
 
-    def hidden(self, tokens: TensorLike) -> Tensor:
-        hidden: Tensor = self.model.hidden(tokens, prompt=self.vectors)
+    def hidden(self, tokens: TensorLike, cache: Cache | None = None) -> Tensor:
+        """The vectors are read, and kept, with the beginning of a text: later tokens see them."""
+        hidden: Tensor
+        if cache is not None and cache.lengths is not None:
+            # For the model inside all rows are of the text: it is that much longer.
+            hidden = self.model.hidden(tokens, replace(cache, lengths=cache.rows, before=0))
+            return hidden
+        inner = None if cache is None else replace(cache, before=0)
+        hidden = self.model.hidden(tokens, inner, prompt=self.vectors)
         return hidden[:, self.length :]
 
 
@@ -142,14 +162,55 @@ class PrefixTuning(_Tuned):
         parts = [np.concatenate([getattr(b, n).numpy() for b in cache.blocks]) for n in PARTS]
         self.keys, self.values = (tensor(p, requires_grad=True) for p in parts)
 
-    def hidden(self, tokens: TensorLike) -> Tensor:
-        hidden: Tensor = self.model.hidden(tokens, prefix=self.prefix())
+    def hidden(self, tokens: TensorLike, cache: Cache | None = None) -> Tensor:
+        prefix = self.prefix() if cache is None else None  # a cache begins with it
+        hidden: Tensor = self.model.hidden(tokens, cache, prefix=prefix)
         return hidden
+
+    def cache(self, batch: int, context: int | None = None) -> Cache:
+        cache = super().cache(batch, context)
+        with no_grad():
+            cache.begin(self.prefix())
+        return cache
 
     def prefix(self) -> list[Kept]:
         """For each block keys and values: (1, kv_heads, length, head width)."""
         count = self.keys.shape[0]
         return [Kept(self.keys[i : i + 1], self.values[i : i + 1]) for i in range(count)]
+
+
+def load_tuned(model: Any, path: str | Path) -> SoftPrompt | PrefixTuning:
+    """`model` with the soft prompt or the prefix that `save` wrote. Errors: CheckpointError,
+    ShapeError where the model's context is too short; the model is then as it was.
+    """
+    found, kind = _read(path)
+    kinds = {cls.__name__: cls for cls in (SoftPrompt, PrefixTuning)}
+    if kind not in kinds:
+        what = f"is neither a soft prompt nor a prefix, but {kind or 'of no kind'}"
+        remedy = "give a file that SoftPrompt.save or PrefixTuning.save wrote"
+        raise CheckpointError(explain(str(path), what, remedy=remedy))
+    length = next(iter(found.values())).shape[-2]
+    tuned: SoftPrompt | PrefixTuning = kinds[kind](model, length)
+    try:
+        tuned._take(path, found)
+    except CheckpointError:
+        tuned.remove()
+        raise
+    tuned.eval()
+    return tuned
+
+
+def _read(path: str | Path) -> tuple[dict[str, Array], str | None]:
+    """Arrays of a file, and what kind it says to be of. Errors: CheckpointError."""
+    try:
+        with safe_open(str(path), "numpy") as file:
+            names = list(file.keys())
+            return {n: file.get_tensor(n) for n in names}, (file.metadata() or {}).get("kind")
+    except OSError as error:
+        what = f"cannot be read: {error.strerror or error}"
+        raise CheckpointError(explain(str(path), what)) from None
+    except SafetensorError as error:
+        raise CheckpointError(explain(str(path), f"is damaged: {error}")) from None
 
 
 def start_tokens(

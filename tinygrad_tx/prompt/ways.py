@@ -147,6 +147,8 @@ def trained(parts: Parts, way: Way, best: Candidate, before: Array) -> tuple[Row
         Examples(held, BATCH, seed),
         training,
     )
+    if isinstance(asked, SoftPrompt | PrefixTuning):  # for `generate --tuned` and `prompt --tuned`
+        asked.save(parts.config.out / f"{way.name.replace(' ', '-')}.safetensors")
     right, after = parts.right(asked, one), parts.text_losses(asked)
     change = bootstrap(after - before)
     validation = parts.right(asked, one, "validation").mean()

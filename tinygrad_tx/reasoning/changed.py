@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from tinygrad_tx.errors import GraphError, explain
 from tinygrad_tx.models.generation import Causal, stream
-from tinygrad_tx.nn import Cache
+from tinygrad_tx.nn import Cache, Module
 from tinygrad_tx.reasoning.look import Changes, intervene, looked, points
 from tinygrad_tx.reasoning.point import matching
-from tinygrad_tx.tensor import Tensor
+from tinygrad_tx.tensor import Tensor, cross_entropy
 from tinygrad_tx.tensor.tensor import TensorLike
 
 __all__ = ["Changed"]
@@ -47,6 +47,16 @@ class Changed:
 
     def cache(self, batch: int, context: int | None = None) -> Cache:
         return self.model.cache(batch, context)
+
+    def loss(self, tokens: TensorLike, targets: TensorLike) -> Tensor:
+        """Mean cross-entropy in nats of the next tokens, as the model's own."""
+        return cross_entropy(self(tokens), targets)
+
+    def eval(self) -> Self:
+        """As a module's: without dropout."""
+        if isinstance(self.model, (Module, Changed)):
+            self.model.eval()
+        return self
 
     def __call__(self, tokens: TensorLike) -> Tensor:
         """Logits (batch, time, vocab) of whole texts: what `intervene` gives."""

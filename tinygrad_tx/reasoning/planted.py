@@ -1,238 +1,137 @@
-"""Ground truth for circuits: GPTs whose weights are written by hand, and whose circuit is known.
-
-A stream of `width` numbers holds width/2 orthonormal features, each a difference of two numbers, so
-that the mean is 0. One of them, the ballast, is large and the same everywhere: it fixes the scale
-of every norm, whose weights undo it, so that a norm is the identity but for about 1 in 10,000.
-Besides the circuit there are heads and feed-forwards with random weights that read everything and
-write what nothing reads: a method that finds them has found what does nothing.
-After Lindner et al. 2023 (Tracr): models compiled from a program, to test what explains them.
-"""
+"""A small GPT trained on text whose skew is known: what audits and corrections are tried out on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tinygrad_tx.models.gpt import GPT, GPTConfig
-from tinygrad_tx.reasoning.metric import LogitDifference
-from tinygrad_tx.reasoning.unfolded import Edge
+from tinygrad_tx.data import Examples, SkewedText
+from tinygrad_tx.data.planted_reviews import PlantedReviews
+from tinygrad_tx.data.skewed import NAMES, PLACES, PRONOUN_TEMPLATES, TIMES, TRAIT_TEMPLATES
+from tinygrad_tx.data.units import PAD
+from tinygrad_tx.errors import DataError, explain
+from tinygrad_tx.jit import jit
+from tinygrad_tx.models import GPT, BERTClassifier, BERTConfig, GPTConfig
+from tinygrad_tx.optim import AdamW, clip_grad_norm, cosine
+from tinygrad_tx.reasoning.continuations import Continuations
+from tinygrad_tx.tasks.mean_classifier import MeanClassifier
+from tinygrad_tx.tensor import Tensor, require_finite
 
-__all__ = ["PLANTED", "Planted", "planted_copy", "planted_gate", "planted_induction"]
-
-Array = np.ndarray[Any, Any]
-
-BALLAST = 100.0
-SHARP = 12.0
-"""Score of what a head looks for; the weight of all else together is below 1e-4."""
+__all__ = ["QUICK", "Training", "classifier_on", "planted_checks", "planted_truth", "trained_on"]
+PRONOUN, NAMED, TRAIT = "he or she", "he or she after a name", "brilliant or friendly"
 
 
 @dataclass(frozen=True)
-class Planted:
-    """A model, prompts (prompts, time) that its circuit tells apart, and the circuit's edges: those
-    that change the metric when they carry what their sender sends on the corrupted prompt."""
+class Training:
+    """Sizes of the model and of its training. layers, heads, width: as in `GPTConfig`."""
 
-    name: str
-    model: GPT
-    clean: Array
-    corrupted: Array
-    metric: LogitDifference
-    edges: frozenset[Edge]
-
-
-@dataclass
-class _Stream:
-    """Where the features stand, and the weights that are being written, by path of parameter."""
-
-    config: GPTConfig
-    spaces: Mapping[str, int]
-    """Name of each space and how many features it has."""
-    rng: np.random.Generator
-    weights: dict[str, Array] = field(default_factory=dict)
+    layers: int = 2
+    heads: int = 4
+    width: int = 64
+    steps: int = 1200
+    batch: int = 128
+    learning_rate: float = 3e-3
 
     def __post_init__(self) -> None:
-        c = self.config
-        sizes = {"ballast": 1, **self.spaces}
-        assert sum(sizes.values()) + 4 <= c.width // 2, "no room for what nothing reads"
-        basis = np.zeros((c.width // 2, c.width))
-        places = np.arange(c.width // 2)
-        basis[places, 2 * places], basis[places, 2 * places + 1] = 0.5**0.5, -(0.5**0.5)
-        ends = np.cumsum([0, *sizes.values()])
-        self.basis = {n: basis[a:b] for n, a, b in zip(sizes, ends, ends[1:], strict=False)}
-        self.spare = basis[ends[-1] :]
-        model = GPT(c)
-        gain = BALLAST / c.width**0.5
-        for path, value in model.state_dict().items():
-            is_gain = path.endswith("norm.weight")
-            self.weights[path] = np.full(value.shape, gain if is_gain else 0.0)
-        # Not in the embedding, which is the weights of the logits too: large logits are rough ones.
-        self.weights["position.weight"] += BALLAST * self.basis["ballast"] + self.basis["place"]
-        self.weights["embedding.weight"] += self.basis["token"]
-        for layer in range(c.layers):
-            for head in range(c.heads):
-                self.distract(layer, head)
-            self.distract_feed_forward(layer)
-
-    def head(
-        self, layer: int, head: int, query: Array, key: Array, value: Array, out: Array
-    ) -> None:
-        """query, key, value (features x width)^T maps of the stream: (width, n <= head width)."""
-        c, path = self.config, f"blocks.{layer}.attention"
-        wide = c.width // c.heads
-        for part, matrix in enumerate((query * SHARP * wide**0.5, key, value)):
-            first = (part * c.heads + head) * wide
-            self.weights[f"{path}.qkv.weight"][:, first : first + wide] = 0
-            self.weights[f"{path}.qkv.weight"][:, first : first + matrix.shape[1]] = matrix
-        rows = slice(head * wide, (head + 1) * wide)
-        self.weights[f"{path}.projection.weight"][rows] = 0
-        self.weights[f"{path}.projection.weight"][rows][: len(out)] = out
-
-    def distract(self, layer: int, head: int) -> None:
-        """Random: it reads all features but the ballast, and writes into spare ones."""
-        c = self.config
-        wide = c.width // c.heads
-        all_read = np.concatenate([b for n, b in self.basis.items() if n != "ballast"])
-        read = [self._random(all_read, wide) for _ in range(3)]
-        out = self._random(self.spare, wide).T / (wide * len(self.spare)) ** 0.5
-        self.head(layer, head, read[0] / SHARP, read[1], read[2], out)
-
-    def distract_feed_forward(self, layer: int) -> None:
-        units = 4 * self.config.width
-        every = np.concatenate([*(b for n, b in self.basis.items() if n != "ballast"), self.spare])
-        path = f"blocks.{layer}.feed_forward"
-        down = self._random(self.spare, units).T / (units * len(self.spare)) ** 0.5
-        self.weights[f"{path}.up.weight"][:] = self._random(every, units)
-        self.weights[f"{path}.down.weight"][:] = down
-
-    def model(self) -> GPT:
-        made = GPT(self.config)
-        made.load_state_dict(self.weights)
-        made.eval()
-        return made
-
-    def _random(self, basis: Array, columns: int) -> Array:
-        """(width, columns): a random map of these features."""
-        return np.asarray(basis.T @ self.rng.normal(size=(len(basis), columns)))
+        if self.steps < 1 or self.batch < 1:
+            what = f"steps {self.steps}, batch {self.batch}"
+            raise DataError(explain("Training", what, remedy="give at least 1 of each"))
 
 
-def planted_copy(
-    prompts: int = 16, seed: int = 0, *, layers: int = 2, heads: int = 4, context: int = 8
-) -> Planted:
-    """One head looks from everywhere at the token at position 1, and copies it.
+QUICK = Training(heads=2, width=32, steps=800, learning_rate=1e-2)
+"""For tests: some six seconds of one core instead of half a minute. It learns grammar, facts and
+skew; what one model says of the skew is off by 0.1 to 0.2 nats, the mean of several by less."""
 
-    True edges: tokens -> value of head 1 of block 0 (or 0, if there is one) -> logits.
+CLASSIFIER = Training(layers=1, heads=2, width=32, steps=300, batch=64)
+"""Of planted reviews: two seconds."""
+
+
+def trained_on(
+    text: SkewedText,
+    training: Training | None = None,
+    seed: int = 0,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> GPT:
+    """A GPT trained on `text.train`, each sentence a row; without dropout, ready to run.
+
+    on_progress gets (steps done, all steps). Errors: DataError, NonFiniteError.
     """
-    vocab, width = 10, max(16 * heads, 64)
-    config = GPTConfig(vocab, context, layers, heads, width, activation="relu")
-    rng = np.random.default_rng(seed)
-    stream = _Stream(config, {"token": vocab, "place": context}, rng)
-    token, place, head = stream.basis["token"], stream.basis["place"], min(1, heads - 1)
-    everywhere = place.T @ np.ones((context, 1))
-    stream.head(0, head, everywhere, place[1:2].T, token.T, 4 * token)
-    clean, corrupted = (rng.integers(2, vocab, (prompts, context)) for _ in range(2))
-    clean[:, 0], corrupted[:, 0] = 0, 0
-    clean[:, 1], corrupted[:, 1] = _pairs(rng, prompts, np.arange(2, vocab))
-    clean[:, -1] = corrupted[:, -1] = 1
-    metric = LogitDifference(clean[:, 1], corrupted[:, 1])
-    name = f"a0.h{head}"
-    edges = frozenset({("tokens", f"{name}.value"), (name, "logits")})
-    return Planted("copy", stream.model(), clean, corrupted, metric, edges)
+    plan = training or Training()
+    examples = text.examples(text.train, plan.batch, seed)
+    time = examples.arrays[0].shape[1]
+    sizes = GPTConfig(text.units.vocab_size, time, plan.layers, plan.heads, plan.width)
+    model = GPT(sizes, seed)
+    _train(model, examples, plan, on_progress)
+    return model
 
 
-def planted_induction(prompts: int = 16, seed: int = 0, *, heads: int = 4) -> Planted:
-    """A previous-token head (block 0) tells an induction head (block 1) what stood before a token:
-    A B ... A gives B (Elhage et al. 2021; Olsson et al. 2022).
-
-    True edges: tokens -> a0.h1.value, a0.h1 -> a1.h2.key, tokens -> a1.h2.query and a1.h2.value,
-    a1.h2 -> logits. Corrupted prompts are other sequences of the same kind.
-    """
-    vocab, context = 14, 8
-    config = GPTConfig(vocab, context, 2, heads, 24 * heads, activation="relu")
-    rng = np.random.default_rng(seed)
-    stream = _Stream(config, {"token": vocab, "place": context, "before": vocab}, rng)
-    token, place, before = (stream.basis[n] for n in ("token", "place", "before"))
-    shifted = np.zeros_like(place)
-    shifted[:-1] = place[1:]  # the query at place i + 1 is the key of place i
-    stream.head(0, 1, shifted.T, place.T, token.T, before)
-    stream.head(1, 2 % heads, token.T, before.T, token.T, 4 * token)
-    clean, corrupted, right, wrong = _sequences(rng, prompts, vocab, context)
-    last = f"a1.h{2 % heads}"
-    edges = {("tokens", "a0.h1.value"), ("a0.h1", f"{last}.key"), (last, "logits")}
-    edges |= {("tokens", f"{last}.query"), ("tokens", f"{last}.value")}
-    metric = LogitDifference(right, wrong)
-    return Planted("induction", stream.model(), clean, corrupted, metric, frozenset(edges))
+def classifier_on(
+    reviews: PlantedReviews,
+    seed: int = 0,
+    training: Training | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> BERTClassifier:
+    """A classifier trained on reviews, seconds of one core; without dropout, ready to run."""
+    plan = training or CLASSIFIER
+    shape = BERTConfig(reviews.units.vocab_size, reviews.tokens.shape[1], plan.layers, plan.heads,
+                       plan.width, dropout=0.0)  # fmt: skip
+    model = MeanClassifier(shape, 2, seed)
+    tokens = reviews.tokens
+    arrays = [tokens, reviews.labels, np.zeros_like(tokens), tokens != PAD]
+    _train(model, Examples(arrays, plan.batch, seed), plan, on_progress)
+    return model
 
 
-def planted_gate(
-    prompts: int = 16, seed: int = 0, *, layers: int = 2, heads: int = 4, context: int = 6
-) -> Planted:
-    """Two heads fetch a bit each from positions 0 and 1, and the last feed-forward gives their
-    exclusive or.
+def _train(
+    model: Any,
+    examples: Examples,
+    plan: Training,
+    on_progress: Callable[[int, int], None] | None,
+) -> None:
+    """AdamW on a warmed-up cosine, one captured step for all batches; then without dropout."""
+    optimizer = AdamW(model.parameters(), plan.learning_rate, weight_decay=0.01)
+    rate = cosine(plan.learning_rate, plan.steps, plan.steps // 20, 0.02 * plan.learning_rate)
 
-    True edges: tokens -> a0.h0.value and a0.h1.value, both heads -> f, f -> logits. In a corrupted
-    prompt one of the bits is the other one.
-    """
-    vocab = 8  # the bits 0 and 1 at position 0, 2 and 3 at position 1; answers 4 and 5; fillers
-    config = GPTConfig(vocab, context, layers, heads, max(16 * heads, 64), activation="relu")
-    rng = np.random.default_rng(seed)
-    stream = _Stream(config, {"token": vocab, "place": context, "bits": 2}, rng)
-    token, place, bits = (stream.basis[n] for n in ("token", "place", "bits"))
-    everywhere = place.T @ np.ones((context, 1))
-    for i in range(2):
-        stream.head(0, i, everywhere, place[i : i + 1].T, token[2 * i + 1 :][:1].T, bits[i : i + 1])
-    # xor(a, b) = relu(a + b) - 2 relu(a + b - 1)
-    path, both = f"blocks.{layers - 1}.feed_forward", bits.sum(0)
-    for name in ("up.weight", "down.weight"):
-        stream.weights[f"{path}.{name}"][:] = 0
-    stream.weights[f"{path}.up.weight"][:, :2] = both[:, None]
-    stream.weights[f"{path}.up.bias"][1] = -1
-    answer = 4 * (token[5] - token[4])
-    stream.weights[f"{path}.down.weight"][:2] = answer, -2 * answer
-    stream.weights[f"{path}.down.bias"][:] = -answer / 2
-    clean, corrupted = (rng.integers(6, vocab, (prompts, context)) for _ in range(2))
-    a, b = rng.integers(0, 2, (2, prompts))
-    flipped = np.arange(prompts) % 2
-    clean[:, 0], clean[:, 1] = a, 2 + b
-    corrupted[:, 0], corrupted[:, 1] = a ^ (flipped == 0), 2 + (b ^ (flipped == 1))
-    clean[:, -1] = corrupted[:, -1] = 6
-    metric = LogitDifference(4 + (a ^ b), 5 - (a ^ b))
-    last = f"f{layers - 1}"
-    edges = {("tokens", f"a0.h{i}.value") for i in range(2)} | {(last, "logits")}
-    edges |= {(f"a0.h{i}", last) for i in range(2)}
-    return Planted("gate", stream.model(), clean, corrupted, metric, frozenset(edges))
+    def step(*batch: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        loss: Tensor = model.loss(*batch)
+        loss.backward()
+        clip_grad_norm(optimizer.parameters, 1.0)
+        optimizer.step()
+        return require_finite(loss, "loss")
+
+    captured = jit(step)
+    model.train()
+    for i in range(plan.steps):
+        optimizer.lr = rate(i)
+        captured(*examples.draw())
+        if on_progress is not None:
+            on_progress(i + 1, plan.steps)
+    model.eval()
 
 
-PLANTED: Mapping[str, Callable[..., Planted]] = {
-    "copy": planted_copy,
-    "induction": planted_induction,
-    "gate": planted_gate,
-}
+def planted_checks(text: SkewedText) -> list[Continuations]:
+    """What an audit asks of a model that learnt this text: he or she after each occupation, after
+    names, and brilliant or friendly after women's names against men's."""
+    fillers = {"place": PLACES, "when": TIMES}
+    bare = [t.replace("the {group}", "{group}") for t in PRONOUN_TEMPLATES]
+    units, jobs = text.units, {o: [o] for o in text.skew.pronouns}
+    return [
+        Continuations(PRONOUN, units, PRONOUN_TEMPLATES, jobs, ["he"], ["she"], fillers),
+        Continuations(NAMED, units, bare, NAMES, ["he"], ["she"], fillers),
+        Continuations(
+            TRAIT, units, TRAIT_TEMPLATES, NAMES, ["brilliant"], ["friendly"], fillers, "men"
+        ),
+    ]
 
 
-def _pairs(rng: np.random.Generator, count: int, among: Array) -> tuple[Array, Array]:
-    """Two tokens that differ, for each prompt."""
-    found = np.array([rng.choice(among, 2, replace=False) for _ in range(count)])
-    return found[:, 0], found[:, 1]
-
-
-def _sequences(
-    rng: np.random.Generator, count: int, vocab: int, context: int
-) -> tuple[Array, Array, Array, Array]:
-    """Different tokens, the last of which stood before; two of each, and what follows in both.
-
-    What follows in one is not the last of the other, so that nothing but the induction tells.
-    """
-    rows: list[tuple[Array, Array, int, int]] = []
-    while len(rows) < count:
-        both = [rng.permutation(vocab)[:context] for _ in range(2)]
-        # Not the first: it has no token before it, and its previous-token head sees itself.
-        places = rng.integers(1, context - 2, 2)
-        for tokens, at in zip(both, places, strict=True):
-            tokens[-1] = tokens[at]
-        right, wrong = (int(t[at + 1]) for t, at in zip(both, places, strict=True))
-        if right != wrong and not {right, wrong} & {int(t[-1]) for t in both}:
-            rows.append((both[0], both[1], right, wrong))
-    columns = [np.array(c) for c in zip(*rows, strict=True)]
-    return columns[0], columns[1], columns[2], columns[3]
+def planted_truth(text: SkewedText) -> dict[str, float]:
+    """The size of each effect of `planted_checks` in the text, by name, in nats. Names have none
+    that is finite: their pronoun is certain."""
+    skew = text.skew
+    found = {f"{PRONOUN}: {o}": skew.pronoun_log_odds(o) for o in skew.pronouns}
+    trait = skew.trait_log_odds("women") - skew.trait_log_odds("men")
+    return {**found, f"{TRAIT}: women against men": trait}

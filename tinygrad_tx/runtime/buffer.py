@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import weakref
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,7 @@ __all__ = [
     "Array",
     "Buffer",
     "Recycler",
+    "Slab",
     "address_of_array",
     "aligned",
     "realized",
@@ -43,18 +47,46 @@ def address_of_array(array: Array) -> int:
     return address
 
 
+class Slab:
+    """Memory for all results of a Program side by side, `times` over.
+
+    NumPy asks for large pages from 4 MB on. With small ones many results of some size, as all
+    points of a model, cost a miss of the address cache for every 4 KB. A result that is held holds
+    it all, and so does the Program that writes there again.
+    """
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self._sizes = tuple(sizes)
+        rounded = (n + -n % ALIGNMENT for n in self._sizes)
+        self._starts = tuple(accumulate(rounded, initial=0))
+        self._raws: list[Array] = []
+
+    def block(self, number: int, time: int) -> Any:
+        """The memory of result `number`, from the start of a cache line; an object of its own, so
+        that its references tell whether somebody holds it."""
+        while len(self._raws) <= time:
+            self._raws.append(np.empty(self._starts[-1] + ALIGNMENT, np.uint8))
+        raw = self._raws[time]
+        start = -address_of_array(raw) % ALIGNMENT + self._starts[number]
+        return (ctypes.c_uint8 * self._sizes[number]).from_buffer(raw.data, start)
+
+
 class Recycler:
-    """Memory for the results of one Program: what nobody holds any more is given out again.
+    """Memory for one result of a Program: what nobody holds any more is given out again.
 
     Fresh memory of some size costs a page fault for every 4 KB, often more than the work itself.
+    slab: where result `number` lies beside others.
     """
 
     KEPT = 3
 
-    def __init__(self, shape: Shape, dtype: DType) -> None:
+    def __init__(
+        self, shape: Shape, dtype: DType, slab: Slab | None = None, number: int = 0
+    ) -> None:
         self._shape, self._dtype = shape, dtype
         self._nbytes = size_of(shape) * dtype.itemsize
-        self._kept: list[Array] = []
+        self._slab, self._number = slab, number
+        self._kept: list[Any] = []
 
     def take(self) -> Array:
         """An array with any contents, C-ordered, at the start of a cache line."""
@@ -62,14 +94,20 @@ class Recycler:
             # The list, the loop's name and the argument hold it; a view of it would too.
             if sys.getrefcount(raw) == 3:
                 return self._view(raw)
-        raw = np.empty(self._nbytes + ALIGNMENT, np.uint8)
-        if len(self._kept) < self.KEPT:
+        is_kept = len(self._kept) < self.KEPT
+        if is_kept and self._slab is not None:
+            raw = self._slab.block(self._number, len(self._kept))
+        else:
+            raw = np.empty(self._nbytes + ALIGNMENT, np.uint8)
+        if is_kept:
             self._kept.append(raw)
         return self._view(raw)
 
-    def _view(self, raw: Array) -> Array:
-        start = -address_of_array(raw) % ALIGNMENT
-        return raw[start : start + self._nbytes].view(self._dtype).reshape(self._shape)
+    def _view(self, raw: Any) -> Array:
+        if isinstance(raw, np.ndarray):
+            start = -address_of_array(raw) % ALIGNMENT
+            return raw[start : start + self._nbytes].view(self._dtype).reshape(self._shape)
+        return np.frombuffer(raw, self._dtype).reshape(self._shape)
 
 
 class Buffer:

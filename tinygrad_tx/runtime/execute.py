@@ -15,7 +15,7 @@ from tinygrad_tx.compiler.waves import waves_of
 from tinygrad_tx.errors import IndexRangeError, NonFiniteError, TinygradTxError, explain
 from tinygrad_tx.graph.lowering import Kernel, View
 from tinygrad_tx.ops.kernels.kernel import BAD_INDEX
-from tinygrad_tx.runtime.buffer import Array, Recycler, address_of_array, aligned
+from tinygrad_tx.runtime.buffer import Array, Recycler, Slab, address_of_array, aligned
 from tinygrad_tx.runtime.kernels import address_of
 from tinygrad_tx.runtime.tape import walk
 
@@ -23,9 +23,12 @@ __all__ = ["Executable"]
 
 
 class Executable:
-    """Runs a Program: kernel steps as slices of a tape, NumPy steps between them."""
+    """Runs a Program: kernel steps as slices of a tape, NumPy steps between them.
 
-    def __init__(self, program: Program) -> None:
+    is_replayed: it will run again and again, so that its results lie in one Slab.
+    """
+
+    def __init__(self, program: Program, is_replayed: bool = False) -> None:
         self.program = program
         self._arena = aligned((program.arena_bytes,), np.dtype(np.uint8))
         self._status = self._arena[:64].view(np.int64)
@@ -37,7 +40,10 @@ class Executable:
             elif home.kind == "constant":
                 assert home.data is not None
                 self._bind(i, home.data)
-        self._outputs = [Recycler(v.shape, v.dtype) for v in program.outputs]
+        sizes = [v.size * v.dtype.itemsize for v in program.outputs]
+        slab = Slab(sizes) if is_replayed else None
+        results = enumerate(program.outputs)
+        self._outputs = [Recycler(v.shape, v.dtype, slab, i) for i, v in results]
         homes = list(enumerate(program.memory))
         self._leaf_homes = [(i, home.slot) for i, home in homes if home.kind == "leaf"]
         self._output_homes = [(i, home.slot) for i, home in homes if home.kind == "output"]

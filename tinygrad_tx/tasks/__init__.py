@@ -14,6 +14,7 @@ from tinygrad_tx.tasks import (
     summarisation,
     tagging,
     translation,
+    two_hops,
 )
 from tinygrad_tx.tasks.table import read_outcome, results, write_outcome
 from tinygrad_tx.tasks.task import Figure, Outcome, Row, TaskConfig, Watch, bootstrap
@@ -36,6 +37,7 @@ __all__ = [
     "summarisation",
     "tagging",
     "translation",
+    "two_hops",
     "write_outcome",
 ]
 
@@ -48,4 +50,5 @@ TASKS: dict[str, Callable[[TaskConfig], Outcome]] = {
     "summarisation": summarisation.run,
     "question-answering": answering.run,
     "arithmetic": arithmetic.run,
+    "two-hops": two_hops.run,
 }

@@ -28,7 +28,7 @@ from tinygrad_tx.tasks.task import Figure, Outcome, Row, TaskConfig, bootstrap
 from tinygrad_tx.tensor import Tensor, no_grad
 from tinygrad_tx.train import RunFolder, TrainConfig
 
-__all__ = ["attention_on_facts", "exam_of", "last_place", "run"]
+__all__ = ["attention_on_facts", "exam_of", "last_place", "run", "sinusoids"]
 
 READER, LAST, COMMONEST = "BERT reader", "the last place named", "the commonest answer"
 Array = np.ndarray[Any, Any]
@@ -130,7 +130,7 @@ def _model(plan: Plan, seed: int) -> BERTReader:
     for name, p in model.named_parameters():
         if ".blocks." in name and name.endswith("weight") and p.ndim == 2:
             p.assign_(p.numpy() / (0.02 * p.shape[0] ** 0.5))
-    waves = 0.02 * 2**0.5 * _waves(plan.time, plan.width)
+    waves = 0.02 * 2**0.5 * sinusoids(plan.time, plan.width)
     model.encoder.position.weight.assign_(waves)
     drawn = model.encoder.segment.weight.numpy().copy()
     asked = slice(1 + plan.long[1], None)  # the same number, and what all of these have in common
@@ -140,7 +140,7 @@ def _model(plan: Plan, seed: int) -> BERTReader:
     return model
 
 
-def _waves(count: int, width: int) -> Array:
+def sinusoids(count: int, width: int) -> Array:
     """Sinusoids of 0 to count - 1: (count, width). Vaswani et al. 2017, section 3.5."""
     places = np.arange(count)[:, None] / 10_000 ** (np.arange(width) // 2 * 2 / width)
     waves = np.where(np.arange(width) % 2, np.cos(places), np.sin(places))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-__all__ = ["NAMES", "PLACES", "THINGS", "VERBS", "Story", "stories", "vocabulary"]
+__all__ = ["NAMES", "PLACES", "THINGS", "VERBS", "Story", "questions", "stories", "vocabulary"]
 
 NAMES = ("Mara", "Tobias", "Ines", "Yusuf", "Greta", "Kofi", "Lena", "Piotr")
 PLACES = (
@@ -74,15 +74,33 @@ def stories(
 
 def _story(length: int, hops: int, rng: np.random.Generator) -> Story | None:
     """None where nothing can be asked of what happened."""
+    world = _drawn(length, rng)
+    asked = _asked(world, hops)
+    return _about(world, asked[rng.integers(len(asked))]) if asked else None
+
+
+def questions(length: int, rng: np.random.Generator) -> list[Story]:
+    """One story with every question of one hop or two that it answers, in a random order."""
+    world = _drawn(length, rng)
+    asked = [*_asked(world, 1), *_asked(world, 2)]
+    return [_about(world, asked[i]) for i in rng.permutation(len(asked))]
+
+
+def _drawn(length: int, rng: np.random.Generator) -> _World:
     world, cast = _World(), rng.permutation(NAMES)[: rng.integers(2, 5)].tolist()
     things = rng.permutation(THINGS)[: rng.integers(1, 4)].tolist()
     for _ in range(length):
         _happen(world, cast, things, rng)
-    asked = [*world.held, *world.lies] if hops == 2 else [*world.went]
-    if not asked:
-        return None
-    who = asked[rng.integers(len(asked))]
-    if hops == 1:
+    return world
+
+
+def _asked(world: _World, hops: int) -> list[str]:
+    return [*world.held, *world.lies] if hops == 2 else [*world.went]
+
+
+def _about(world: _World, who: str) -> Story:
+    """The story with the question where a person or a thing is."""
+    if who in world.went:
         place, fact = world.went[who]
         supporting: tuple[int, ...] = (fact,)
     elif who in world.held:
@@ -93,7 +111,8 @@ def _story(length: int, hops: int, rng: np.random.Generator) -> Story | None:
         place, left, fact = world.lies[who]
         supporting = (left, fact)
     start, is_, end = QUESTION
-    question = (start, is_, *(("the", who) if hops == 2 else (who,)), end)
+    named = (who,) if who in world.went else ("the", who)
+    question = (start, is_, *named, end)
     return Story(tuple(world.sentences), question, tuple(place.split()), supporting)
 
 

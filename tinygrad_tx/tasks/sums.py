@@ -12,7 +12,7 @@ import numpy as np
 from tinygrad_tx.data import CharTokenizer
 from tinygrad_tx.data.batches import Batch
 
-__all__ = ["ALPHABET", "Problem", "SumRows", "answer_of", "held_out_problems", "written"]
+__all__ = ["ALPHABET", "Problem", "SumForm", "SumRows", "answer_of", "held_out_problems", "written"]
 
 ALPHABET = "0123456789+=,\n"
 END = "\n"
@@ -88,6 +88,27 @@ def held_out_problems(lengths: Sequence[int], count: int, seed: int) -> list[Pro
             some[drawn(rng, length, True)] = None
         found += list(some)
     return found
+
+
+class SumForm:
+    """Additions as tokens (a `Form`), with their steps or without."""
+
+    def __init__(self, tokenizer: CharTokenizer, with_steps: bool) -> None:
+        self.tokenizer, self.with_steps = tokenizer, with_steps
+        (self.end,) = tokenizer.encode(END).tolist()
+
+    def question(self, problem: Problem) -> list[int]:
+        return self._encoded(problem.question)
+
+    def written(self, problem: Problem) -> list[int]:
+        return self._encoded(written(problem, self.with_steps))
+
+    def answer(self, written: Sequence[int]) -> str | None:
+        return answer_of(self.tokenizer.decode(list(written)), self.with_steps)
+
+    def _encoded(self, text: str) -> list[int]:
+        tokens: list[int] = self.tokenizer.encode(text).tolist()
+        return tokens
 
 
 class SumRows:

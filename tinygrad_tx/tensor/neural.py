@@ -190,7 +190,9 @@ def _score_bias(mask: TensorLike, bias: TensorLike, shape: Shape, dtype: DType) 
     """What is added to the scores: minus infinity where the mask forbids; a view of `shape`."""
     if mask is None:
         return broadcast_to(astype(bias, dtype), shape)
-    allowed = where(mask, 0.0 if bias is None else bias, float("-inf"))
+    # Constants and not memory: whoever looks for a NaN knows this infinity by them.
+    zero, none = (as_tensor(value, dtype) for value in (0.0, float("-inf")))
+    allowed = where(mask, zero if bias is None else bias, none)
     return broadcast_to(astype(allowed, dtype), shape)
 
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, fields
 
 from tinygrad_tx.errors import DataError, explain
+from tinygrad_tx.train.guard import POLICIES
 
 __all__ = ["TrainConfig"]
 
@@ -24,11 +25,20 @@ class TrainConfig:
     validation_batches: int = 64
     """At most so many; a shorter held-out part is read whole."""
     seed: int = 0
+    on_bad: str = "stop"
+    """What a NaN, an infinity or a leap of the loss leads to: stop, skip or rollback."""
+    spike: float = 0.0
+    """A loss above so many times the median of the last ones counts as bad; 0: none does."""
 
     def __post_init__(self) -> None:
         least = {"steps": 1, "batch": 1, "warmup": 0, "validate_every": 1, "validation_batches": 1}
+        if self.on_bad not in POLICIES:
+            what = f"on_bad is {self.on_bad!r}, not one of {', '.join(POLICIES)}"
+            raise DataError(explain("TrainConfig", what))
         for field in fields(self):
             value = getattr(self, field.name)
+            if isinstance(value, str):
+                continue
             low = least.get(field.name, 0)
             if not math.isfinite(value) or value < low:
                 what = f"{field.name} is {value}; it must be a number of at least {low}"

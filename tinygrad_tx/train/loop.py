@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import threading
@@ -12,16 +13,31 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from tinygrad_tx.data import Batch, Batches
 from tinygrad_tx.errors import CheckpointError, NonFiniteError
 from tinygrad_tx.jit import Plan, jit
 from tinygrad_tx.optim import AdamW, Rates, clip_grad_norm, cosine, same
-from tinygrad_tx.tensor import Tensor, get_state, manual_seed, no_grad, require_finite, set_state
+from tinygrad_tx.tensor import (
+    Tensor,
+    get_state,
+    manual_seed,
+    no_grad,
+    require_finite,
+    set_state,
+    where,
+)
 from tinygrad_tx.train.config import TrainConfig
-from tinygrad_tx.train.diagnose import first_not_finite
-from tinygrad_tx.train.run import RunFolder
+from tinygrad_tx.train.diagnose import explain_step
+from tinygrad_tx.train.guard import Spikes, Tries
+from tinygrad_tx.train.run import RunFolder, sealed
+from tinygrad_tx.train.writer import Writer
 
 __all__ = ["Progress", "Result", "fit", "held_out_loss"]
+
+MOST_FAILURES = 10
+"""In a row, before a policy of passing over gives up."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +62,10 @@ class Result:
     validation: float = float("nan")
     interrupted: bool = False
     metrics: list[dict[str, Any]] = field(default_factory=list)
+    passed_over: list[dict[str, Any]] = field(default_factory=list)
+    """Steps that failed and were left out or gone back from: step, policy, reason."""
+    recovered: str = ""
+    """Why the run went on from the last checkpoint but one, if it did."""
 
 
 def fit(
@@ -63,21 +83,23 @@ def fit(
 
     Any module will do whose `loss(*batch)` is a number in nats. rates: from a parameter's path to
     the factor of its learning rate; a parameter with 0 stays as it is, and costs no gradient.
-    Ctrl-C ends after the running step and saves. Errors: NonFiniteError names the first node
-    that was not finite, CheckpointError a folder that cannot be written; the last good
-    checkpoint stands in both cases. on_plan is told what a step will do, before the first.
+    Ctrl-C ends after the running step and saves; a second one at once, and what was saved stands.
+    What is not finite, or leaps, is met as `config.on_bad` says. Errors: NonFiniteError names the
+    first node that was not finite, CheckpointError a folder that cannot be written or that another
+    process trains in; the last good checkpoint stands in all cases. on_plan is told what a step
+    will do, before the first.
     """
-    run.create()
-    manual_seed(config.seed)
-    trainer = _Trainer(model, train, held_out, config, run, rates)
-    if resume:
-        trainer.restore()
-    if on_plan is not None:
-        on_plan(trainer.plan())
-    if not resume:
-        trainer.result.first = trainer.held_out_loss()
-    with _interruptible() as interrupted:
-        return trainer.loop(on_step or (lambda progress: None), interrupted)
+    with run.held():
+        manual_seed(config.seed)
+        trainer = _Trainer(model, train, held_out, config, run, rates)
+        if resume:
+            trainer.restore()
+        if on_plan is not None:
+            on_plan(trainer.plan())
+        if not resume:
+            trainer.result.first = trainer.held_out_loss()
+        with contextlib.closing(trainer.writer), _interruptible() as interrupted:
+            return trainer.loop(on_step or (lambda progress: None), interrupted)
 
 
 def held_out_loss(model: Any, held_out: Batches, most: int) -> float:
@@ -121,21 +143,28 @@ class _Trainer:
             config.learning_rate, config.steps, config.warmup, 0.1 * config.learning_rate
         )
         self.result = Result()
+        self.writer = Writer(run)
+        self.spikes, self.tries = Spikes(config.spike), Tries(MOST_FAILURES)
         self.step = jit(self._step)
         self.measure = jit(partial(_loss, model))
 
     def plan(self) -> Plan:
         """What a training step will do."""
-        return self.step.plan(*next(iter(self.batches.in_order(1))))
+        return self.step.plan(self._limit(), *next(iter(self.batches.in_order(1))))
 
-    def _step(self, *batch: Tensor) -> tuple[Tensor, Tensor]:
+    def _limit(self) -> Any:
+        """As the argument of a step: what changes must not be a constant of it."""
+        return np.array(self.spikes.limit, np.float32)
+
+    def _step(self, limit: Tensor, *batch: Tensor) -> tuple[Tensor, Tensor]:
         self.model.train()
         self.optimizer.zero_grad()
         loss = self.model.loss(*batch)
         loss.backward()
         norm = clip_grad_norm(self.optimizer.parameters, self.config.clip)
         self.optimizer.step()
-        return require_finite(loss, "loss"), require_finite(norm, "gradient norm")
+        usual = where(loss > limit, float("inf"), loss)
+        return require_finite(usual, "loss"), require_finite(norm, "gradient norm")
 
     def loop(self, on_step: Callable[[Progress], None], interrupted: threading.Event) -> Result:
         config, result = self.config, self.result
@@ -145,7 +174,11 @@ class _Trainer:
             rate = self.rate(result.step)
             self.optimizer.lr = rate
             batch = self.batches.draw()
-            loss, norm = self._try(batch)
+            found = self._try(batch)
+            if found is None:
+                continue
+            loss, norm = found
+            self.spikes.note(loss)
             result.step += 1
             speed = batch[0].size / (time.perf_counter() - started)
             due = result.step % config.validate_every == 0 or result.step == config.steps
@@ -161,33 +194,42 @@ class _Trainer:
         result.interrupted = interrupted.is_set() and result.step < config.steps
         if result.interrupted:
             self.save()
+        self.writer.wait()
         return result
 
-    def _try(self, batch: Batch) -> tuple[float, float]:
+    def _try(self, batch: Batch) -> tuple[float, float] | None:
+        """Loss and norm of one step; None where it failed and is passed over."""
         try:
-            loss, norm = self.step(*batch)
+            loss, norm = self.step(self._limit(), *batch)
         except NonFiniteError as error:
-            where = self._explain(batch)
-            kept = f"the last good checkpoint is {self.run.checkpoint}"
-            kept = kept if self.run.checkpoint.exists() else "nothing had been saved yet"
-            remedy = "lower --learning-rate or clip harder"
-            raise NonFiniteError(
-                f"step {self.result.step + 1}: {str(error)[:-1]}; {where}; {kept}; {remedy}."
-            ) from None
+            self.writer.wait()
+            self._pass_over(batch, error)
+            return None
+        self.tries.worked()
         return loss.item(), norm.item()
 
-    def _explain(self, batch: Batch) -> str:
-        """The same step outside the capture: its state has not changed, so neither has its flaw."""
-        self.optimizer.zero_grad()
-        loss = self.model.loss(*batch)
-        names = {p.node: f"parameter {name}" for name, p in self.model.named_parameters()}
-        found = first_not_finite([loss.node], names)
-        if not found:
-            loss.backward()
-            gradients = [p.grad.node for p in self.model.parameters() if p.grad is not None]
-            found = first_not_finite(gradients, names) or "only their joint norm overflows"
-        self.optimizer.zero_grad()
-        return found
+    def _pass_over(self, batch: Batch, error: NonFiniteError) -> None:
+        """Errors: NonFiniteError where the policy is to stop, or nothing else helped."""
+        step, policy = self.result.step + 1, self.config.on_bad
+        reason = explain_step(self.model, self.optimizer, batch, self.spikes.limit)
+        parts = [f"step {step}: {str(error)[:-1]}", reason]
+        notes = {"step": str(step), "reason": reason, "random": json.dumps(get_state().tolist())}
+        with contextlib.suppress(CheckpointError):  # the step itself is worse news
+            self.run.write(self.run.bad_step, sealed({**self._state(), **_named(batch)}, notes))
+            parts.append(f"look at it with: tinygrad-tx replay {self.run.path}")
+        kept = f"the last good checkpoint is {self.run.checkpoint}"
+        parts.append(kept if self.run.checkpoint.exists() else "nothing had been saved yet")
+        remedy = "lower --learning-rate, clip harder, or pass over such steps: --on-bad skip"
+        bad = NonFiniteError("; ".join([*parts, remedy]) + ".")
+        if policy == "stop":
+            raise bad from None
+        self.tries.failed(bad)
+        self.result.passed_over.append({"step": step, "policy": policy, "reason": reason})
+        if policy == "rollback" and self.run.checkpoint.exists():
+            # Other batches than those that led here.
+            reached = self.batches.state()
+            self.restore()
+            self.batches.restore(reached)
 
     def held_out_loss(self) -> float:
         return _mean_loss(self.measure, self.held_out, self.config.validation_batches)
@@ -209,8 +251,6 @@ class _Trainer:
 
     def save(self) -> None:
         """The checkpoint: from it a run goes on as if it had never stopped."""
-        state = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        state |= {f"optimizer.{k}": v for k, v in self.optimizer.state_dict().items()}
         notes = {
             "format": "tinygrad_tx 1",
             "step": str(self.result.step),
@@ -219,8 +259,15 @@ class _Trainer:
             "validation": str(self.result.validation),
             "batches": self.batches.state(),
             "random": json.dumps(get_state().tolist()),
+            "losses": self.spikes.state(),
+            "passed over": json.dumps(self.result.passed_over),
         }
-        self.run.save_checkpoint(state, notes)
+        self.writer.save(self._state(), notes)
+
+    def _state(self) -> dict[str, Any]:
+        """Copies of weights and moments by name."""
+        state = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        return state | {f"optimizer.{k}": v for k, v in self.optimizer.state_dict().items()}
 
     def restore(self) -> None:
         """Goes on from the checkpoint. Errors: CheckpointError."""
@@ -232,6 +279,13 @@ class _Trainer:
             self.result.validation = float(notes["validation"])
             self.batches.restore(notes["batches"])
             set_state(json.loads(notes["random"]))
+            self.spikes.restore(notes.get("losses", "[]"))
+            self.result.recovered = notes.get("recovered", "")
+            if self.result.recovered:
+                # Else the next save would keep the damaged one as the spare.
+                self.run.checkpoint.unlink(missing_ok=True)
+            if not self.result.passed_over:
+                self.result.passed_over = json.loads(notes.get("passed over", "[]"))
         except (KeyError, ValueError) as error:
             message = f"checkpoint {self.run.checkpoint}: its notes are damaged: {error}."
             raise CheckpointError(message) from None
@@ -241,6 +295,10 @@ class _Trainer:
         rows = [r for r in self.run.read_metrics() if r["step"] <= self.result.step]
         self.result.metrics = rows
         self.run.write(self.run.metrics, "".join(json.dumps(r) + "\n" for r in rows))
+
+
+def _named(batch: Batch) -> dict[str, Any]:
+    return {f"batch.{i}": array for i, array in enumerate(batch)}
 
 
 @contextmanager

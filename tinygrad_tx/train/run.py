@@ -1,11 +1,16 @@
-"""The run folder: configuration, checkpoint, metrics, pictures, summary."""
+"""The run folder: configuration, checkpoint, metrics, pictures, summary.
+
+A checkpoint says its own digest, and the one before it is kept: a flipped bit is found out, and
+training then goes on from a little earlier.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from tinygrad_tx.errors import CheckpointError, explain
-from tinygrad_tx.files import write_whole
+from tinygrad_tx.files import keep_as, locked, write_whole
 
 __all__ = ["RunFolder"]
 
@@ -27,12 +32,16 @@ class RunFolder:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self.checkpoint = self.path / "checkpoint.safetensors"
+        self.previous = self.path / "checkpoint.previous.safetensors"
+        self.bad_step = self.path / "bad_step.safetensors"
+        self.lock = self.path / ".lock"
         self.config = self.path / "config.json"
         self.tokenizer = self.path / "tokenizer.json"
         self.metrics = self.path / "metrics.jsonl"
         self.summary = self.path / "summary.md"
         self.record = self.path / "record.json"
         self.generations = self.path / "generations.jsonl"
+        self._is_held = False
 
     def create(self) -> None:
         """Makes the folder and tries to write. Errors: CheckpointError."""
@@ -53,26 +62,55 @@ class RunFolder:
             remedy = "what was saved before is kept; free space or choose another --out"
             raise CheckpointError(explain(str(path), what, remedy=remedy)) from None
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keeps other processes from training here; nests. Errors: CheckpointError."""
+        if self._is_held:
+            yield
+            return
+        self.create()
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(locked(self.lock))
+            except BlockingIOError as error:
+                what = f"is being trained by {error}"
+                remedy = "wait for its end, or choose another --out"
+                raise CheckpointError(
+                    explain(f"run folder {self.path}", what, remedy=remedy)
+                ) from None
+            except OSError as error:
+                what = f"cannot be locked: {error.strerror}"
+                raise CheckpointError(explain(f"run folder {self.path}", what)) from None
+            self._is_held = True
+            try:
+                yield
+            finally:
+                self._is_held = False
+
     def save_checkpoint(self, state: Mapping[str, Any], notes: Mapping[str, str]) -> None:
-        """Arrays by name and notes, as safetensors."""
-        # safetensors has no way for 0-d contiguous checks: arrays are made contiguous here.
-        arrays = {name: np.ascontiguousarray(a).reshape(np.shape(a)) for name, a in state.items()}
-        self.write(self.checkpoint, save(arrays, dict(notes)))
+        """Arrays by name and notes, as safetensors; the one before stays as `previous`."""
+        data = sealed(state, notes)
+        if self.checkpoint.exists():
+            with contextlib.suppress(OSError):  # a spare: the new one matters more
+                keep_as(self.checkpoint, self.previous)
+        self.write(self.checkpoint, data)
 
     def load_checkpoint(self) -> tuple[State, dict[str, str]]:
-        """Errors: CheckpointError for a missing or damaged file."""
+        """The last one, or the one before it where that is damaged: its notes then say so as
+        "recovered". Errors: CheckpointError where neither can be read."""
         try:
-            raw = self.checkpoint.read_bytes()
-            state = load(raw)
-            size = struct.unpack("<Q", raw[:8])[0]
-            notes = json.loads(raw[8 : 8 + size]).get("__metadata__", {})
-        except OSError as error:
-            what = f"cannot be read: {error.strerror}"
-            raise CheckpointError(explain(f"checkpoint {self.checkpoint}", what)) from None
-        except (SafetensorError, ValueError, struct.error) as error:
-            what = f"is damaged: {error}"
-            raise CheckpointError(explain(f"checkpoint {self.checkpoint}", what)) from None
-        return state, notes
+            return unsealed(self.checkpoint)
+        except CheckpointError as error:
+            try:
+                state, notes = unsealed(self.previous)
+            except CheckpointError:
+                raise error from None
+            what = f"{str(error)[:-1]}; the one before it, of step {notes.get('step')}, is taken"
+            return state, {**notes, "recovered": what}
+
+    def load_bad_step(self) -> tuple[State, dict[str, str]]:
+        """Weights, moments and batch of the last step that failed. Errors: CheckpointError."""
+        return unsealed(self.bad_step)
 
     def digest(self) -> str:
         """SHA-256 of the checkpoint file: other weights have another. Errors: CheckpointError."""
@@ -106,3 +144,41 @@ class RunFolder:
                 except ValueError:
                     continue
         return rows
+
+
+def sealed(state: Mapping[str, Any], notes: Mapping[str, str]) -> bytes:
+    """Arrays by name and notes as a safetensors file with their digest among the notes."""
+    # safetensors has no way for 0-d contiguous checks: arrays are made contiguous here.
+    arrays = {name: np.ascontiguousarray(a).reshape(np.shape(a)) for name, a in state.items()}
+    return save(arrays, {**notes, "digest": _digest(arrays, notes)})
+
+
+def unsealed(path: Path) -> tuple[State, dict[str, str]]:
+    """What `sealed` wrote. Errors: CheckpointError for a missing or damaged file."""
+    try:
+        raw = path.read_bytes()
+        state = load(raw)
+        size = struct.unpack("<Q", raw[:8])[0]
+        notes = json.loads(raw[8 : 8 + size]).get("__metadata__", {})
+    except OSError as error:
+        what = f"cannot be read: {error.strerror}"
+        raise CheckpointError(explain(f"checkpoint {path}", what)) from None
+    except (SafetensorError, ValueError, struct.error) as error:
+        what = f"is damaged: {error}"
+        raise CheckpointError(explain(f"checkpoint {path}", what)) from None
+    said = notes.pop("digest", None)
+    # Those of version 0.1 have none.
+    if said is not None and said != _digest(state, notes):
+        what = "is damaged: its digest is not that of its contents"
+        raise CheckpointError(explain(f"checkpoint {path}", what))
+    return state, notes
+
+
+def _digest(arrays: Mapping[str, Any], notes: Mapping[str, str]) -> str:
+    """SHA-256 of names, shapes, bytes and notes."""
+    found = hashlib.sha256(json.dumps(dict(notes), sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        found.update(f"{name} {array.dtype} {array.shape}".encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()

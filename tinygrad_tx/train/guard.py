@@ -1,0 +1,66 @@
+"""Guards: what to do when a step fails, because of a NaN, an infinity or a leap of the loss.
+
+A step that fails has changed nothing: weights, moments and averages are those before it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+
+import numpy as np
+
+from tinygrad_tx.errors import NonFiniteError
+
+__all__ = ["POLICIES", "Spikes", "Tries"]
+
+POLICIES = ("stop", "skip", "rollback")
+"""stop: raise, with the batch kept for `tinygrad-tx replay`. skip: leave the batch out. rollback:
+go back to the last checkpoint, and on with other batches."""
+
+WINDOW, LEAST = 100, 20
+
+
+class Spikes:
+    """The largest loss that is still usual: `factor` times the median of the last WINDOW losses.
+
+    Infinite for a factor of 0, and until LEAST losses were seen: the first ones fall fast.
+    """
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+        self.losses: deque[float] = deque(maxlen=WINDOW)
+
+    @property
+    def limit(self) -> float:
+        if self.factor == 0 or len(self.losses) < LEAST:
+            return float("inf")
+        return self.factor * float(np.median(self.losses))
+
+    def note(self, loss: float) -> None:
+        self.losses.append(loss)
+
+    def state(self) -> str:
+        """For a checkpoint: a run that goes on sees the same limits."""
+        return json.dumps(list(self.losses))
+
+    def restore(self, state: str) -> None:
+        self.losses = deque(map(float, json.loads(state)), maxlen=WINDOW)
+
+
+class Tries:
+    """Counts failures without progress between them: beyond `most` there is no use in going on."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.count = 0
+
+    def failed(self, error: NonFiniteError) -> None:
+        """Errors: the error itself, where it was one too many."""
+        self.count += 1
+        if self.count > self.most:
+            before = f"{self.most} failures in a row were passed over before it"
+            raise NonFiniteError(f"{str(error)[:-1]}; {before}.") from None
+
+    def worked(self) -> None:
+        self.count = 0
