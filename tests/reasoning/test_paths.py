@@ -1,4 +1,4 @@
-"""Path patching is what a run by hand says: one edge carries the other value, the rest is frozen."""
+"""Path patching is what a run by hand says: one edge carries the other value, all else is frozen."""
 
 from __future__ import annotations
 
