@@ -39,6 +39,8 @@ from tinygrad_tx.reasoning.carriers import Carriers, find_carriers
 from tinygrad_tx.reasoning.causal_trace import Trace, causal_trace
 from tinygrad_tx.reasoning.change import Change, Where, add, replace, scale, zero
 from tinygrad_tx.reasoning.changed import Changed
+from tinygrad_tx.reasoning.circuit import Circuit, discover_circuit
+from tinygrad_tx.reasoning.circuit_drawing import draw_circuit, draw_faithfulness
 from tinygrad_tx.reasoning.constrained import Constrained
 from tinygrad_tx.reasoning.continuations import Continuations
 from tinygrad_tx.reasoning.counterfactual import counterfactual_finetune, counterfactual_text
@@ -49,6 +51,7 @@ from tinygrad_tx.reasoning.direct import (
     direct_attribution,
     head_outputs,
 )
+from tinygrad_tx.reasoning.edges import EdgeEffects, edge_attribution
 from tinygrad_tx.reasoning.edit import Edit
 from tinygrad_tx.reasoning.erasure import Eraser, erase, erase_words, eraser, erasers, guardedness
 from tinygrad_tx.reasoning.exposure import Exposure, exposure
@@ -63,8 +66,12 @@ from tinygrad_tx.reasoning.look import Activations, capture, gradients, interven
 from tinygrad_tx.reasoning.memorised import Memorised, memorised
 from tinygrad_tx.reasoning.mending import Mending, mend
 from tinygrad_tx.reasoning.mending_picture import mending_picture, write_mending
+from tinygrad_tx.reasoning.metric import LogitDifference
 from tinygrad_tx.reasoning.neurons import Example, Neurons, neurons
 from tinygrad_tx.reasoning.not_finite import NotFinite, not_finite
+from tinygrad_tx.reasoning.oracle import Oracle, exact_circuit
+from tinygrad_tx.reasoning.patching import Patching, activation_patching, attribution_patching
+from tinygrad_tx.reasoning.paths import PathEffect, edge_patching, path_patching
 from tinygrad_tx.reasoning.pictures import picture_bytes
 from tinygrad_tx.reasoning.planted import (
     Training,
@@ -72,6 +79,12 @@ from tinygrad_tx.reasoning.planted import (
     planted_checks,
     planted_truth,
     trained_on,
+)
+from tinygrad_tx.reasoning.planted_circuits import (
+    Planted,
+    planted_copy,
+    planted_gate,
+    planted_induction,
 )
 from tinygrad_tx.reasoning.planted_mending import PlantedControls, planted_mending
 from tinygrad_tx.reasoning.point import Point
@@ -104,10 +117,12 @@ __all__ = [
     "Change",
     "Changed",
     "Check",
+    "Circuit",
     "Constrained",
     "Continuations",
     "Defects",
     "DirectAttribution",
+    "EdgeEffects",
     "Edit",
     "Effect",
     "Eraser",
@@ -121,11 +136,16 @@ __all__ = [
     "HeadScores",
     "Leaning",
     "Lens",
+    "LogitDifference",
     "Memorised",
     "Mending",
     "MethodFaithfulness",
     "Neurons",
     "NotFinite",
+    "Oracle",
+    "Patching",
+    "PathEffect",
+    "Planted",
     "PlantedControls",
     "Point",
     "Probe",
@@ -147,10 +167,12 @@ __all__ = [
     "Wish",
     "ablate",
     "ablations",
+    "activation_patching",
     "add",
     "attention_flow",
     "attention_patterns",
     "attention_rollout",
+    "attribution_patching",
     "bias_audit",
     "calibrate",
     "calibration",
@@ -167,6 +189,11 @@ __all__ = [
     "counterfactual_text",
     "defects",
     "direct_attribution",
+    "discover_circuit",
+    "draw_circuit",
+    "draw_faithfulness",
+    "edge_attribution",
+    "edge_patching",
     "edit_fact",
     "edit_facts",
     "embedding_checks",
@@ -174,6 +201,7 @@ __all__ = [
     "erase_words",
     "eraser",
     "erasers",
+    "exact_circuit",
     "exposure",
     "fact_effects",
     "failing_slices",
@@ -200,8 +228,12 @@ __all__ = [
     "not_finite",
     "occlusion",
     "over_models",
+    "path_patching",
     "picture_bytes",
     "planted_checks",
+    "planted_copy",
+    "planted_gate",
+    "planted_induction",
     "planted_mending",
     "planted_truth",
     "points",

@@ -145,7 +145,7 @@ def _plain(text: str) -> str:
 
 def _write_arrow(dot: Digraph, arrow: Arrow, look: Theme, language: str) -> None:
     style: dict[str, str] = {}
-    label = translated(arrow.label, language)
+    label = phrase(arrow.label, language)
     if label:
         style["label"] = f" {escape(label)}"
     source, target = id_of(arrow.source), id_of(arrow.target)
@@ -159,6 +159,10 @@ def _write_arrow(dot: Digraph, arrow: Arrow, look: Theme, language: str) -> None
         # Written from the end, so that a gradient stands as high as its value.
         source, target = target, source
         style |= {"dir": "back"}
+    if arrow.effect is not None:
+        size = min(abs(arrow.effect), 1.0)
+        colour = look.helps if arrow.effect >= 0 else look.hurts
+        style |= {"penwidth": f"{0.6 + 5.4 * size:.2f}", "color": colour}
     dot.edge(source, target, **style)
 
 

@@ -85,13 +85,15 @@ class Box:
 
 @dataclass(frozen=True)
 class Arrow:
-    """shape: what flows, for a page; arrows that differ in nothing else are one arrow."""
+    """shape: what flows, for a page; arrows that differ in nothing else are one arrow.
+    effect: from -1 to 1, what the arrow does: its size is the width, its sign the colour."""
 
     source: str
     target: str
     label: str = ""
     link: Link = "flow"
     shape: str = field(default="", compare=False)
+    effect: float | None = None
 
 
 @dataclass

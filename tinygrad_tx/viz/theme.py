@@ -15,7 +15,7 @@ __all__ = ["THEMES", "Theme"]
 @dataclass(frozen=True)
 class Theme:
     """fills: by role. changes: by what a rewrite did. cold and hot: the ends of the scale for
-    measured boxes."""
+    measured boxes. helps and hurts: arrows with an effect."""
 
     paper: str
     ink: str
@@ -26,6 +26,8 @@ class Theme:
     cold: str
     hot: str
     mark: str
+    helps: str
+    hurts: str
 
     def warm(self, heat: float) -> str:
         """The colour `heat` of the way from cold to hot."""
@@ -66,6 +68,8 @@ THEMES = {
         cold="#fdf3e3",
         hot="#e07b39",
         mark="#ffb3b3",
+        helps="#1f5f99",
+        hurts="#d0661f",
     ),
     "dark": Theme(
         paper="#16181c",
@@ -96,5 +100,7 @@ THEMES = {
         cold="#2a2d33",
         hot="#b4531b",
         mark="#8c1d1d",
+        helps="#6fb1e8",
+        hurts="#f09a55",
     ),
 }
