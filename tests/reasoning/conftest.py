@@ -6,7 +6,7 @@ import pytest
 
 from tinygrad_tx.data import SkewedText, skewed_text
 from tinygrad_tx.models import GPT
-from tinygrad_tx.reasoning.planted import QUICK, trained_on
+from tinygrad_tx.reasoning.audits.planted import QUICK, trained_on
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""What is wrong with a model: skews, failing slices, shortcuts, memorised text, with intervals."""
