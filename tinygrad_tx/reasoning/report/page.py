@@ -82,7 +82,9 @@ def _(part: Coloured, words: dict[str, str]) -> str:
 
 @shown_part.register
 def _(part: Grid, words: dict[str, str]) -> str:
-    heats = (_signed if part.signed else _plain)(np.asarray(part.values, np.float64))
+    values = np.asarray(part.values, np.float64)
+    heat = _signed if part.signed else _plain
+    heats = np.stack([heat(c) for c in values.T], -1) if part.by_column else heat(values)
     head = "".join(f'<th scope="col">{escape(visible(c))}</th>' for c in part.columns)
     rows = []
     for i, name in enumerate(part.rows):

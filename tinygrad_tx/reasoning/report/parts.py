@@ -55,6 +55,8 @@ class Grid:
     caption: str
     texts: Sequence[Sequence[str]] | None = None
     signed: bool = False
+    by_column: bool = False
+    """Whether each column has colours of its own: its figures have another unit."""
 
     def __post_init__(self) -> None:
         _check("Grid", self.values, (len(self.rows), len(self.columns)))

@@ -73,7 +73,8 @@ def report(
     subject = Subject(model, tokenizer, text, instead, target, lang)
     made = []
     for number, section in enumerate(SECTIONS):
-        made.append(section(subject))
+        found = section(subject)
+        made += [found] if found is not None else []
         if on_section is not None:
             on_section(number + 1, len(SECTIONS))
     if findings:
@@ -81,10 +82,10 @@ def report(
         heading, about = subject.say("findings"), subject.say("about_findings")
         made.append(Section("findings", heading, about, tuple(tables)))
     heading = title or subject.say("title", model=type(model).__name__)
-    found = Report(heading, tuple(made), lang)
+    result = Report(heading, tuple(made), lang)
     if path is not None:
-        found.save(path)
-    return found
+        result.save(path)
+    return result
 
 
 def _tables(finding: Any) -> list[Part]:

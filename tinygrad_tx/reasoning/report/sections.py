@@ -5,8 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_tx.reasoning.change import zero
+from tinygrad_tx.reasoning.circuits.circuit import discover_circuit
+from tinygrad_tx.reasoning.circuits.circuit_drawing import draw_circuit
+from tinygrad_tx.reasoning.circuits.metric import LogitDifference
+from tinygrad_tx.reasoning.explain.attribution import (
+    gradient_x_input,
+    integrated_gradients,
+    occlusion,
+)
+from tinygrad_tx.reasoning.explain.direct import direct_attribution
+from tinygrad_tx.reasoning.explain.lens import logit_lens
+from tinygrad_tx.reasoning.explain.target import Target
 from tinygrad_tx.reasoning.look import capture, points
-from tinygrad_tx.reasoning.report.parts import Coloured, Grid, Maps, Picture, Section
+from tinygrad_tx.reasoning.report.parts import Coloured, Grid, Maps, Picture, Prose, Section
 from tinygrad_tx.reasoning.report.subject import Subject
 from tinygrad_tx.reasoning.sweep import sweep
 from tinygrad_tx.reasoning.table import Table
@@ -118,5 +129,109 @@ def parts(subject: Subject) -> Section:
     )
 
 
-SECTIONS = (expectations, diagram, attention, parts)
+def layers(subject: Subject) -> Section:
+    """What the model would say if it stopped after each block."""
+    found = logit_lens(subject.model, subject.tokens[None], token=subject.asked, words=1)
+    words = [[subject.word(t) for t in row] for row in found.top_tokens[:, 0, :, 0]]
+    tokens, names = subject.words(subject.tokens), [str(name) for name in found.layers]
+    return Section(
+        "layers",
+        subject.say("layers"),
+        subject.say("about_layers"),
+        (
+            Grid(names, tokens, found.top_probabilities[:, 0, :, 0], subject.say("lens"), words),
+            Grid(
+                names,
+                [subject.say(n) for n in ("probability", "rank", "entropy", "divergence")],
+                np.stack(
+                    [
+                        getattr(found, n)[:, 0, -1]
+                        for n in ("probability", "rank", "entropy", "divergence")
+                    ],
+                    -1,
+                ),
+                subject.say("followed", word=subject.word(subject.asked)),
+                by_column=True,
+            ),
+        ),
+    )
+
+
+def sources(subject: Subject) -> Section:
+    """Which tokens the expectation comes from, by three methods that need not agree."""
+    target, tokens = Target(subject.asked), subject.tokens[None]
+    words, last = subject.words(subject.tokens), len(subject.tokens) - 1
+    gradients = integrated_gradients(subject.model, tokens, target, baseline=subject.baseline)
+    found = (
+        gradients,
+        gradient_x_input(subject.model, tokens, target),
+        occlusion(subject.model, tokens, target, baseline=subject.baseline),
+    )
+    parts = [Coloured(words, f.scores[0], subject.say(f.method), last) for f in found]
+    assert gradients.gap is not None
+    assert gradients.at_baseline is not None
+    gap = subject.say(
+        "gap",
+        total=f"{float(gradients.scores[0].sum()):.4g}",
+        moved=f"{float(gradients.value[0] - gradients.at_baseline[0]):.4g}",
+        gap=f"{float(gradients.gap[0]):.2g}",
+    )
+    return Section(
+        "sources",
+        subject.say("sources"),
+        subject.say("about_sources", word=subject.word(subject.asked)),
+        (parts[0], Prose(gap), *parts[1:]),
+    )
+
+
+def contributions(subject: Subject) -> Section:
+    """The logit as the sum of what the parts of the model add to it."""
+    found = direct_attribution(subject.model, subject.tokens[None], subject.asked)
+    here = found.contributions[:, 0, -1].astype(np.float64)
+    order = np.argsort(-np.abs(here), kind="stable")[:20]
+    rest = float(here.sum() - here[order].sum())
+    rows = [(found.parts[i], float(here[i])) for i in order]
+    rows += [(subject.say("other_parts"), rest)] if len(here) > len(order) else []
+    rows += [
+        (subject.say("sum"), float(here.sum())),
+        (subject.say("own_logit"), float(found.value[0, -1])),
+    ]
+    columns = (subject.say("part"), subject.say("adds"))
+    error = subject.say("completeness", error=f"{found.error:.2g}", scale=f"{found.scale:.3g}")
+    return Section(
+        "contributions",
+        subject.say("contributions"),
+        subject.say("about_contributions", word=subject.word(subject.asked)),
+        (Table(subject.say("adds_to"), columns, tuple(rows), (error,)),),
+    )
+
+
+def circuit(subject: Subject) -> Section | None:
+    """What tells the text from the other one; None where there is no other."""
+    if subject.instead is None:
+        return None
+    with no_grad():
+        logits = np.asarray(subject.model(subject.other[None]).numpy()[0, -1])
+    wrong, right = int(logits.argmax()), subject.asked
+    title, about = subject.say("circuit"), subject.say("about_circuit", instead=subject.instead)
+    if wrong == right:
+        said = subject.say("no_circuit", word=subject.word(right))
+        return Section("circuit", title, about, (Prose(said),))
+    metric = LogitDifference([right], [wrong])
+    found = discover_circuit(subject.model, subject.tokens[None], subject.other[None], metric)
+    drawing = draw_circuit(found, lang=subject.language)
+    words = {"right": subject.word(right), "wrong": subject.word(wrong)}
+    return Section(
+        "circuit",
+        title,
+        about,
+        (
+            Picture(drawing.svg, subject.say("circuit_of", **words)),
+            found.table(),
+            found.curve_table(),
+        ),
+    )
+
+
+SECTIONS = (expectations, diagram, layers, sources, contributions, attention, parts, circuit)
 """In the order of the page."""

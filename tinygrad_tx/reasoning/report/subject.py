@@ -80,6 +80,14 @@ class Subject:
         """The token that everything is explained for."""
         return int(self.logits[-1].argmax()) if self.target is None else self.target
 
+    @cached_property
+    def baseline(self) -> str | int:
+        """What stands for "no token" in attributions: zeros, or where those are no point of rest
+        (nothing is added to embeddings before a norm divides them) the token of a space."""
+        if hasattr(self.model, "position"):
+            return "zero"
+        return int(self.tokenizer.encode(" ")[-1])
+
     def word(self, token: int) -> str:
         return self.tokenizer.decode([int(token)])
 
