@@ -59,7 +59,7 @@ def run(page: Path, keep: Callable[[Path], None] = lambda folder: None) -> str:
 def keep_pictures(folder: Path) -> None:
     """Copies the drawings and plots of a run."""
     PICTURES.mkdir(exist_ok=True)
-    for path in sorted([*folder.glob("*.svg"), *folder.glob("*.png")]):
+    for path in sorted(folder.rglob("*.svg")):
         shutil.copyfile(path, PICTURES / path.name)
 
 

@@ -100,13 +100,11 @@ from tinygrad_tx.reasoning.mending.fact_edit import Wish, edit_fact, edit_facts,
 from tinygrad_tx.reasoning.mending.fact_effects import FactEffects, fact_effects
 from tinygrad_tx.reasoning.mending.mending import Mending, mend
 from tinygrad_tx.reasoning.mending.mending_picture import mending_picture, write_mending
-from tinygrad_tx.reasoning.mending.planted_mending import PlantedControls, planted_mending
-from tinygrad_tx.reasoning.mending.side_effects import SideEffect, right_answers, text_losses
-from tinygrad_tx.reasoning.mending.steering import (
-    choose_steering,
-    steer,
-    steering_vector,
-    steering_vectors,
+from tinygrad_tx.reasoning.mending.planted_mending import (
+    PlantedControls,
+    planted_mending,
+    planted_side_effects,
+    unseen_checks,
 )
 from tinygrad_tx.reasoning.point import Point
 from tinygrad_tx.reasoning.report import Report, report
@@ -260,6 +258,7 @@ __all__ = [
     "planted_gate",
     "planted_induction",
     "planted_mending",
+    "planted_side_effects",
     "planted_truth",
     "points",
     "probe",
@@ -279,6 +278,7 @@ __all__ = [
     "text_losses",
     "train_tuned_lens",
     "trained_on",
+    "unseen_checks",
     "weat",
     "word_vectors",
     "write_audit",
