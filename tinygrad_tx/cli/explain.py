@@ -11,7 +11,7 @@ import typer
 from tinygrad_tx.cli.bar import bar
 from tinygrad_tx.cli.load import load_model
 from tinygrad_tx.errors import DataError, explain as message
-from tinygrad_tx.reasoning import report
+from tinygrad_tx.reasoning import bias_audit, pronoun_checks, report
 
 __all__ = ["explain"]
 
@@ -35,6 +35,9 @@ def explain(
         Path("explain.html")
     ),
     lang: Annotated[str, typer.Option(help="en or zh.")] = "en",
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Also ask: he or she after occupations, in English.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures too.")] = False,
 ) -> None:
     """Why a model says what it says: attention, lenses, attributions, circuits, on one page.
@@ -51,6 +54,7 @@ def explain(
             out,
             instead=instead,
             target=_token(tokenizer, target),
+            findings=[bias_audit(found, pronoun_checks(tokenizer))] if audit else [],
             lang=lang,
             on_section=advance,
         )

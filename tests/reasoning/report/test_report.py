@@ -206,15 +206,15 @@ def test_a_box_of_the_diagram_leads_to_its_section(open_page: Open, tmp_path: Pa
 @pytest.mark.slow
 def test_cells_and_tokens_are_read_by_keys_and_by_mouse(open_page: Open, tmp_path: Path) -> None:
     page = open_page(saved(tmp_path))
-    grid = page.locator("table.grid").first
+    grid = page.locator("#parts table.grid").first
     grid.focus()
     page.keyboard.press("ArrowDown")
     effect = part("parts", "Grid")["values"][1][0]
     assert page.inner_text("#said").startswith("layer 1, head 0:")
     assert f"{effect:.4g}" in page.inner_text("#said")
-    page.locator(".token").nth(1).hover()
+    page.locator("#expectations .token").nth(1).hover()
     assert page.inner_text("#said").startswith("b: ")
-    page.locator(".token").nth(1).focus()
+    page.locator("#expectations .token").nth(1).focus()
     page.keyboard.press("ArrowRight")
     assert page.evaluate("document.activeElement.textContent") == "␣"
 
@@ -225,3 +225,36 @@ def test_the_report_speaks_chinese_and_fits_a_phone(open_page: Open, tmp_path: P
     assert page.locator("h2").all_inner_texts()[:2] == ["模型的预测", "模型结构"]
     assert page.evaluate("document.documentElement.lang") == "zh-Hans"
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+# --- the sections that stand on other methods
+
+INSTEAD = "ab <泣>\n"
+
+
+def test_layers_end_with_what_the_model_says() -> None:
+    grid = part("layers", "Grid")
+    found = log_softmax(MODEL(TOKENS[None]).numpy()[0])
+    assert grid["texts"][-1] == [SPELLER.decode([int(t)]) for t in found.argmax(-1)]
+    np.testing.assert_allclose(grid["values"][-1], np.exp(found.max(-1)), rtol=1e-4)
+
+
+def test_contributions_add_up_to_the_models_logit() -> None:
+    rows = {row["part"]: row["adds"] for row in part("contributions", "Table")["rows"]}
+    own = float(MODEL(TOKENS[None]).numpy()[0, -1].max())
+    assert rows["the model's own logit"] == pytest.approx(own, rel=1e-5)
+    assert rows["sum of all parts"] == pytest.approx(own, abs=1e-4)
+
+
+def test_sources_say_their_gap() -> None:
+    scores = part("sources", "Coloured")["scores"]
+    assert f"sum to {sum(scores):.4g}" in part("sources", "Prose")["text"]
+
+
+def test_a_circuit_is_looked_for_where_there_is_another_text() -> None:
+    assert "circuit" not in FIGURES
+    assert len(SPELLER.encode(INSTEAD)) == len(TOKENS)
+    made = reasoning.report(MODEL, TEXT, SPELLER, instead=INSTEAD, lang="zh").json()["circuit"]
+    kinds = [p["kind"] for p in made["parts"]]
+    # Both texts may lead to one expectation: then that is said, and nothing is drawn.
+    assert kinds in (["Prose"], ["Picture", "Table", "Table"])

@@ -9,6 +9,7 @@ from tinygrad_tx.reasoning.circuits.circuit import discover_circuit
 from tinygrad_tx.reasoning.circuits.circuit_drawing import draw_circuit
 from tinygrad_tx.reasoning.circuits.metric import LogitDifference
 from tinygrad_tx.reasoning.explain.attribution import (
+    LARGE,
     gradient_x_input,
     integrated_gradients,
     occlusion,
@@ -176,6 +177,8 @@ def sources(subject: Subject) -> Section:
         moved=f"{float(gradients.value[0] - gradients.at_baseline[0]):.4g}",
         gap=f"{float(gradients.gap[0]):.2g}",
     )
+    if abs(gradients.gap[0]) > LARGE * abs(gradients.value[0] - gradients.at_baseline[0]):
+        gap += subject.say("large_gap")
     return Section(
         "sources",
         subject.say("sources"),

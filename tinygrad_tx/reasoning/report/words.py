@@ -90,6 +90,10 @@ _BOTH = {
         "logit moves by {moved}: a gap of {gap}.",
         "积分梯度之和为 {total}；从基线到原文对数几率变化 {moved}：缺口 {gap}。",
     ),
+    "large_gap": (
+        " That is large: these scores are a rough sketch.",
+        "缺口较大：这些分数只是粗略的。",
+    ),
     "contributions": ("What adds to the logit", "对数几率由什么相加而成"),
     "about_contributions": (
         "The logit of “{word}” is a sum over what every part wrote into the residual stream, the "
