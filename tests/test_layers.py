@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "tinygrad_tx"
@@ -72,4 +73,17 @@ def test_nobody_imports_private_names_of_another_part() -> None:
         and not name.endswith("__")
         and module.split(".")[1:2] != [part_of(path)]
     ]
+    assert wrong == []
+
+
+def test_what_a_module_lists_it_has() -> None:
+    wrong = []
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        name = ".".join(parts).removesuffix(".__init__")
+        if parts[-1] == "__main__":
+            continue
+        module = importlib.import_module(name)
+        listed = getattr(module, "__all__", ())
+        wrong += [f"{name}: {n}" for n in listed if not hasattr(module, n)]
     assert wrong == []

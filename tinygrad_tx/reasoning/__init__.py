@@ -106,6 +106,13 @@ from tinygrad_tx.reasoning.mending.planted_mending import (
     planted_side_effects,
     unseen_checks,
 )
+from tinygrad_tx.reasoning.mending.side_effects import SideEffect, right_answers, text_losses
+from tinygrad_tx.reasoning.mending.steering import (
+    choose_steering,
+    steer,
+    steering_vector,
+    steering_vectors,
+)
 from tinygrad_tx.reasoning.point import Point
 from tinygrad_tx.reasoning.report import Report, report
 from tinygrad_tx.reasoning.sweep import sweep
