@@ -127,11 +127,13 @@ from tinygrad_tx.reasoning.trust.calibration import (
     next_tokens,
     temperature_scaling,
 )
+from tinygrad_tx.reasoning.trust.dictionary import Dictionary, learn_dictionary
 from tinygrad_tx.reasoning.trust.faithfulness import Faithfulness, MethodFaithfulness, faithfulness
 from tinygrad_tx.reasoning.trust.neurons import Example, Neurons, neurons
 from tinygrad_tx.reasoning.trust.probes import Probe, Probes, probe
 from tinygrad_tx.reasoning.trust.randomised import Cascade, cascade
 from tinygrad_tx.reasoning.trust.selective import Selective, selective
+from tinygrad_tx.reasoning.trust.sparse_autoencoder import SparseAutoencoder, train_autoencoder
 
 __all__ = [
     "Activations",
@@ -151,6 +153,7 @@ __all__ = [
     "Constrained",
     "Continuations",
     "Defects",
+    "Dictionary",
     "DirectAttribution",
     "EdgeEffects",
     "Edit",
@@ -186,6 +189,7 @@ __all__ = [
     "Shortcuts",
     "SideEffect",
     "Slices",
+    "SparseAutoencoder",
     "Table",
     "Target",
     "Temperature",
@@ -248,6 +252,7 @@ __all__ = [
     "integrated_gradients",
     "intervene",
     "key_covariance",
+    "learn_dictionary",
     "logit_lens",
     "look",
     "memorised",
@@ -283,6 +288,7 @@ __all__ = [
     "temperature_scaling",
     "template_sensitivity",
     "text_losses",
+    "train_autoencoder",
     "train_tuned_lens",
     "trained_on",
     "unseen_checks",
