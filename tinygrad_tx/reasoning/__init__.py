@@ -129,6 +129,8 @@ from tinygrad_tx.reasoning.trust.calibration import (
 )
 from tinygrad_tx.reasoning.trust.dictionary import Dictionary, learn_dictionary
 from tinygrad_tx.reasoning.trust.faithfulness import Faithfulness, MethodFaithfulness, faithfulness
+from tinygrad_tx.reasoning.trust.influence import Influence, influence
+from tinygrad_tx.reasoning.trust.methods import explanations, which_to_trust
 from tinygrad_tx.reasoning.trust.neurons import Example, Neurons, neurons
 from tinygrad_tx.reasoning.trust.probes import Probe, Probes, probe
 from tinygrad_tx.reasoning.trust.randomised import Cascade, cascade
@@ -167,6 +169,7 @@ __all__ = [
     "GroupErrors",
     "HeadAttribution",
     "HeadScores",
+    "Influence",
     "Leaning",
     "Lens",
     "LogitDifference",
@@ -236,6 +239,7 @@ __all__ = [
     "eraser",
     "erasers",
     "exact_circuit",
+    "explanations",
     "exposure",
     "fact_effects",
     "failing_slices",
@@ -249,6 +253,7 @@ __all__ = [
     "head_outputs",
     "hidden_means",
     "induction_scores",
+    "influence",
     "integrated_gradients",
     "intervene",
     "key_covariance",
@@ -293,6 +298,7 @@ __all__ = [
     "trained_on",
     "unseen_checks",
     "weat",
+    "which_to_trust",
     "word_vectors",
     "write_audit",
     "write_mending",
