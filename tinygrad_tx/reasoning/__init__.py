@@ -127,11 +127,15 @@ from tinygrad_tx.reasoning.trust.calibration import (
     next_tokens,
     temperature_scaling,
 )
+from tinygrad_tx.reasoning.trust.dictionary import Dictionary, learn_dictionary
 from tinygrad_tx.reasoning.trust.faithfulness import Faithfulness, MethodFaithfulness, faithfulness
+from tinygrad_tx.reasoning.trust.influence import Influence, influence
+from tinygrad_tx.reasoning.trust.methods import explanations, which_to_trust
 from tinygrad_tx.reasoning.trust.neurons import Example, Neurons, neurons
 from tinygrad_tx.reasoning.trust.probes import Probe, Probes, probe
 from tinygrad_tx.reasoning.trust.randomised import Cascade, cascade
 from tinygrad_tx.reasoning.trust.selective import Selective, selective
+from tinygrad_tx.reasoning.trust.sparse_autoencoder import SparseAutoencoder, train_autoencoder
 
 __all__ = [
     "Activations",
@@ -151,6 +155,7 @@ __all__ = [
     "Constrained",
     "Continuations",
     "Defects",
+    "Dictionary",
     "DirectAttribution",
     "EdgeEffects",
     "Edit",
@@ -164,6 +169,7 @@ __all__ = [
     "GroupErrors",
     "HeadAttribution",
     "HeadScores",
+    "Influence",
     "Leaning",
     "Lens",
     "LogitDifference",
@@ -186,6 +192,7 @@ __all__ = [
     "Shortcuts",
     "SideEffect",
     "Slices",
+    "SparseAutoencoder",
     "Table",
     "Target",
     "Temperature",
@@ -232,6 +239,7 @@ __all__ = [
     "eraser",
     "erasers",
     "exact_circuit",
+    "explanations",
     "exposure",
     "fact_effects",
     "failing_slices",
@@ -245,9 +253,11 @@ __all__ = [
     "head_outputs",
     "hidden_means",
     "induction_scores",
+    "influence",
     "integrated_gradients",
     "intervene",
     "key_covariance",
+    "learn_dictionary",
     "logit_lens",
     "look",
     "memorised",
@@ -283,10 +293,12 @@ __all__ = [
     "temperature_scaling",
     "template_sensitivity",
     "text_losses",
+    "train_autoencoder",
     "train_tuned_lens",
     "trained_on",
     "unseen_checks",
     "weat",
+    "which_to_trust",
     "word_vectors",
     "write_audit",
     "write_mending",
