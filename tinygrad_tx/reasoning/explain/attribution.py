@@ -19,7 +19,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tinygrad_tx.errors import PointError, ShapeError, explain
-from tinygrad_tx.reasoning.explain.along import Along, baseline_of
+from tinygrad_tx.reasoning.explain.along import Along, baseline_of, checked_rows
 from tinygrad_tx.reasoning.explain.integrate import integrated
 from tinygrad_tx.reasoning.explain.pictures import coloured_words, heat_map
 from tinygrad_tx.reasoning.explain.stream import finite
@@ -236,6 +236,7 @@ def occlusion(
     that neither is missed. Errors: as `gradient_x_input`. Source: Zeiler and Fergus 2014; Li et al.
     2016 for words.
     """
+    checked_rows(rows)
     along = Along.embeddings(model, inputs, target or Target(), side)
     scores = []
     for example in range(along.batch):
