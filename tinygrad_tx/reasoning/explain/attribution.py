@@ -189,7 +189,8 @@ def integrated_gradients(
     Cost: steps forward and backward passes for each example. Limits: scores depend on the baseline,
     and the way leads through inputs that the model has never seen. Zero is a poor one where nothing
     is added to the embeddings before a norm divides (Llama, T5): close to zero the output jumps,
-    and elsewhere on the way it stays; take a token. A gap that is not small asks for more steps.
+    and elsewhere on the way it stays; take a token. In a large model the target can swing along the
+    way by more than it moves from end to end: a gap that is not small asks for more steps.
     Errors: as `gradient_x_input`. Source: Sundararajan et al. 2017, equation 1.
     """
     along = Along.embeddings(model, inputs, target or Target(), side)
