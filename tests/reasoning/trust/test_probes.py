@@ -16,6 +16,7 @@ from tinygrad_tx.errors import DataError, NonFiniteError, PointError, ShapeError
 from tinygrad_tx.reasoning.trust.decoders import fit_decoder
 from tinygrad_tx.reasoning.trust.intervals import bounds, interval, rank_correlation, resampled
 from tinygrad_tx.reasoning.trust.minimise import minimise
+from tinygrad_tx.reasoning.trust.probes import FRACTIONS
 
 RNG = np.random.default_rng(0)
 
@@ -122,7 +123,7 @@ def test_the_online_code_is_the_sum_over_parts() -> None:
     found = reasoning.probe(np.zeros((128, 1)), y, penalty=0.0)["activations"]
     order = np.random.default_rng(0).permutation(128)
     labels, bits = y[order], 4.0
-    cuts = sorted({max(4, round(f * 128)) for f in reasoning.probes.FRACTIONS})
+    cuts = sorted({max(4, round(f * 128)) for f in FRACTIONS})
     for start, stop in pairwise(cuts):
         share = labels[:start].mean()
         ones = labels[start:stop].sum()
