@@ -46,11 +46,11 @@ def test_the_largest_flow_is_the_smallest_cut(capacity: Any) -> None:
 
 
 def test_a_flow_has_to_take_back_what_it_sent_first() -> None:
-    """The widest way blocks both others: only by edges that run back is the flow 2."""
-    capacity = np.zeros((4, 4))
-    for a, b, c in ((0, 1, 1.0), (0, 2, 1.0), (1, 2, 2.0), (1, 3, 1.0), (2, 3, 1.0)):
-        capacity[a, b] = c
-    assert max_flow(capacity, 0, 3) == 2
+    """The shortest way, 0 1 4 7, blocks both others: only by an edge that runs back is it 2."""
+    capacity = np.zeros((8, 8))
+    for way in ((0, 1, 4, 7), (0, 2, 3, 4, 7), (0, 1, 5, 6, 7)):
+        capacity[way[:-1], way[1:]] = 1
+    assert max_flow(capacity, 0, 7) == 2
 
 
 def test_no_way_is_no_flow_and_bad_networks_are_refused() -> None:

@@ -19,7 +19,7 @@ from tinygrad_tx.reasoning.look import Model, capture, gradients, look
 from tinygrad_tx.tensor import Tensor, no_grad
 from tinygrad_tx.tensor.tensor import as_tensor
 
-__all__ = ["Along", "baseline_of"]
+__all__ = ["Along", "baseline_of", "checked_rows"]
 
 Array = np.ndarray[Any, Any]
 
@@ -130,6 +130,12 @@ def baseline_of(along: Along, example: int, baseline: Any) -> Array:
     except ValueError:
         what = f"a baseline of shape {given.shape} does not fit (time, width) {own.shape}"
         raise ShapeError(explain("attribution", what)) from None
+
+
+def checked_rows(rows: int) -> None:
+    """Errors: ValueError for less than one row side by side."""
+    if rows < 1:
+        raise ValueError(explain("attribution", f"rows is {rows}, not at least 1"))
 
 
 def _table(along: Along) -> Array:

@@ -19,7 +19,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tinygrad_tx.errors import PointError, ShapeError, explain
-from tinygrad_tx.reasoning.explain.along import Along, baseline_of
+from tinygrad_tx.reasoning.explain.along import Along, baseline_of, checked_rows
 from tinygrad_tx.reasoning.explain.integrate import integrated
 from tinygrad_tx.reasoning.explain.pictures import coloured_words, heat_map
 from tinygrad_tx.reasoning.explain.stream import finite
@@ -189,7 +189,8 @@ def integrated_gradients(
     Cost: steps forward and backward passes for each example. Limits: scores depend on the baseline,
     and the way leads through inputs that the model has never seen. Zero is a poor one where nothing
     is added to the embeddings before a norm divides (Llama, T5): close to zero the output jumps,
-    and elsewhere on the way it stays; take a token. A gap that is not small asks for more steps.
+    and elsewhere on the way it stays; take a token. In a large model the target can swing along the
+    way by more than it moves from end to end: a gap that is not small asks for more steps.
     Errors: as `gradient_x_input`. Source: Sundararajan et al. 2017, equation 1.
     """
     along = Along.embeddings(model, inputs, target or Target(), side)
@@ -236,6 +237,7 @@ def occlusion(
     that neither is missed. Errors: as `gradient_x_input`. Source: Zeiler and Fergus 2014; Li et al.
     2016 for words.
     """
+    checked_rows(rows)
     along = Along.embeddings(model, inputs, target or Target(), side)
     scores = []
     for example in range(along.batch):

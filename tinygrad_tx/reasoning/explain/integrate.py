@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_tx.errors import explain
-from tinygrad_tx.reasoning.explain.along import Along
+from tinygrad_tx.reasoning.explain.along import Along, checked_rows
 
 __all__ = ["integrated", "quadrature"]
 
@@ -41,6 +41,7 @@ def integrated(
     steps: points, at most. rule: "adaptive", or "gauss" or "midpoint" which take all of them at
     fixed places. rows: points side by side. Errors: ValueError.
     """
+    checked_rows(rows)
     way = _Way(along, example, np.asarray(base, np.float64), rows)
     if rule == "adaptive":
         return _halved(way, steps, on_done)
@@ -112,9 +113,11 @@ class _Way:
 
 def _halved(way: _Way, steps: int, on_done: Callable[[int, int], None]) -> tuple[Array, float]:
     """The adaptive rule: as many pieces side by side as rows have room for."""
-    if steps < 1:
-        raise ValueError(explain("integrated_gradients", f"steps is {steps}, not at least 1"))
-    together = max(1, way.rows // POINTS)
+    if steps < POINTS:  # not enough for one piece
+        places, weights = quadrature(steps, "gauss")
+        on_done(steps, steps)
+        return way.scores(places[None], weights[None])[0], way.targets([0.0])[0]
+    together = max(1, min(way.rows, steps) // POINTS)
     ends = np.linspace(0, 1, together + 1)
     todo = [(float(a), float(b)) for a, b in itertools.pairwise(ends)]
     known: dict[float, float] = {}
@@ -129,7 +132,8 @@ def _halved(way: _Way, steps: int, on_done: Callable[[int, int], None]) -> tuple
         pieces.sort(key=lambda p: p.gap)
         if sum(p.gap for p in pieces) <= allowed or used + 2 * POINTS > steps:
             break
-        worst = [pieces.pop() for _ in range(min(max(1, together // 2), len(pieces)))]
+        room = min(max(1, together // 2), len(pieces), (steps - used) // (2 * POINTS))
+        worst = [pieces.pop() for _ in range(room)]
         todo = [half for p in worst for half in _halves(p.ends)]
     on_done(steps, steps)
     total: Array = np.sum([p.scores for p in pieces], axis=0)
