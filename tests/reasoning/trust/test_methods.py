@@ -76,7 +76,7 @@ def test_one_table_says_which_to_trust(classifier: Any) -> None:
 
 def test_occlusion_is_the_loss_of_log_probability(classifier: Any) -> None:
     tokens, classes = texts(3, 5)
-    methods = explanations(classifier, tokens, replacement=1)
+    methods = explanations(classifier, tokens, replacement=BAD)
     found = methods["occlusion"](classifier, tokens, classes)
 
     def value(given: Any) -> Any:
@@ -85,7 +85,7 @@ def test_occlusion_is_the_loss_of_log_probability(classifier: Any) -> None:
 
     for i in range(TIME):
         without = tokens.copy()
-        without[:, i] = 1
+        without[:, i] = BAD
         np.testing.assert_allclose(found[:, i], value(tokens) - value(without), atol=1e-4)
     rolled = methods["attention rollout"](classifier, tokens, classes)
     shares = reasoning.attention_rollout(classifier, tokens).shares
