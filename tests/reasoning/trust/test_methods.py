@@ -75,18 +75,20 @@ def test_one_table_says_which_to_trust(classifier: Any) -> None:
 
 
 def test_occlusion_is_the_loss_of_log_probability(classifier: Any) -> None:
-    tokens, classes = texts(3, 5)
-    methods = explanations(classifier, tokens, replacement=1)
+    tokens, classes = texts(8, 5)
+    assert set(classes.tolist()) == {0, 1}
+    methods = explanations(classifier, tokens, replacement=BAD)
     found = methods["occlusion"](classifier, tokens, classes)
 
     def value(given: Any) -> Any:
         logits = classifier(given).numpy().astype(float)
-        return (logits - np.logaddexp.reduce(logits, -1)[:, None])[np.arange(3), classes]
+        return (logits - np.logaddexp.reduce(logits, -1)[:, None])[np.arange(8), classes]
 
     for i in range(TIME):
         without = tokens.copy()
-        without[:, i] = 1
+        without[:, i] = BAD
         np.testing.assert_allclose(found[:, i], value(tokens) - value(without), atol=1e-4)
+    assert np.abs(found).max() > 1
     rolled = methods["attention rollout"](classifier, tokens, classes)
     shares = reasoning.attention_rollout(classifier, tokens).shares
     np.testing.assert_allclose(rolled, shares[:, 0])

@@ -10,6 +10,7 @@ import pytest
 import tinygrad_tx as tx
 from tinygrad_tx import reasoning
 from tinygrad_tx.errors import DataError, NonFiniteError, PointError, ShapeError
+from tinygrad_tx.reasoning.trust.sparse_autoencoder import _revive
 
 WIDTH, FEATURES = 16, 32
 POINT = "blocks.0.residual_after_feed_forward"
@@ -57,6 +58,17 @@ def test_codes_are_those_of_the_formula() -> None:
     code = np.where(kept, np.maximum(before, 0), 0)
     np.testing.assert_allclose(model.encode(x).numpy(), code, atol=1e-5)
     np.testing.assert_allclose(model(x).numpy(), code @ w["decoder"] * 2 + w["centre"], atol=1e-5)
+
+
+def test_a_dead_feature_starts_anew_at_what_is_missing() -> None:
+    """Only one direction is not written: the dead feature is put there, the others stay."""
+    model = reasoning.SparseAutoencoder(4, 4, None)
+    model.encoder.assign_(np.diag([1, 1, 1, 0]).astype(np.float32))
+    model.decoder.assign_(np.eye(4, dtype=np.float32)[[0, 1, 2, 0]])
+    x = np.abs(np.random.default_rng(0).normal(size=(9, 4))).astype(np.float32)
+    _revive(model, np.array([3]), x, np.random.default_rng(1))
+    np.testing.assert_allclose(model.decoder.numpy(), np.eye(4), atol=1e-6)
+    np.testing.assert_allclose(model(x).numpy(), x, atol=1e-5)
 
 
 def gpt() -> tuple[Any, Any]:
