@@ -15,7 +15,9 @@ from tinygrad_tx.runtime.values import values_of
 __all__ = ["NotFinite", "first_not_finite", "infinite_on_purpose"]
 
 # What an infinity on purpose goes through: a mask is added to scores before their softmax.
-_CARRIES = frozenset(("add", "subtract", "multiply", "where", "astype", "point", "alias", "max"))
+_CARRIES = frozenset(
+    ("add", "subtract", "multiply", "where", "astype", "point", "alias", "max", "attention_scores")
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ def infinite_on_purpose(order: Sequence[Node]) -> set[Node]:
             value = node.attrs["value"]
             if isinstance(value, float) and np.isinf(value):
                 found.add(node)
+        if node.op.name == "attention_scores" and node.attrs["causal"]:
+            found.add(node)  # keys that come later
         carries = node.op.name in _CARRIES or node.op.view is not None
         if carries and any(i in found for i in node.inputs):
             found.add(node)
