@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_tx import nn, optim, reasoning
+import tinygrad_tx as tx  # for tx.reasoning, loaded where a workload needs it
+from tinygrad_tx import nn, optim
 from tinygrad_tx.bench.real import decode, prompt
 from tinygrad_tx.bench.workloads import Workload
 from tinygrad_tx.config import config
@@ -125,7 +126,7 @@ def _capture(work: Workload) -> Run:
         with no_grad():
             if work.option == "nothing":
                 return model(tokens)
-            found = reasoning.capture(model, tokens, POINTS[work.option])
+            found = tx.reasoning.capture(model, tokens, POINTS[work.option])
             return found.output, dict(found)
 
     step = jit(seen)

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+import tinygrad_tx as tx  # for tx.reasoning, which no other command waits for
 from tinygrad_tx.cli.bar import bar
 from tinygrad_tx.cli.load import load_model
 from tinygrad_tx.errors import DataError, explain as message
-from tinygrad_tx.reasoning import bias_audit, pronoun_checks, report
 
 __all__ = ["explain"]
 
@@ -47,14 +47,16 @@ def explain(
     """
     found, tokenizer = load_model(model)
     with bar("Looking inside") as advance:
-        made = report(
+        checks = tx.reasoning.pronoun_checks(tokenizer) if audit else []
+        audits = [tx.reasoning.bias_audit(found, checks)] if audit else []
+        made = tx.reasoning.report(
             found,
             text,
             tokenizer,
             out,
             instead=instead,
             target=_token(tokenizer, target),
-            findings=[bias_audit(found, pronoun_checks(tokenizer))] if audit else [],
+            findings=audits,
             lang=lang,
             on_section=advance,
         )

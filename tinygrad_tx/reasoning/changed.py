@@ -26,8 +26,8 @@ class Changed:
 
     def __init__(self, model: Causal, changes: Changes) -> None:
         self.model, self.changes, self.config = model, dict(changes), model.config
-        if hasattr(model, "example"):
-            matching(list(changes), points(model))  # type: ignore[arg-type]
+        if isinstance(model, Module) and hasattr(model, "example"):
+            matching(list(changes), points(model))
 
     def hidden(self, tokens: TensorLike, cache: Cache | None = None) -> Tensor:
         """As the model's own: (batch, time, width)."""

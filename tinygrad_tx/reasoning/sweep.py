@@ -96,8 +96,8 @@ def _step(
     return step
 
 
-def _by_path(changes: Changes, known: Mapping[str, Point]) -> dict[str, list[Change]]:
-    found: dict[str, list[Change]] = {}
+def _by_path(changes: Changes, known: Mapping[str, Point]) -> dict[str, Change]:
+    found: dict[str, Change] = {}
     for pattern, given in changes.items():
         change = as_change(given)
         if change.function is not None:
@@ -108,14 +108,14 @@ def _by_path(changes: Changes, known: Mapping[str, Point]) -> dict[str, list[Cha
             if path in found:
                 what = f"a run changes {path} twice"
                 raise GraphError(explain("sweep", what, remedy="put both into one value"))
-            found[path] = [change]
+            found[path] = change
     return found
 
 
 def _chunks(
     step: Any,
     arrays: Sequence[Array],
-    named: Sequence[Mapping[str, list[Change]]],
+    named: Sequence[Mapping[str, Change]],
     used: Mapping[str, Point],
     memory: int,
 ) -> Chunks:
@@ -135,7 +135,7 @@ def _tiled(arrays: Sequence[Array], runs: int) -> list[Array]:
 
 
 def _arrays(
-    part: Sequence[Mapping[str, list[Change]]], used: Mapping[str, Point], batch: int
+    part: Sequence[Mapping[str, Change]], used: Mapping[str, Point], batch: int
 ) -> dict[str, list[Array]]:
     """For each point mask, gain and shift of every row, as small as broadcasting allows."""
     return {
@@ -143,7 +143,7 @@ def _arrays(
     }
 
 
-def _rows(changes: Sequence[list[Change] | None], point: Point, batch: int) -> list[Array]:
+def _rows(changes: Sequence[Change | None], point: Point, batch: int) -> list[Array]:
     rank, has_batch = len(point.shape), point.axes[:1] == ("batch",)
     if not has_batch:
         what = f"{point} has no axis of examples to put runs along"
@@ -154,13 +154,13 @@ def _rows(changes: Sequence[list[Change] | None], point: Point, batch: int) -> l
             masks.append(np.zeros((1,) * rank, bool))
             shifts.append(np.zeros((1,) * rank, point.dtype))
             continue
-        found = given[0].where.mask(point)
+        found = given.where.mask(point)
         mask = np.ones((1,) * rank, bool) if found is None else np.asarray(found.numpy())
-        shift = np.asarray(as_tensor(given[0].shift, point.dtype).numpy(), point.dtype)
+        shift = np.asarray(as_tensor(given.shift, point.dtype).numpy(), point.dtype)
         check_fits(shift.shape, point)
         masks.append(mask)
         shifts.append(shift.reshape((1,) * (rank - shift.ndim) + shift.shape))
-    gains = [np.full((1,) * rank, 0.0 if c is None else c[0].gain, point.dtype) for c in changes]
+    gains = [np.full((1,) * rank, 0.0 if c is None else c.gain, point.dtype) for c in changes]
     return [_stacked(parts, batch) for parts in (masks, gains, shifts)]
 
 

@@ -6,12 +6,13 @@ Where is the lantern? Whoever has it is somewhere: two facts of the story answer
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_tx.data.batches import Batch
+from tinygrad_tx.tasks.made import MadeRows
 from tinygrad_tx.tasks.stories import (
     NAMES,
     PLACES,
@@ -130,7 +131,7 @@ class StoryForm:
         return answer_of(decode(written), self.with_facts)
 
 
-class StoryRows:
+class StoryRows(MadeRows):
     """Rows of `context` tokens: a story, and questions with what is written behind them.
 
     As many of its questions stand there, whole, as there is room for: of rows with one two-hop
@@ -142,24 +143,9 @@ class StoryRows:
     def __init__(
         self, lengths: tuple[int, int], with_facts: bool, batch: int, context: int, seed: int
     ) -> None:
+        super().__init__()
         self.lengths, self.with_facts = lengths, with_facts
         self.batch, self.context, self.seed = batch, context, seed
-        self._drawn = 0
-
-    def draw(self) -> Batch:
-        """The next batch."""
-        self._drawn += 1
-        return self._made(self._drawn)
-
-    def in_order(self, most: int | None = None) -> Iterator[Batch]:
-        """The same few batches at each call."""
-        return (self._made(-1 - i) for i in range(min(most or 4, 4)))
-
-    def state(self) -> str:
-        return str(self._drawn)
-
-    def restore(self, state: str) -> None:
-        self._drawn = int(state)
 
     def _made(self, number: int) -> Batch:
         rng = np.random.default_rng((self.seed, number % 2**32))

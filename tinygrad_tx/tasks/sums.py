@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_tx.data import CharTokenizer
 from tinygrad_tx.data.batches import Batch
+from tinygrad_tx.tasks.made import MadeRows
 
 __all__ = ["ALPHABET", "Problem", "SumForm", "SumRows", "answer_of", "held_out_problems", "written"]
 
@@ -111,7 +112,7 @@ class SumForm:
         return tokens
 
 
-class SumRows:
+class SumRows(MadeRows):
     """Rows of `context` tokens: problems one behind the other, never a held-out one.
 
     Batches are pairs (tokens, targets), each (batch, context); the target is -100 in questions,
@@ -127,24 +128,9 @@ class SumRows:
         context: int,
         seed: int,
     ) -> None:
+        super().__init__()
         self.tokenizer, self.lengths, self.with_steps = tokenizer, tuple(lengths), with_steps
         self.batch, self.context, self.seed = batch, context, seed
-        self._drawn = 0
-
-    def draw(self) -> Batch:
-        """The next batch."""
-        self._drawn += 1
-        return self._made(self._drawn)
-
-    def in_order(self, most: int | None = None) -> Iterator[Batch]:
-        """The same few batches at each call, of problems that training may have met."""
-        return (self._made(-1 - i) for i in range(min(most or 4, 4)))
-
-    def state(self) -> str:
-        return str(self._drawn)
-
-    def restore(self, state: str) -> None:
-        self._drawn = int(state)
 
     def _made(self, number: int) -> Batch:
         rng = np.random.default_rng((self.seed, number % 2**32))

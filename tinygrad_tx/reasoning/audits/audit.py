@@ -175,8 +175,9 @@ def compare_audits(before: Audit, after: Audit, title: str = "Before and after")
     rows = []
     for effect in before.effects:
         other = after[effect.name]
-        is_known = effect.value is not None and other.value is not None
-        change = float(other.value) - float(effect.value) if is_known else None  # type: ignore[arg-type]
+        change = None
+        if effect.value is not None and other.value is not None:
+            change = other.value - effect.value
         rows.append(
             (effect.name, effect.value, *_bounds(effect), other.value, *_bounds(other), change,
              effect.unit)

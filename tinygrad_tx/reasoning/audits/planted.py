@@ -13,12 +13,11 @@ from tinygrad_tx.data.planted_reviews import PlantedReviews
 from tinygrad_tx.data.skewed import NAMES, PLACES, PRONOUN_TEMPLATES, TIMES, TRAIT_TEMPLATES
 from tinygrad_tx.data.units import PAD
 from tinygrad_tx.errors import DataError, explain
-from tinygrad_tx.jit import jit
 from tinygrad_tx.models import GPT, BERTClassifier, BERTConfig, GPTConfig
-from tinygrad_tx.optim import AdamW, clip_grad_norm, cosine
+from tinygrad_tx.optim import cosine
 from tinygrad_tx.reasoning.audits.continuations import Continuations
+from tinygrad_tx.reasoning.training import trained_by
 from tinygrad_tx.tasks.mean_classifier import MeanClassifier
-from tinygrad_tx.tensor import Tensor, require_finite
 
 __all__ = ["QUICK", "Training", "classifier_on", "planted_checks", "planted_truth", "trained_on"]
 PRONOUN, NAMED, TRAIT = "he or she", "he or she after a name", "brilliant or friendly"
@@ -91,25 +90,10 @@ def _train(
     plan: Training,
     on_progress: Callable[[int, int], None] | None,
 ) -> None:
-    """AdamW on a warmed-up cosine, one captured step for all batches; then without dropout."""
-    optimizer = AdamW(model.parameters(), plan.learning_rate, weight_decay=0.01)
+    """AdamW on a warmed-up cosine; then without dropout."""
     rate = cosine(plan.learning_rate, plan.steps, plan.steps // 20, 0.02 * plan.learning_rate)
-
-    def step(*batch: Tensor) -> Tensor:
-        optimizer.zero_grad()
-        loss: Tensor = model.loss(*batch)
-        loss.backward()
-        clip_grad_norm(optimizer.parameters, 1.0)
-        optimizer.step()
-        return require_finite(loss, "loss")
-
-    captured = jit(step)
     model.train()
-    for i in range(plan.steps):
-        optimizer.lr = rate(i)
-        captured(*examples.draw())
-        if on_progress is not None:
-            on_progress(i + 1, plan.steps)
+    trained_by(model, examples.draw, plan.steps, rate, 0.01, on_progress)
     model.eval()
 
 

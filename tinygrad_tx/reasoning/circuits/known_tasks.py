@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_tx.jit import jit
 from tinygrad_tx.models import GPT, GPTConfig
-from tinygrad_tx.optim import AdamW, clip_grad_norm
-from tinygrad_tx.tensor import Tensor, no_grad, require_finite
+from tinygrad_tx.reasoning.training import trained_by
+from tinygrad_tx.tensor import no_grad
 
 __all__ = ["Addition", "Induction", "trained_addition", "trained_induction"]
 
@@ -131,21 +130,9 @@ def _trained(
     decay: float,
     on_progress: Progress | None,
 ) -> GPT:
-    optimizer = AdamW(model.parameters(), rate, weight_decay=decay)
+    def warmed(step: int) -> float:
+        return rate * min(1.0, (step + 1) / 50)
 
-    def step(tokens: Tensor, targets: Tensor) -> Tensor:
-        optimizer.zero_grad()
-        loss = model.loss(tokens, targets)
-        loss.backward()
-        clip_grad_norm(optimizer.parameters, 1.0)
-        optimizer.step()
-        return require_finite(loss, "loss")
-
-    captured = jit(step)
-    for i in range(steps):
-        optimizer.lr = rate * min(1.0, (i + 1) / 50)
-        captured(*draw())
-        if on_progress is not None:
-            on_progress(i + 1, steps)
+    trained_by(model, draw, steps, warmed, decay, on_progress)
     model.eval()
     return model

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from tinygrad_tx.errors import IndexRangeError, PointError, ShapeError, explain
+from tinygrad_tx.errors import PointError, ShapeError, explain
 from tinygrad_tx.jit import jit
 from tinygrad_tx.nn import Linear, Module
 from tinygrad_tx.reasoning.change import replace, zero
@@ -31,6 +31,7 @@ from tinygrad_tx.reasoning.explain.stream import (
     listed,
     stream_of,
 )
+from tinygrad_tx.reasoning.explain.target import tokens_at
 from tinygrad_tx.reasoning.explain.words import Decodes, word_of, words_of
 from tinygrad_tx.reasoning.look import Activations, Model, capture, gradients, look
 from tinygrad_tx.reasoning.point import Point
@@ -139,8 +140,8 @@ def direct_attribution(
         if logits.ndim != 3:
             what = f"the model gives {logits.shape}, not logits (batch, time, vocab)"
             raise ShapeError(explain("direct_attribution", what))
-        asked = _tokens(token, logits)
-        other = None if against is None else _tokens(against, logits)
+        asked = tokens_at(token, logits, "direct_attribution")
+        other = None if against is None else tokens_at(against, logits, "direct_attribution")
         found = []
         for i in range(len(logits)):
             one = [a[i : i + 1] for a in arrays]
@@ -315,22 +316,6 @@ def _rows(terms: _Terms, parts: Mapping[str, Array], constant: Array) -> Array:
     for t in terms.parts:
         rows += list(parts[t.name][0]) if t.heads else [parts[t.name][0]]
     return np.stack([*rows, constant[0]])[:, None]
-
-
-def _tokens(given: Any, logits: Array) -> Array:
-    """(batch, time) tokens within the vocabulary. Errors: ShapeError, IndexRangeError."""
-    if given is None:
-        likeliest: Array = logits.argmax(-1)
-        return likeliest
-    found = np.asarray(given, np.int64)
-    if ((found < 0) | (found >= logits.shape[-1])).any():
-        what = f"tokens {np.unique(found).tolist()} are not all within the {logits.shape[-1]}"
-        raise IndexRangeError(explain("direct_attribution", what))
-    try:
-        return np.ascontiguousarray(np.broadcast_to(found, logits.shape[:2]))
-    except ValueError:
-        what = f"tokens of shape {found.shape} do not fit (batch, time) {logits.shape[:2]}"
-        raise ShapeError(explain("direct_attribution", what)) from None
 
 
 def _projection(model: Module, path: str) -> Linear:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from matplotlib.figure import Figure
 
-from tinygrad_tx.errors import IndexRangeError, ShapeError, explain
+from tinygrad_tx.errors import ShapeError, explain
 from tinygrad_tx.reasoning.explain.pictures import heat_map
 from tinygrad_tx.reasoning.explain.stream import (
     arrays_of,
@@ -26,6 +26,7 @@ from tinygrad_tx.reasoning.explain.stream import (
     listed,
     stream_of,
 )
+from tinygrad_tx.reasoning.explain.target import tokens_at
 from tinygrad_tx.reasoning.explain.words import Decodes, word_of, words_of
 from tinygrad_tx.reasoning.look import Model, capture
 from tinygrad_tx.reasoning.table import Table
@@ -163,7 +164,7 @@ def logit_lens(
             remedy = "a lens needs logits (batch, time, vocab)"
             raise ShapeError(explain("logit_lens", what, remedy=remedy))
         final = log_probabilities(finite(logits, "logits"))
-        asked = _asked(token, final)
+        asked = tokens_at(token, final, "logit_lens")
         rows, kept = [], []
         for done, path in enumerate(paths, 1):
             residual = finite(np.asarray(found[path].numpy()), path)
@@ -206,22 +207,6 @@ def divergences(final: Array, here: Array) -> Array:
     found: Array = (np.exp(final) * (final - here)).sum(-1)
     at_least: Array = np.maximum(found, 0.0)  # rounding alone can take it below
     return at_least
-
-
-def _asked(token: Any, final: Array) -> Array:
-    """The tokens that are followed, (batch, time)."""
-    if token is None:
-        likeliest: Array = final.argmax(-1)
-        return likeliest
-    given = np.asarray(token, np.int64)
-    if ((given < 0) | (given >= final.shape[-1])).any():
-        what = f"tokens {np.unique(given).tolist()} are not all within the {final.shape[-1]}"
-        raise IndexRangeError(explain("logit_lens", what))
-    try:
-        return np.broadcast_to(given, final.shape[:-1])
-    except ValueError:
-        what = f"tokens of shape {given.shape} do not fit (batch, time) {final.shape[:-1]}"
-        raise ShapeError(explain("logit_lens", what)) from None
 
 
 def _figures(here: Array, final: Array, asked: Array, words: int) -> Sequence[Array]:

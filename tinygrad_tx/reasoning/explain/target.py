@@ -75,6 +75,25 @@ class Target:
         return f"{self.of.replace('_', '-')} of {' less '.join(map(repr, found))}"
 
 
+def tokens_at(given: Any, logits: Array, operation: str) -> Array:
+    """A token for each place, (batch, time): those given, or the likeliest of `logits`.
+
+    Errors: ShapeError, IndexRangeError.
+    """
+    if given is None:
+        likeliest: Array = logits.argmax(-1)
+        return likeliest
+    found = np.asarray(given, np.int64)
+    if ((found < 0) | (found >= logits.shape[-1])).any():
+        what = f"tokens {np.unique(found).tolist()} are not all within the {logits.shape[-1]}"
+        raise IndexRangeError(explain(operation, what))
+    try:
+        return np.ascontiguousarray(np.broadcast_to(found, logits.shape[:-1]))
+    except ValueError:
+        what = f"tokens of shape {found.shape} do not fit (batch, time) {logits.shape[:-1]}"
+        raise ShapeError(explain(operation, what)) from None
+
+
 def _each(given: Any, batch: int, vocab: int) -> tuple[int, ...]:
     """One token for each example."""
     found = np.asarray(given, np.int64).reshape(-1)

@@ -13,11 +13,10 @@ import numpy as np
 
 from tinygrad_tx.data import Examples
 from tinygrad_tx.errors import DataError, explain
-from tinygrad_tx.jit import jit
 from tinygrad_tx.nn import LoRA, Module
-from tinygrad_tx.optim import AdamW, clip_grad_norm, cosine
+from tinygrad_tx.optim import cosine
 from tinygrad_tx.reasoning.mending.edit import Edit
-from tinygrad_tx.tensor import Tensor, require_finite
+from tinygrad_tx.reasoning.training import trained_by
 
 __all__ = ["counterfactual_finetune", "counterfactual_text", "swapped"]
 
@@ -81,7 +80,8 @@ def counterfactual_finetune(
     before = model.state_dict()
     lora = None if rank is None else LoRA(model, *where, rank=rank, seed=seed)
     try:
-        losses = _train(model, examples, steps, learning_rate, on_progress)
+        rate = cosine(learning_rate, steps, max(1, steps // 20), 0.02 * learning_rate)
+        losses = trained_by(model, examples.draw, steps, rate, on_progress=on_progress)
     finally:
         if lora is not None:
             lora.merge()
@@ -91,30 +91,3 @@ def counterfactual_finetune(
     changed = {p: v for p, v in after.items() if v.tobytes() != before[p].tobytes()}
     note = f"{steps} steps, loss {losses[0]:.4g} -> {np.mean(losses[-10:]):.4g}"
     return Edit(model, {p: before[p] for p in changed}, changed, (note,))
-
-
-def _train(
-    model: Any,
-    examples: Examples,
-    steps: int,
-    learning_rate: float,
-    on_progress: Callable[[int, int], None] | None,
-) -> list[float]:
-    optimizer = AdamW(model.parameters(), learning_rate, weight_decay=0.0)
-    rate = cosine(learning_rate, steps, max(1, steps // 20), 0.02 * learning_rate)
-
-    def step(tokens: Tensor, targets: Tensor) -> Tensor:
-        optimizer.zero_grad()
-        loss = model.loss(tokens, targets)
-        loss.backward()
-        clip_grad_norm(optimizer.parameters, 1.0)
-        optimizer.step()
-        return require_finite(loss, "loss")
-
-    captured, losses = jit(step), []
-    for i in range(steps):
-        optimizer.lr = rate(i)
-        losses.append(float(captured(*examples.draw()).item()))
-        if on_progress is not None:
-            on_progress(i + 1, steps)
-    return losses

@@ -76,7 +76,8 @@ def right_answers(
     def measure(model: Any) -> Array:
         def likeliest(tokens: Tensor) -> Tensor:
             with no_grad():
-                return model(tokens).argmax(-1)  # type: ignore[no-any-return]
+                found: Tensor = model(tokens).argmax(-1)
+                return found
 
         found = _in_batches(likeliest, (tokens,), batch)
         return np.asarray(found[np.arange(len(found)), last] == wanted, np.float64)

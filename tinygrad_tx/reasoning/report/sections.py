@@ -134,7 +134,8 @@ def layers(subject: Subject) -> Section:
     """What the model would say if it stopped after each block."""
     found = logit_lens(subject.model, subject.tokens[None], token=subject.asked, words=1)
     words = [[subject.word(t) for t in row] for row in found.top_tokens[:, 0, :, 0]]
-    tokens, names = subject.words(subject.tokens), [str(name) for name in found.layers]
+    tokens, names = subject.words(subject.tokens), list(found.layers)
+    followed = ("probability", "rank", "entropy", "divergence")
     return Section(
         "layers",
         subject.say("layers"),
@@ -143,14 +144,8 @@ def layers(subject: Subject) -> Section:
             Grid(names, tokens, found.top_probabilities[:, 0, :, 0], subject.say("lens"), words),
             Grid(
                 names,
-                [subject.say(n) for n in ("probability", "rank", "entropy", "divergence")],
-                np.stack(
-                    [
-                        getattr(found, n)[:, 0, -1]
-                        for n in ("probability", "rank", "entropy", "divergence")
-                    ],
-                    -1,
-                ),
+                [subject.say(n) for n in followed],
+                np.stack([getattr(found, n)[:, 0, -1] for n in followed], -1),
                 subject.say("followed", word=subject.word(subject.asked)),
                 by_column=True,
             ),
