@@ -92,6 +92,14 @@ def whole(folder: Path) -> tuple[bytes, float]:
     return bits(folder), time.perf_counter() - began
 
 
+def wait_for(path: Path, seconds: float = 60.0) -> None:
+    """Until the file is there."""
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} is not written"
+        time.sleep(0.002)
+
+
 def goes_on(folder: Path, wanted: bytes) -> bool:
     return end_of(child(lambda: train(folder))) == 0 and bits(folder) == wanted
 
@@ -152,14 +160,13 @@ def two_trainers(folder: Path, wanted: bytes) -> Fault:
     """A second process on the folder of a running one is refused, and the first one ends well."""
     first = child(lambda: train(folder))
     run, refused = RunFolder(folder), False
-    for _ in range(400):
-        try:
-            with run.held():
-                pass
-        except CheckpointError as error:
-            refused = f"process {first}" in str(error)
-            break
-        time.sleep(0.005)
+    # Not before: who asks while nobody holds the folder holds it, and keeps the first one out.
+    wait_for(run.checkpoint)
+    try:
+        with run.held():
+            pass
+    except CheckpointError as error:
+        refused = f"process {first}" in str(error)
     ended = end_of(first) == 0 and bits(folder) == wanted
     return Fault("two processes on one folder", 1, 0, int(refused and ended))
 
@@ -184,8 +191,7 @@ def full_disk(folder: Path, wanted: bytes) -> Fault:
             return limited_files(folder, wanted)
         filler = folder / "filler"
         number = child(lambda: train(folder))
-        while not RunFolder(folder).previous.exists():
-            time.sleep(0.002)
+        wait_for(RunFolder(folder).previous)
         with contextlib.suppress(OSError):
             filler.write_bytes(b"x" * (1 << 20))
         code = end_of(number)
