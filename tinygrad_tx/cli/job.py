@@ -107,8 +107,8 @@ class Watch(Protocol):
         """What a step will do."""
         ...
 
-    def on_step(self, step: Progress) -> bool | None:
-        """After each step; True ends the run there, with all saved."""
+    def on_step(self, step: Progress) -> None:
+        """After each step; `Pause` out of it ends the run there."""
         ...
 
 

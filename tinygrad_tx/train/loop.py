@@ -34,7 +34,7 @@ from tinygrad_tx.train.guard import Spikes, Tries
 from tinygrad_tx.train.run import RunFolder, sealed
 from tinygrad_tx.train.writer import Writer
 
-__all__ = ["OnStep", "Progress", "Result", "fit", "held_out_loss"]
+__all__ = ["Pause", "Progress", "Result", "fit", "held_out_loss"]
 
 MOST_FAILURES = 10
 """In a row, before a policy of passing over gives up."""
@@ -57,8 +57,8 @@ class Progress:
     seconds: float = 0.0
 
 
-OnStep = Callable[[Progress], bool | None]
-"""What is told of each step; True from it ends the run there, saved as after Ctrl-C."""
+class Pause(Exception):  # noqa: N818  # no error: it asks for something
+    """Raised by who is told of a step: the run ends there, saved as after Ctrl-C."""
 
 
 @dataclass
@@ -84,7 +84,7 @@ def fit(
     config: TrainConfig,
     run: RunFolder,
     resume: bool = False,
-    on_step: OnStep | None = None,
+    on_step: Callable[[Progress], None] | None = None,
     on_plan: Callable[[Plan], None] | None = None,
     rates: Rates = same,
 ) -> Result:
@@ -93,7 +93,7 @@ def fit(
     Any module will do whose `loss(*batch)` is a number in nats. rates: from a parameter's path to
     the factor of its learning rate; a parameter with 0 stays as it is, and costs no gradient.
     Ctrl-C ends after the running step and saves; a second one at once, and what was saved stands.
-    True from on_step ends it like Ctrl-C.
+    `Pause` out of on_step ends it like one Ctrl-C.
     What is not finite, or leaps, is met as `config.on_bad` says. Errors: NonFiniteError names the
     first node that was not finite, CheckpointError a folder that cannot be written or that another
     process trains in; the last good checkpoint stands in all cases. on_plan is told what a step
@@ -176,7 +176,7 @@ class _Trainer:
         usual = where(loss > limit, float("inf"), loss)
         return require_finite(usual, "loss"), require_finite(norm, "gradient norm")
 
-    def loop(self, on_step: OnStep, interrupted: threading.Event) -> Result:
+    def loop(self, on_step: Callable[[Progress], None], interrupted: threading.Event) -> Result:
         config, result = self.config, self.result
         began = time.perf_counter() - result.seconds
         while result.step < config.steps and not interrupted.is_set():
@@ -201,7 +201,9 @@ class _Trainer:
             self._note(progress)
             if due:
                 self.save()
-            if on_step(progress):
+            try:
+                on_step(progress)
+            except Pause:
                 interrupted.set()
         self.model.eval()
         result.interrupted = interrupted.is_set() and result.step < config.steps
