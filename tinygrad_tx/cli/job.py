@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +29,7 @@ from tinygrad_tx.train import (
     Record,
     Result,
     RunFolder,
+    TensorBoard,
     TrainConfig,
     fit,
     source_name,
@@ -99,7 +100,7 @@ class Watch(Protocol):
         """What is going to happen."""
         ...
 
-    def training(self, steps: int) -> AbstractContextManager[None]:
+    def training(self, steps: int) -> contextlib.AbstractContextManager[None]:
         """Holds while steps are made."""
         ...
 
@@ -184,7 +185,9 @@ def run_job(job: Job, run: RunFolder, resume: bool, watch: Watch) -> Trained:
     baseline = bigram_loss(learnt, held, units.vocab_size)
     source = settings["text"] or "the language reference inside Python"
     material = Material(source, len(job.corpus), len(learnt), len(held), baseline)
-    with run.held():
+    with contextlib.ExitStack() as stack:
+        board = stack.enter_context(TensorBoard(run)) if settings.get("tensorboard") else None
+        stack.enter_context(run.held())
         if job.parent is not None:
             model.load_state_dict(job.parent.model.state_dict())
             settings = with_parent(run, settings, job.parent)
@@ -197,10 +200,14 @@ def run_job(job: Job, run: RunFolder, resume: bool, watch: Watch) -> Trained:
             run.write(run.tokenizer, units.to_json())
             run.metrics.unlink(missing_ok=True)
         watch.announce(model, config, units, material)
-        with watch.training(config.steps):
-            result = fit(
-                model, batches, held_out, config, run, resume, watch.on_step, watch.on_plan
-            )
+
+        def on_step(step: Progress) -> None:
+            if board is not None:
+                board.on_step(step)
+            watch.on_step(step)
+
+        stack.enter_context(watch.training(config.steps))
+        result = fit(model, batches, held_out, config, run, resume, on_step, watch.on_plan)
     forgetting = after_training(settings, model, units)
     record = record_of(settings, model, material, result, forgetting)
     write_record(run, record)

@@ -12,12 +12,14 @@ from tinygrad_tx.cli.report import Screen, write_report
 from tinygrad_tx.errors import CheckpointError, DataError, explain
 from tinygrad_tx.train import RunFolder
 
-__all__ = ["train"]
+__all__ = ["DEFAULT_OUT", "train"]
+
+DEFAULT_OUT = Path("runs/gpt")
 
 
 def train(
     text: Annotated[Path | None, typer.Option(help="Your own text, UTF-8.")] = None,
-    out: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/gpt"),
+    out: Annotated[Path, typer.Option(help="The run folder.")] = DEFAULT_OUT,
     start: Annotated[
         Path | None,
         typer.Option("--start-from", help="Fine-tune the model of this run folder."),
@@ -47,6 +49,9 @@ def train(
         float, typer.Option(min=0, help="A loss above so many times the usual is bad; 0: never.")
     ] = 0.0,
     quick: Annotated[bool, typer.Option("--quick", help="A small model, some seconds.")] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write what TensorBoard reads.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder --out.")] = False,
 ) -> None:
     """Trains a GPT on text: the English reference inside Python, or your own.
@@ -86,6 +91,8 @@ def train(
                 quick=quick,
             )
         )
+    if tensorboard:
+        job.settings["tensorboard"] = True  # also when it goes on some day
     trained = run_job(job, run, resume, screen)
     result = trained.result
     if result.recovered:
@@ -97,4 +104,13 @@ def train(
             f"Stopped after step {result.step}; all is saved. Go on with: "
             f"tinygrad-tx train --resume --out {run.path}"
         )
-    write_report(screen, run, trained.model, job.units, result, trained.record, trained.held_out)
+    write_report(
+        screen,
+        run,
+        trained.model,
+        job.units,
+        result,
+        trained.record,
+        trained.held_out,
+        bool(job.settings.get("tensorboard")),
+    )
