@@ -140,7 +140,7 @@ class _Trials:
 
     def __init__(self, words: Sequence[str], space: Space, screen: Screen) -> None:
         self.words, self.space, self.screen = words, space, screen
-        app = typer.Typer()
+        app = typer.Typer(add_completion=False)
         app.command()(train)
         self._command = typer.main.get_command(app)
         self._check()
@@ -195,7 +195,9 @@ class _Trials:
         for name, axis in self.space.axes.items():
             if name not in known:
                 remedy = f"name one of {', '.join(sorted(map(str, known)))}"
-                raise DataError(explain(f"--vary {name}", "no setting of train", remedy=remedy))
+                raise DataError(
+                    explain(f"--vary {name}", "is no setting of train that can vary", remedy=remedy)
+                )
             settings += [{name: value} for value in _ends(axis)]
         for given in map(self._params, settings):
             if given["text"]:

@@ -93,7 +93,7 @@ def search(
         found = work.note()
         found.write_pictures(folder)
     if found.best is None and not found.stopped:
-        reasons = "; ".join(dict.fromkeys(t.reason for t in found.trials[:3]))
+        reasons = "; ".join(dict.fromkeys(t.reason.rstrip(".") for t in found.trials[:3]))
         what = f"no trial came to a held-out loss: {reasons}"
         raise DataError(explain(f"search {folder.path}", what, remedy="see runs.md there"))
     return found

@@ -70,14 +70,14 @@ class Range:
         return self.high - self.low + 1 if self.is_whole else math.inf
 
     def draw(self, rng: np.random.Generator) -> Any:
-        """Uniform, or uniform in the logarithm; four digits, as people would write it."""
+        """Uniform, or uniform in the logarithm; six digits are enough to write it."""
         at = float(rng.random())
         if self.is_whole:
             low, high = self.low - 0.5, self.high + 0.5
         else:
             low, high = self.low, self.high
         value = low * (high / low) ** at if self.is_log else low + (high - low) * at
-        found = round(value) if self.is_whole else float(f"{value:.4g}")
+        found = round(value) if self.is_whole else float(f"{value:.6g}")
         return min(max(found, self.low), self.high)
 
     def text(self) -> str:
@@ -124,7 +124,7 @@ class Space:
         count = int(min(count, math.prod(axis.size for axis in self.axes.values())))
         rng = np.random.Generator(np.random.Philox(seed))
         found: dict[tuple[Any, ...], Settings] = {}
-        for _ in range(100 * MOST_TRIALS):  # a narrow range has few numbers of four digits
+        for _ in range(1000 + 30 * count):  # a narrow range has few numbers of six digits
             if len(found) == count:
                 break
             point = tuple(axis.draw(rng) for axis in self.axes.values())

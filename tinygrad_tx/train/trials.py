@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ WAITING, STARTED, FINISHED = "waiting", "started", "finished"
 STOPPED, FAILED = "stopped early", "failed"
 OVER = (FINISHED, STOPPED, FAILED)
 ACROSS = 4
+LONGEST_REASON = 160
+"""In the table; trial.json has the whole."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ class Trial:
 
     def note(self, state: str, reason: str = "") -> Trial:
         """The same with another state, which its folder then says. Errors: CheckpointError."""
-        self.run.create()
+        if not self.run.path.exists():
+            self.run.create()
         note = {"settings": dict(self.settings), "state": state, "reason": reason}
         self.run.write(self.run.trial, json.dumps(note, indent=2, ensure_ascii=False) + "\n")
         return Trial.read(self.number, self.settings, self.run.path)
@@ -146,7 +150,7 @@ def _figures(trial: Trial, unit: Unit) -> tuple[Any, ...]:
         last.get("seconds"),
         run.parameters,
         trial.state,
-        trial.reason.replace("\n", " "),
+        textwrap.shorten(trial.reason, LONGEST_REASON, placeholder=" …"),
     )
 
 
