@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -130,10 +131,8 @@ def test_halving_leaves_whom_the_paper_leaves_with_as_many_steps(
     halving = Halving(STEPS, 1)
     train = Fake(fails=fails)
     with TemporaryDirectory() as out:
-        try:
+        with contextlib.suppress(DataError):  # where all failed before they validated
             search(train, space(count), out, halving=halving)
-        except DataError as error:
-            assert "no trial" in str(error)  # all failed before they validated
         left = {r["x"] for r in rows_of(Path(out)) if r["state"] == "finished"}
     alive, steps = oracle(count, list(halving.rungs(count)), fails)
     assert left == {x for x in alive if x not in fails}

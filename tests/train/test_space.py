@@ -1,7 +1,8 @@
-"""What a search tries: all combinations, or points drawn by seed; specifications that are refused."""
+"""What a search tries: all combinations, or points drawn by seed; and what is refused."""
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -141,7 +142,7 @@ def test_grids_of_ranges_or_without_end_are_refused() -> None:
 def test_rungs_double_up_to_half_of_the_steps(steps: int, trials: int, data: st.DataObject) -> None:
     least = data.draw(st.integers(1, steps))
     rungs = Halving(steps, least).rungs(trials)
-    assert all(b == 2 * a for a, b in zip(rungs, rungs[1:], strict=False))
+    assert all(b == 2 * a for a, b in itertools.pairwise(rungs))
     assert all(least <= r <= steps / 2 for r in rungs)
     assert trials / 2 ** len(rungs) > 0.5  # not more halvings than it takes to leave one
 
