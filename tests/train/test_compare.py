@@ -147,6 +147,7 @@ def test_empty_damaged_and_missing_folders_are_a_line_each(tmp_path: Path) -> No
 numbers = st.one_of(st.integers(), st.floats(), st.text(max_size=3), st.none(), st.booleans())
 junk = st.recursive(numbers, lambda inner: st.lists(inner, max_size=3), max_leaves=4)
 keys = st.sampled_from(["step", "loss", "validation", "tokens", "seconds", "tokens_per_second"])
+sections = st.sampled_from(["model", "training", "text", "corpus", "parent"])
 plain = st.one_of(st.integers(-2, 10**400), st.floats())
 lines = st.one_of(
     st.dictionaries(keys, st.one_of(plain, junk)).map(json.dumps),

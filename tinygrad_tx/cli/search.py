@@ -238,6 +238,7 @@ class Screen:
         self.trials = self.bars.add_task("trials", total=None)
         self.steps = self.bars.add_task("planning", total=None)
         self.listener: Any = None
+        self.line = ""
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -256,8 +257,10 @@ class Screen:
         self.bars.update(
             self.trials, total=len(found.trials), completed=over, description=f"trials{low}"
         )
-        if not self.is_quiet and not self.console.is_terminal:
-            self.console.print(f"{over} of {len(found.trials)} trials over{low}", markup=False)
+        line = f"{over} of {len(found.trials)} trials over{low}"
+        if line != self.line and not self.is_quiet and not self.console.is_terminal:
+            self.console.print(line, markup=False)
+        self.line = line
 
     def on_step_of(self, trial: Trial, step: Progress) -> None:
         self.bars.update(

@@ -26,6 +26,7 @@ WAITING, STARTED, FINISHED = "waiting", "started", "finished"
 STOPPED, FAILED = "stopped early", "failed"
 OVER = (FINISHED, STOPPED, FAILED)
 ACROSS = 4
+MARKS = "filled: finished; hollow: stopped early or not over; cross: failed; circled: the best"
 LONGEST_REASON = 160
 """In the table; trial.json has the whole."""
 
@@ -155,8 +156,7 @@ def _figures(trial: Trial, unit: Unit) -> tuple[Any, ...]:
 
 
 def _scatter(found: Found, format: str) -> bytes:
-    """Dots for finished trials, rings for those stopped early or not yet over, crosses at the top
-    for those without a loss; the best one has a larger ring."""
+    """A panel for each setting that varied; crosses stand at the top, where no loss is known."""
     names = list(found.space.axes)
     down = -(-len(names) // ACROSS)
     across = min(len(names), ACROSS)
@@ -169,6 +169,7 @@ def _scatter(found: Found, format: str) -> bytes:
         _panel(panel, found, names[i])
         if i % ACROSS == 0:
             panel.set_ylabel(f"best held out (nats for each {found.unit.name})")
+    figure.supxlabel(MARKS, fontsize=8, color="#444444")
     return drawn(figure, format)
 
 
