@@ -18,7 +18,7 @@ from tinygrad_tx.cli.report import Material
 from tinygrad_tx.cli.train import DEFAULT_OUT, train
 from tinygrad_tx.config import config as process
 from tinygrad_tx.data import Tokenizer, read_text
-from tinygrad_tx.errors import DataError, explain
+from tinygrad_tx.errors import CheckpointError, DataError, explain
 from tinygrad_tx.jit import Plan
 from tinygrad_tx.models import GPT
 from tinygrad_tx.train import (
@@ -79,44 +79,60 @@ def search(
     Example: tinygrad-tx search --out runs/search --vary learning_rate=1e-4..1e-2
     --vary width=64,128 --random 12 --halving -- --text novel.txt --steps 400
     """
-    asked = {"vary": vary, "options": options}
     if resume:
-        if any(asked.values()) or halving or least or seed:
-            what = "the search itself is the one in the folder: --vary, --seed, --halving, --least "
-            what += "and options of train do not go with --resume"
+        if vary or options or halving or least or seed:
+            what = "the search is the one in the folder: --vary, --seed, --halving, --least and "
+            what += "options of train do not go with --resume"
             raise DataError(explain("search", what, remedy="leave them out"))
-        plan = read_plan(out)
-        words, random = plan["notes"].get("options", []), random or plan["random"]
-        space, seed = Space.of(**plan["space"]), plan["seed"]
-        halves = Halving(**plan["halving"]) if plan["halving"] else None
+        asked = _asked_before(out, random)
+        trials = _Trials(asked.words, asked.space, Screen(as_json))
     else:
-        words = list(options or [])
-        space = Space.of(**_pairs(vary or []))
-        halves = None
-    trials = _Trials(words, space, Screen(as_json))
-    if halving:
-        steps = trials.whole_steps()
-        halves = Halving.of(steps) if least is None else Halving(steps, least)
-    if halves is not None:
-        count = len(space.grid() if random is None else space.draw(random, seed))
-        trials.rungs = halves.rungs(count)
-    budget = Budget(budget_steps or math.inf, budget_seconds or math.inf)
+        asked = _Asked(options or [], Space.of(**_pairs(vary or [])), random, seed)
+        trials = _Trials(asked.words, asked.space, Screen(as_json))
+        if halving:
+            steps = trials.whole_steps()
+            halves = Halving.of(steps) if least is None else Halving(steps, least)
+            asked = dataclasses.replace(asked, halving=halves)
+    if asked.halving is not None:
+        trials.rungs = asked.halving.rungs(len(asked.space.points(asked.random, asked.seed)))
     with trials.screen.shown():
         found = search_space(
             trials.train,
-            space,
+            asked.space,
             out,
-            random=random,
-            seed=seed,
-            halving=halves,
-            budget=budget,
+            random=asked.random,
+            seed=asked.seed,
+            halving=asked.halving,
+            budget=Budget(budget_steps or math.inf, budget_seconds or math.inf),
             keep=keep,
             resume=resume,
-            notes={"options": words},
+            notes={"options": asked.words},
             on_step=trials.screen.on_step_of,
             on_trial=trials.screen.on_trial,
         )
     _say(found, out, as_json)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Asked:
+    """What makes a search. words: options of `train`."""
+
+    words: list[str]
+    space: Space
+    random: int | None
+    seed: int
+    halving: Halving | None = None
+
+
+def _asked_before(out: Path, random: int | None) -> _Asked:
+    """That of a folder, with more random trials if asked. Errors: CheckpointError."""
+    plan = read_plan(out)
+    try:
+        halving = Halving(**plan["halving"]) if plan["halving"] else None
+        words, space = [str(w) for w in plan["notes"]["options"]], Space.of(**plan["space"])
+        return _Asked(words, space, random or plan["random"], int(plan["seed"]), halving)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(explain(f"{out}/search.json", f"is damaged: {error}")) from None
 
 
 def _say(found: Found, out: Path, as_json: bool) -> None:

@@ -70,7 +70,7 @@ def search(
     """
     if keep is not None and keep < 1:
         raise DataError(explain("search", f"keep is {keep}", remedy="keep at least the best one"))
-    points = space.grid() if random is None else space.draw(random, seed)
+    points = space.points(random, seed)
     plan = {
         "space": space.text(),
         "random": random,
@@ -86,12 +86,13 @@ def search(
             for i, point in enumerate(points, 1)
         ]
         work = _Search(train, space, folder, trials, keep, budget or Budget(), on_step, on_trial)
-        try:
-            work.all_rungs(halving)
-        except Pause as reason:
-            work.stopped = str(reason)
-        found = work.note()
+        found = work.whole(halving)
         found.write_pictures(folder)
+    return _with_a_loss(found, folder)
+
+
+def _with_a_loss(found: Found, folder: RunFolder) -> Found:
+    """Errors: DataError where all is over and no trial came to a held-out loss."""
     if found.best is None and not found.stopped:
         reasons = "; ".join(dict.fromkeys(t.reason.rstrip(".") for t in found.trials[:3]))
         what = f"no trial came to a held-out loss: {reasons}"
@@ -154,6 +155,14 @@ class _Search:
     stopped: str = ""
     steps: int = 0
     began: float = field(default_factory=time.monotonic)
+
+    def whole(self, halving: Halving | None) -> Found:
+        """All trials, or as far as budget and patience reach."""
+        try:
+            self.all_rungs(halving)
+        except Pause as reason:
+            self.stopped = str(reason)
+        return self.note()
 
     def all_rungs(self, halving: Halving | None) -> None:
         """Errors: Pause where the budget is spent, or after Ctrl-C."""

@@ -104,6 +104,10 @@ class Space:
             raise DataError(explain("Space", "nothing varies", remedy="name a setting"))
         return cls({name: _axis(name, value) for name, value in given.items()})
 
+    def points(self, random: int | None, seed: int) -> list[Settings]:
+        """The grid, or so many random ones. Errors: DataError."""
+        return self.grid() if random is None else self.draw(random, seed)
+
     def grid(self) -> list[Settings]:
         """All combinations; the last name varies fastest. Errors: DataError for a range."""
         for name, axis in self.axes.items():
