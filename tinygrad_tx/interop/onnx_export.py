@@ -300,7 +300,7 @@ def _order(outputs: Sequence[OpenNode]) -> list[OpenNode]:
         if node not in found:
             found.add(node)
             stack.extend(node.inputs)
-    return sorted(found, key=lambda n: n.first.serial)
+    return sorted(found, key=lambda n: (n.first.serial, bool(n.inputs)))
 
 
 def _paths(owner: Module | None) -> dict[int, str]:

@@ -69,7 +69,8 @@ class Counted:
 def recorded(function: Callable[..., Any], avals: Sequence[Aval | None]) -> Recorded:
     """`function` on arguments of these shapes, without memory and without running anything.
 
-    Errors: OnnxError where it returns no tensor, or changes state; and those of the function.
+    What it assigns to an argument counts inside of it. Errors: OnnxError where it returns no
+    tensor, or changes other state; and those of the function.
     """
     buffers = [None if a is None else AbstractBuffer(a.shape, a.dtype) for a in avals]
     with capturing() as recording, no_grad():
@@ -78,9 +79,10 @@ def recorded(function: Callable[..., Any], avals: Sequence[Aval | None]) -> Reco
         if not found:
             raise OnnxError(explain("onnx", "the function returns no tensor"))
         outputs = tuple(t.node for t in found)
-        updates = recording.updates()
+        own = {id(b) for b in buffers}
+        updates = [leaf for leaf, _ in recording.updates() if id(leaf.attrs["buffer"]) not in own]
         if updates:
-            leaf, _ = updates[0]
+            leaf = updates[0]
             what = f"the function changes state, {leaf.aval}: a graph of ONNX has none"
             remedy = "call eval(), or make it an argument and a result"
             raise OnnxError(explain("onnx", what, made=[("it", leaf.where)], remedy=remedy))

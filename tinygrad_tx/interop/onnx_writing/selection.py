@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinygrad_tx.dtypes import bool_, int32
+from tinygrad_tx.dtypes import bool_, int64
 from tinygrad_tx.interop.onnx_sizes import Dim
 from tinygrad_tx.interop.onnx_trace import OpenNode
 from tinygrad_tx.interop.onnx_writing.rules import rule
@@ -16,18 +16,9 @@ __all__: list[str] = []
 
 
 def _reduction(name: str, op_type: str) -> None:
-    """A reduction; of truth values, by those of int32."""
-
     @rule(name, op_type)
     def emit(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
-        axes = list(node.attrs["axes"])
-        if not axes:
-            return str(writer.add("Identity", inputs))
-        is_truth = node.inputs[0].dtype == bool_
-        x = writer.cast(inputs[0], int32) if is_truth else inputs[0]
-        keep = int(node.attrs["keepdims"])
-        found = str(writer.add(op_type, [x, writer.dims(axes)], keepdims=keep))
-        return writer.cast(found, bool_) if is_truth else found
+        return _reduced(writer, node, op_type, inputs[0])
 
 
 for ours, theirs in (
@@ -35,10 +26,28 @@ for ours, theirs in (
     ("max", "ReduceMax"),
     ("min", "ReduceMin"),
     ("prod", "ReduceProd"),
-    ("any", "ReduceMax"),
-    ("all", "ReduceMin"),
 ):
     _reduction(ours, theirs)
+
+
+def _reduced(writer: Writer, node: OpenNode, op_type: str, name: str) -> str:
+    axes = node.attrs["axes"]
+    if not axes:
+        return str(writer.add("Identity", [name]))
+    keep = int(node.attrs["keepdims"])
+    return str(writer.add(op_type, [name, writer.dims(axes)], keepdims=keep))
+
+
+@rule("any", "Cast, ReduceSum")
+def some(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
+    """How many there are: the largest of none is no number."""
+    count = _reduced(writer, node, "ReduceSum", writer.cast(inputs[0], int64))
+    return writer.cast(count, bool_)
+
+
+@rule("all", "Not, Cast, ReduceSum")
+def every(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
+    return str(writer.add("Not", [some(writer, node, [writer.add("Not", inputs)])]))
 
 
 @rule("argmax", "ArgMax")

@@ -44,6 +44,8 @@ def broadcast_to(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
 
 @rule("permute_dims", "Transpose")
 def permute_dims(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
+    if not node.shape:
+        return str(writer.add("Identity", inputs))
     return str(writer.add("Transpose", inputs, perm=list(node.attrs["axes"])))
 
 
