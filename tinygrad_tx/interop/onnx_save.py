@@ -13,7 +13,7 @@ from tinygrad_tx.errors import OnnxError, explain
 from tinygrad_tx.files import write_whole
 from tinygrad_tx.interop.onnx_sizes import Dim, Size
 from tinygrad_tx.interop.onnx_trace import OpenNode
-from tinygrad_tx.interop.onnx_writing import Writer, onnx_dtype
+from tinygrad_tx.interop.onnx_writing import FIXED, Writer, onnx_dtype
 from tinygrad_tx.runtime.buffer import Array
 
 __all__ = ["INLINE_BYTES", "needs_onnx", "save"]
@@ -79,6 +79,8 @@ def save(
         tensor = made.graph.initializer.add(
             name=name, dims=array.shape, data_type=onnx_dtype(array.dtype)
         )
+        if name in writer.fixed:
+            tensor.doc_string = FIXED
         if weights is None:
             tensor.raw_data = array.tobytes()
             continue

@@ -14,10 +14,13 @@ from tinygrad_tx.interop.onnx_trace import Counted, OpenNode
 from tinygrad_tx.interop.onnx_writing.rules import RULES
 from tinygrad_tx.runtime.buffer import Array, Buffer
 
-__all__ = ["POINT", "Writer", "onnx_dtype"]
+__all__ = ["FIXED", "LEFT_OUT", "POINT", "Writer", "onnx_dtype"]
 
 POINT = "tinygrad_tx.point"
-"""The note that names the point a value is."""
+"""The note with the paths of the points that a value is, with spaces between."""
+
+FIXED = "fixed: not trained"
+"""What is noted of tensors that belong to a model and that training leaves alone."""
 
 LEFT_OUT = ("alias", "barrier", "point", "require_finite", "stop_gradient")
 """What changes no value: it has a name there, and no node."""
@@ -30,6 +33,8 @@ class Writer:
         self.opset = opset
         self.nodes: list[Any] = []
         self.weights: dict[str, Array] = {}
+        self.fixed: set[str] = set()
+        """Of the weights those that training leaves alone."""
         self.values: dict[OpenNode, tuple[str, ...]] = {}
         self.sizes: dict[Dim, str] = {}
         """Where the graph holds a size, as int64 of shape (1,)."""
@@ -39,7 +44,7 @@ class Writer:
         self._taken: Counter[str] = Counter()
         self._stored: dict[Any, str] = {}
         self._vectors: dict[tuple[Dim, ...], str] = {}
-        self._points: dict[OpenNode, OpenNode] = {}
+        self._points: dict[OpenNode, list[str]] = {}
         self._node: OpenNode | None = None
 
     # Nodes
@@ -71,7 +76,9 @@ class Writer:
         for node in nodes:
             if node.op == "point":
                 made = node.inputs[0]
-                self._points.setdefault(made, node)
+                while made.op in LEFT_OUT:
+                    made = made.inputs[0]
+                self._points.setdefault(made, []).append(node.first.path)
         for node in nodes:
             if node not in self.values:
                 self._node = node
@@ -90,21 +97,20 @@ class Writer:
         first = len(self.nodes)
         found = known.emit(self, node, [self.values[i][0] for i in inputs])
         names = (found,) if isinstance(found, str) else tuple(found)
-        point = self._points.get(node)
-        if point is not None and len(names) == 1:
-            names = (self._as_point(names[0], point, first),)
+        if node in self._points and len(names) == 1:
+            names = (self._as_point(names[0], self._points[node], first),)
         for name, shape, dtype in zip(names, node.shapes, node.dtypes, strict=True):
             if name:
                 self.shapes.setdefault(name, (shape, dtype))
         return names
 
-    def _as_point(self, name: str, point: OpenNode, first: int) -> str:
+    def _as_point(self, name: str, points: Sequence[str], first: int) -> str:
         """The name of a point for what a rule has just made, from node `first` on."""
         for node in self.nodes[first:]:
             if name in node.output:
-                named = self.name(point.first.path)
+                named = self.name(points[0])
                 node.output[:] = [named if n == name else n for n in node.output]
-                node.metadata_props.add(key=POINT, value=point.first.name)
+                node.metadata_props.add(key=POINT, value=" ".join(points))
                 return named
         return name  # an argument, a weight, or a value with a name of its own
 
@@ -153,8 +159,11 @@ class Writer:
     def _weight(self, node: OpenNode) -> str:
         buffer = node.values
         if isinstance(buffer, Buffer):
-            name = self._names.get(id(buffer), "")
-            return self.array(buffer.array, name)
+            name = self.array(buffer.array, self._names.get(id(buffer), ""))
+            owner = buffer.owner() if buffer.owner is not None else None
+            if owner is None or not owner.requires_grad:
+                self.fixed.add(name)
+            return name
         assert buffer is not None
         return self.array(buffer)
 
@@ -165,6 +174,8 @@ class Writer:
         if key not in self._stored:
             self._stored[key] = self.name(name or "constant")
             self.weights[self._stored[key]] = array
+            if not name:
+                self.fixed.add(self._stored[key])
         return self._stored[key]
 
     def scalar(self, value: bool | int | float | Counted, dtype: DType) -> str:
