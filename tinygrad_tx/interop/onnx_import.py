@@ -226,6 +226,7 @@ class OnnxModule(Module):
         call = Call(step.op_type, dict(step.attrs), given, self._file, step.wanted)
         try:
             result = MEANINGS[step.op_type](call)
+            call.check_all_seen()
         except _FAULTS as error:
             message = str(error).rstrip(".") or type(error).__name__
             what = f"{printable(self._path)}: {step.title}: {printable(message, 600)}"

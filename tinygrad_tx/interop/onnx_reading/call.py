@@ -54,11 +54,13 @@ class Call:
         wanted: Sequence[bool],
     ) -> None:
         self.op_type, self.path, self.wanted = op_type, path, wanted
-        self.values = list(values)
+        self._values = list(values)
         self._attrs = attrs
+        self._seen: set[int | str] = set()
 
     def attr(self, name: str, default: Any = None) -> Any:
         """An attribute. Errors: where it is of another type than its default."""
+        self._seen.add(name)
         found = self._attrs.get(name, default)
         if default is not None and not isinstance(found, type(default)):
             if isinstance(default, float) and isinstance(found, int):
@@ -67,23 +69,24 @@ class Call:
         return found
 
     def has(self, i: int) -> bool:
-        return i < len(self.values) and self.values[i] is not None
+        self._seen.add(i)
+        return i < len(self._values) and self._values[i] is not None
 
     def tensor(self, i: int) -> Tensor:
         """Input i. Errors: where the node has none."""
         if not self.has(i):
             self.refuse(f"it has no input {i}")
-        return as_tensor(self.values[i])
+        return as_tensor(self._values[i])
 
     def tensors(self) -> list[Tensor]:
         """All inputs, of which there is at least one."""
-        return [self.tensor(i) for i in range(max(len(self.values), 1))]
+        return [self.tensor(i) for i in range(max(len(self._values), 1))]
 
     def known(self, i: int) -> Array:
         """The numbers of input i. Errors: where they depend on an input or a weight."""
         if not self.has(i):
             self.refuse(f"it has no input {i}")
-        value = self.values[i]
+        value = self._values[i]
         if isinstance(value, np.ndarray):
             return value
         raise OnnxError(
@@ -109,7 +112,7 @@ class Call:
         """Integers that older opsets have as an attribute and newer ones as input i."""
         if self.has(i):
             return self.ints(i)
-        found = self._attrs.get(name)
+        found = self.attr(name)
         if found is None:
             return None
         return [int(n) for n in found]
@@ -126,6 +129,19 @@ class Call:
         if any(n < 0 for n in sizes) or prod(sizes) > MOST_ELEMENTS or len(sizes) > 32:
             self.refuse(f"it asks for the shape {sizes[:32]}")
         return sizes
+
+    def let_pass(self, *parts: int | str) -> None:
+        """Inputs and attributes that change nothing here."""
+        self._seen.update(parts)
+
+    def check_all_seen(self) -> None:
+        """Errors: where the node has an attribute or an input that its meaning did not ask for."""
+        attrs = [name for name in self._attrs if name not in self._seen]
+        inputs = [i for i, v in enumerate(self._values) if v is not None and i not in self._seen]
+        if attrs:
+            self.refuse(f"attribute {attrs[0]!r} is not known here")
+        if inputs:
+            self.refuse(f"input {inputs[0]} is not known here")
 
     def refuse(self, what: str) -> None:
         """Errors: OnnxError, which the reader completes with the file and the node."""

@@ -73,6 +73,7 @@ def dropout(call: Call) -> Any:
     """As outside of training, which is what is exported."""
     if call.has(2) and call.number(2):
         call.refuse("training_mode is true, and its random numbers are not ours")
+    call.let_pass(1, "ratio", "seed")  # how much would be dropped
     x = call.tensor(0)
     return x, ones(x.shape, bool_)
 
@@ -115,11 +116,12 @@ def mod(call: Call) -> Tensor:
 @meaning("Pow")
 def pow_(call: Call) -> Tensor:
     x, y = call.tensor(0), call.tensor(1)
-    return f.power(x, y.astype(x.dtype))
+    return f.power(x, y.astype(x.dtype)).astype(x.dtype)
 
 
 @meaning("Cast", "CastLike")
 def cast(call: Call) -> Tensor:
+    call.let_pass("saturate", "round_mode")  # of types of 8 bits or fewer
     if call.op_type == "CastLike":
         return call.tensor(0).astype(call.tensor(1).dtype)
     return call.tensor(0).astype(dtype_of(call, call.attr("to", 0)))

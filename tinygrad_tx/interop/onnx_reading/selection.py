@@ -7,6 +7,7 @@ from math import prod
 
 import numpy as np
 
+from tinygrad_tx.dtypes import bool_
 from tinygrad_tx.interop.onnx_reading.call import Call, meaning
 from tinygrad_tx.tensor import Tensor, elementwise, ones, reductions, selection, shape, tensor
 from tinygrad_tx.tensor.tensor import build
@@ -20,19 +21,19 @@ def _reduction(name: str, function: Reduce) -> None:
     @meaning(name)
     def compute(call: Call) -> Tensor:
         x, axes = call.tensor(0), call.list_of("axes", 1)
-        if not axes and call.attr("noop_with_empty_axes", 0):
+        keep, none = bool(call.attr("keepdims", 1)), call.attr("noop_with_empty_axes", 0)
+        if not axes and none:
             return x
         every = tuple(range(x.ndim))
-        found = tuple(call.axis(a, x.ndim) for a in axes) if axes else every
-        return function(x, found, bool(call.attr("keepdims", 1)))
+        return function(x, tuple(call.axis(a, x.ndim) for a in axes or every), keep)
 
 
 for theirs, ours in (
     ("ReduceSum", reductions.sum),
     ("ReduceMean", reductions.mean),
     ("ReduceProd", reductions.prod),
-    ("ReduceMax", reductions.max),
-    ("ReduceMin", reductions.min),
+    ("ReduceMax", lambda x, *how: (reductions.any if x.dtype == bool_ else reductions.max)(x, *how)),
+    ("ReduceMin", lambda x, *how: (reductions.all if x.dtype == bool_ else reductions.min)(x, *how)),
     ("ReduceLogSumExp", reductions.logsumexp),
     ("ReduceL1", lambda x, axes, keep: reductions.sum(elementwise.abs(x), axes, keep)),
     ("ReduceL2", lambda x, axes, keep: elementwise.sqrt(reductions.sum(elementwise.square(x), axes, keep))),
@@ -44,15 +45,18 @@ for theirs, ours in (
 
 @meaning("ArgMax", "ArgMin")
 def extreme(call: Call) -> Tensor:
+    """The first of equals, or the last, which is the first from behind."""
     x = call.tensor(0)
-    if call.attr("select_last_index", 0):
-        call.refuse("select_last_index is set; the first of equals is what is found here")
     function = reductions.argmax if call.op_type == "ArgMax" else reductions.argmin
-    return function(x, call.axis(call.attr("axis", 0), x.ndim), bool(call.attr("keepdims", 1)))
+    axis, keep = call.axis(call.attr("axis", 0), x.ndim), bool(call.attr("keepdims", 1))
+    if call.attr("select_last_index", 0):
+        return x.shape[axis] - 1 - function(shape.flip(x, axis), axis, keep)
+    return function(x, axis, keep)
 
 
 @meaning("TopK")
 def top_k(call: Call) -> tuple[Tensor, Tensor]:
+    call.let_pass("sorted")  # they are, in any case
     x, count = call.tensor(0), int(call.number(1))
     axis = call.axis(call.attr("axis", -1), x.ndim)
     if not 0 <= count <= x.shape[axis]:

@@ -29,12 +29,9 @@ def size(call: Call) -> Value:
 
 @meaning("Constant")
 def constant(call: Call) -> Value:
-    for name, dtype in (("value_float", np.float32), ("value_floats", np.float32)):
+    for name in ("value_float", "value_floats", "value_int", "value_ints"):
         if (found := call.attr(name)) is not None:
-            return np.array(found, dtype)
-    for name in ("value_int", "value_ints"):
-        if (found := call.attr(name)) is not None:
-            return np.array(found, np.int64)
+            return np.array(found, np.float32 if "float" in name else np.int64)
     call.refuse("its value is no tensor and no number")
     raise AssertionError
 
@@ -66,7 +63,8 @@ def eye_like(call: Call) -> Tensor:
     x = call.tensor(0)
     if x.ndim != 2:
         call.refuse(f"needs a matrix, got {x.shape}")
-    dtype = dtype_of(call, call.attr("dtype", 0)) if call.attr("dtype") is not None else x.dtype
+    wanted = call.attr("dtype")
+    dtype = x.dtype if wanted is None else dtype_of(call, wanted)
     rows, columns = (np.arange(n) for n in x.shape)
     return tensor(rows[:, None] + call.attr("k", 0) == columns).astype(dtype)
 
@@ -150,8 +148,8 @@ def split(call: Call) -> tuple[Tensor, ...]:
     x = call.tensor(0)
     axis = call.axis(call.attr("axis", 0), x.ndim)
     sizes = call.list_of("split", 1)
+    parts = call.attr("num_outputs", len(call.wanted))
     if sizes is None:
-        parts = call.attr("num_outputs", len(call.wanted))
         if parts != len(call.wanted) or parts < 1:
             call.refuse(f"{parts} parts for {len(call.wanted)} results")
         each = -(-x.shape[axis] // parts)
