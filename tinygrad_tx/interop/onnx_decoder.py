@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -38,24 +38,25 @@ def export_decoder(
     """Writes one step of writing with a cache: GPT, Llama, or any model with `hidden` and `cache`.
 
     Inputs: tokens (batch, time), the new ones of each text; lengths (batch,), how many it has so
-    far; and for each block `past.N.keys` and `past.N.values` (batch, kv_heads, context, head width),
-    of which the first lengths[b] rows count. Outputs: logits (batch, time, vocab), and `present.N.*`
-    like the past, to be given in at the next step with lengths + time. Texts of a batch may differ
-    in length; batch, time and context are open. The first step has lengths of 0 and any past. Where
-    lengths + time exceed the context ours is an error, and the rows beyond are lost there.
-    Errors: OnnxError.
+    far; and for each block `past.N.keys` and `past.N.values`, (batch, kv_heads, context, head
+    width), of which the first lengths[b] rows count. Outputs: logits (batch, time, vocab), and
+    `present.N.*` like the past, to be given in at the next step with lengths + time. Texts of a
+    batch may differ in length; batch, time and context are open. The first step has lengths of 0
+    and any past. Where lengths + time exceed the context, ours is an error, and an ONNX runtime
+    loses the rows beyond. Errors: OnnxError.
     """
     if not isinstance(model, Module) or not hasattr(model, "cache"):
         what = f"a {type(model).__name__} keeps no cache"
         raise OnnxError(explain("onnx", what, remedy="export it whole, with export_onnx"))
-    sizes = [(b.keys.shape, b.values.shape) for b in model.cache(1).blocks]
+    causal = cast(Causal, model)
+    sizes = [(b.keys.shape, b.values.shape) for b in causal.cache(1).blocks]
     names = [f"{i}.{part}" for i in range(len(sizes)) for part in ("keys", "values")]
     shapes = [shape for pair in sizes for shape in pair]
     context = shapes[0][2]
 
     def step(tokens: Tensor, lengths: Tensor, *past: Tensor) -> tuple[Tensor, ...]:
         blocks = tuple(Kept(k, v) for k, v in zip(past[::2], past[1::2], strict=True))
-        logits = model.logits(model.hidden(tokens, Cache(blocks, lengths)))
+        logits = causal.logits(causal.hidden(tokens, Cache(blocks, lengths)))
         return (logits, *past)  # which the cache has written to
 
     kept: Sequence[str | None] = ("batch", None, "context")

@@ -19,7 +19,7 @@ from tinygrad_tx.errors import OnnxError, TinygradTxError, explain
 from tinygrad_tx.graph.node import Aval, Node
 from tinygrad_tx.graph.walk import collect
 from tinygrad_tx.interop.onnx_save import needs_onnx, save
-from tinygrad_tx.interop.onnx_sizes import Dim, Size, dims_text, recordings_for, sizes_to_try
+from tinygrad_tx.interop.onnx_sizes import Dim, Size, dims_text, sizes_to_try
 from tinygrad_tx.interop.onnx_trace import OpenNode, Recorded, recorded, unified
 from tinygrad_tx.interop.onnx_writing import LEFT_OUT, LOWEST_OPSET, RULES, Writer, serves
 from tinygrad_tx.nn.module import Module
@@ -76,11 +76,11 @@ def export_onnx(
 
     inputs: example arrays, of which shapes and dtypes count; None for an argument left out.
     dynamic: names for the axes that stay open, from the first axis of each input on, or for each
-    input by its name; equal names are equal sizes. An open size is proven, not assumed: the function
-    is recorded at several sizes, which must agree in everything that is not a size. The example
+    input by its name; equal names are equal sizes. An open size is proven, not assumed: the
+    function is recorded at several sizes, which must agree in all that is not a size. The example
     bounds what is tried, so give the longest that the model takes. A module is exported as in
-    `eval()`. output_names: as the results come. module: whose parameters a function reads, for their
-    names. external: weights in a file beside `path`; if not given, only where they need one.
+    `eval()`. output_names: as the results come. module: whose parameters a function reads, for
+    their names. external: weights in a file beside `path`; if not given, only where they need one.
     Errors: OnnxError for what ONNX cannot say (random numbers, a function of NumPy arrays) or what
     depends on an open size in another way; then nothing is written.
     """
@@ -187,9 +187,7 @@ def _open_axes(
     return rows
 
 
-def _examples(
-    names: Sequence[list[str | None]], given: Sequence[Aval | None]
-) -> dict[str, int]:
+def _examples(names: Sequence[list[str | None]], given: Sequence[Aval | None]) -> dict[str, int]:
     """The size of each open axis in the examples."""
     found: dict[str, int] = {}
     for row, aval in zip(names, given, strict=True):
@@ -248,7 +246,10 @@ def _opened(found: Recorded, opset: int) -> Recorded:
     Errors: OnnxError for an operator that has neither.
     """
     nodes = collect(found.outputs)
-    lse = any(n.op.name == "part" and n.attrs["index"] and n.inputs[0].op.name == "attention" for n in nodes)
+    lse = any(
+        n.op.name == "part" and n.attrs["index"] and n.inputs[0].op.name == "attention"
+        for n in nodes
+    )
 
     def lacks_rule(node: Node) -> bool:
         return not serves(node, opset) or (lse and node.op.name == "attention")
@@ -286,7 +287,7 @@ def _write(
         for axis, size in enumerate(row):
             key = Size((((size,), 1),)) if size else None
             if key is not None and key not in writer.sizes:
-                writer.sizes[key] = str(writer.add("Shape", [name], start=axis, end=axis + 1))
+                writer.sizes[key] = writer.add("Shape", [name], start=axis, end=axis + 1)
     writer.write(order)
     writer.prune([name for o in outputs for name in writer.values[o]])
 
@@ -328,9 +329,7 @@ def _shape(aval: Aval, row: Sequence[str | None]) -> tuple[Dim, ...]:
 def _typed(
     shapes: Mapping[str, tuple[Dim, ...]], names: Sequence[str], given: Sequence[Aval | None]
 ) -> dict[str, tuple[tuple[Dim, ...], Any]]:
-    return {
-        n: (shapes[n], a.dtype) for n, a in zip(names, given, strict=True) if a is not None
-    }
+    return {n: (shapes[n], a.dtype) for n, a in zip(names, given, strict=True) if a is not None}
 
 
 def _output_names(

@@ -113,10 +113,16 @@ class OnnxModule(Module):
         missing: dict[str, str] = {}
         for node in file.nodes:
             word = node.op_type if node.domain in DOMAINS else f"{node.domain}::{node.op_type}"
-            if node.domain not in DOMAINS or node.op_type not in MEANINGS or any(subgraphs_of(node)):
+            if (
+                node.domain not in DOMAINS
+                or node.op_type not in MEANINGS
+                or any(subgraphs_of(node))
+            ):
                 missing.setdefault(printable(word), printable(node.name))
         if missing:
-            listed = ", ".join(f"{op} (node {name})" if name else op for op, name in missing.items())
+            listed = ", ".join(
+                f"{op} (node {name})" if name else op for op, name in missing.items()
+            )
             what = f"no operator here means {printable(listed, 400)}"
             raise refused(file.path, what, "docs/onnx.md lists those that are known")
         read = {name for node in file.nodes for name in node.input} | set(self.outputs)
@@ -201,14 +207,13 @@ class OnnxModule(Module):
         sizes: dict[str, int] = {}
         return {i.name: _fitting(i, given[i.name], sizes) for i in self.inputs}
 
-    def _computed(
-        self, number: int, step: _Step, values: Mapping[str, Value]
-    ) -> tuple[Value, ...]:
+    def _computed(self, number: int, step: _Step, values: Mapping[str, Value]) -> tuple[Value, ...]:
         """The results of a step; from known values, as numbers."""
         given = [values[name] if name else None for name in step.inputs]
         if any(isinstance(v, Tensor) for v in given):
             return self._marked(step, self._run(step, given))
-        key = tuple(None if v is None else (v.shape, v.dtype.str, v.tobytes()) for v in given)
+        arrays = [None if v is None else np.asarray(v) for v in given]
+        key = tuple(a if a is None else (a.shape, a.dtype.str, a.tobytes()) for a in arrays)
         before = self._remembered.get(number)
         if before is not None and before[0] == key:
             return before[1]
@@ -236,7 +241,9 @@ class OnnxModule(Module):
             what = f"{printable(self._path)}: {step.title}: a result of {found[0].shape}"
             raise OnnxError(explain("onnx", what, remedy="no memory holds it"))
         if any(step.wanted[len(found) :]):
-            what = f"{printable(self._path)}: {step.title}: result {len(found)} is not computed here"
+            what = (
+                f"{printable(self._path)}: {step.title}: result {len(found)} is not computed here"
+            )
             raise OnnxError(explain("onnx", what))
         return found
 
@@ -314,5 +321,3 @@ def _fitting(wanted: Input, given: Any, sizes: dict[str, int]) -> Tensor:
         what = f"input {name!r} is {value.shape}, not {shown}"
         raise ShapeError(explain("onnx", what, remedy="equal names are equal sizes"))
     return value
-
-

@@ -23,6 +23,9 @@ INLINE_BYTES = 1_800_000_000
 
 ALIGNMENT = 64  # of each tensor in a file of weights: readers map it into memory
 
+SMALL_BYTES = 1024
+"""Of tensors that stay in the file in any case: shapes are inferred through them."""
+
 Typed = Mapping[str, tuple[tuple[Dim, ...], DType]]
 
 
@@ -73,7 +76,8 @@ def save(
         producer_version=__version__,
     )
     _check(made, writer.weights, path)
-    weights = _beside(path, writer.weights) if is_apart else None
+    apart = {n: w for n, w in writer.weights.items() if is_apart and w.nbytes > SMALL_BYTES}
+    weights = _beside(path, apart) if apart else None
     at = 0
     for name, array in writer.weights.items():
         tensor = made.graph.initializer.add(
@@ -81,7 +85,7 @@ def save(
         )
         if name in writer.fixed:
             tensor.doc_string = FIXED
-        if weights is None:
+        if weights is None or name not in apart:
             tensor.raw_data = array.tobytes()
             continue
         at += -at % ALIGNMENT
@@ -154,4 +158,4 @@ def _parts(weights: Mapping[str, Array]) -> Iterator[bytes | memoryview]:
     for array in weights.values():
         yield bytes(-at % ALIGNMENT)
         at += -at % ALIGNMENT + array.nbytes
-        yield memoryview(array.reshape(-1).view("u1"))
+        yield array.data.cast("B")

@@ -85,8 +85,8 @@ def sizes_to_try(
 ) -> list[dict[str, int]]:
     """Open sizes for each recording: unlike one another and, where possible, unlike `taken`.
 
-    examples: those of the example inputs. A size is tried below its example, which a model's longest
-    text may bound; small ones also above.
+    examples: those of the example inputs. A size is tried below its example, which may be the
+    longest that a model takes; a small one also above.
     """
     rng = np.random.default_rng([2025, attempt])
     count = recordings_for(list(examples))

@@ -101,9 +101,7 @@ def unified(
 
 
 class _Unifying:
-    def __init__(
-        self, recordings: Sequence[Recorded], sizes: Sequence[Mapping[str, int]]
-    ) -> None:
+    def __init__(self, recordings: Sequence[Recorded], sizes: Sequence[Mapping[str, int]]) -> None:
         self.recordings, self.sizes = recordings, sizes
         self.known: dict[tuple[Node, ...], OpenNode] = {}
         self.number: dict[Node, int] = {}
@@ -115,7 +113,9 @@ class _Unifying:
     def graph(self) -> tuple[dict[int, OpenNode], tuple[OpenNode, ...]]:
         if len({len(r.outputs) for r in self.recordings}) > 1:
             raise OnnxError(explain("onnx", "how many results there are depends on sizes"))
-        together = [tuple(group) for group in zip(*(r.outputs for r in self.recordings), strict=True)]
+        together = [
+            tuple(group) for group in zip(*(r.outputs for r in self.recordings), strict=True)
+        ]
         for group in self._ordered(together):
             self.known[group] = self._one(group)
         inputs = {self.number[g[0]]: n for g, n in self.known.items() if g[0] in self.number}
@@ -135,7 +135,13 @@ class _Unifying:
             first = group[0]
             alike = all(
                 (n.op, len(n.inputs), n.name, len(n.outputs), sorted(n.attrs))
-                == (first.op, len(first.inputs), first.name, len(first.outputs), sorted(first.attrs))
+                == (
+                    first.op,
+                    len(first.inputs),
+                    first.name,
+                    len(first.outputs),
+                    sorted(first.attrs),
+                )
                 for n in group
             )
             if not alike:
@@ -150,14 +156,15 @@ class _Unifying:
         dtypes = tuple(o.dtype for o in first.outputs)
         if first.op.name == "buffer":
             return self._leaf(group, shapes, dtypes)
-        attrs = {
-            key: self._attr([n.attrs[key] for n in group], first, key) for key in first.attrs
-        }
+        attrs = {key: self._attr([n.attrs[key] for n in group], first, key) for key in first.attrs}
         inputs = tuple(self.known[i] for i in zip(*(n.inputs for n in group), strict=True))
         return OpenNode(first.op.name, inputs, MappingProxyType(attrs), shapes, dtypes, first)
 
     def _leaf(
-        self, group: tuple[Node, ...], shapes: tuple[tuple[Dim, ...], ...], dtypes: tuple[DType, ...]
+        self,
+        group: tuple[Node, ...],
+        shapes: tuple[tuple[Dim, ...], ...],
+        dtypes: tuple[DType, ...],
     ) -> OpenNode:
         """An argument, the same memory in all, or equal numbers; in an open shape 0, 1, ... or one
         number everywhere."""
@@ -214,7 +221,9 @@ class _Unifying:
         """A constant that is an open size, or one over it, as in a mean."""
         for is_inverse in (False, True):
             near = [round(1 / v) if is_inverse and v else round(v) for v in values]
-            exact = all(v == (1 / n if is_inverse else n) for v, n in zip(values, near) if n)
+            exact = all(
+                v == (1 / n if is_inverse else n) for v, n in zip(values, near, strict=True) if n
+            )
             size = fitted(near, self.sizes) if exact and all(near) else None
             if isinstance(size, Size):
                 return Counted(size, is_inverse)
@@ -223,4 +232,6 @@ class _Unifying:
     def _refused(self, node: Node, what: str) -> OnnxError:
         where = f"{node.op.name} in {node.scope}" if node.scope else node.op.name
         remedy = "export it with fixed sizes: dynamic=()"
-        return OnnxError(explain("onnx", f"{where}: {what}", made=[("it", node.where)], remedy=remedy))
+        return OnnxError(
+            explain("onnx", f"{where}: {what}", made=[("it", node.where)], remedy=remedy)
+        )

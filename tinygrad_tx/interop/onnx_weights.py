@@ -57,7 +57,7 @@ def _dtype(tensor: Any, path: Path) -> np.dtype[Any]:
     from onnx.helper import tensor_dtype_to_np_dtype
 
     try:
-        dtype = np.dtype(tensor_dtype_to_np_dtype(tensor.data_type))
+        dtype: np.dtype[Any] = np.dtype(tensor_dtype_to_np_dtype(tensor.data_type))
         if dtype in COMPUTE or dtype in STORAGE:
             return dtype
         word = TensorProto.DataType.Name(tensor.data_type)

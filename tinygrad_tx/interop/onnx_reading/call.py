@@ -146,5 +146,3 @@ class Call:
     def refuse(self, what: str) -> None:
         """Errors: OnnxError, which the reader completes with the file and the node."""
         raise OnnxError(what)
-
-

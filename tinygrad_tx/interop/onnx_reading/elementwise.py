@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any
 
@@ -24,42 +24,44 @@ def _plain(name: str, function: Callable[..., Any], count: int) -> None:
         return function(*(call.tensor(i) for i in range(count)))
 
 
-for theirs, ours in (
-    ("Abs", f.abs),
-    ("Ceil", f.ceil),
-    ("Cos", f.cos),
-    ("Erf", f.erf),
-    ("Exp", f.exp),
-    ("Floor", f.floor),
-    ("IsNaN", f.isnan),
-    ("Log", f.log),
-    ("Neg", f.negative),
-    ("Not", f.logical_not),
-    ("Reciprocal", f.reciprocal),
-    ("Relu", f.relu),
-    ("Round", f.round),
-    ("Sigmoid", f.sigmoid),
-    ("Sin", f.sin),
-    ("Sqrt", f.sqrt),
-    ("Tanh", f.tanh),
-):
-    _plain(theirs, ours, 1)
+_ONE: Mapping[str, Callable[..., Any]] = {
+    "Abs": f.abs,
+    "Ceil": f.ceil,
+    "Cos": f.cos,
+    "Erf": f.erf,
+    "Exp": f.exp,
+    "Floor": f.floor,
+    "IsNaN": f.isnan,
+    "Log": f.log,
+    "Neg": f.negative,
+    "Not": f.logical_not,
+    "Reciprocal": f.reciprocal,
+    "Relu": f.relu,
+    "Round": f.round,
+    "Sigmoid": f.sigmoid,
+    "Sin": f.sin,
+    "Sqrt": f.sqrt,
+    "Tanh": f.tanh,
+}
 
-for theirs, ours in (
-    ("Add", f.add),
-    ("And", f.logical_and),
-    ("Equal", f.equal),
-    ("Greater", f.greater),
-    ("GreaterOrEqual", f.greater_equal),
-    ("Less", f.less),
-    ("LessOrEqual", f.less_equal),
-    ("Mul", f.multiply),
-    ("Or", f.logical_or),
-    ("Sub", f.subtract),
-    ("Xor", f.logical_xor),
-):
-    _plain(theirs, ours, 2)
+_TWO: Mapping[str, Callable[..., Any]] = {
+    "Add": f.add,
+    "And": f.logical_and,
+    "Equal": f.equal,
+    "Greater": f.greater,
+    "GreaterOrEqual": f.greater_equal,
+    "Less": f.less,
+    "LessOrEqual": f.less_equal,
+    "Mul": f.multiply,
+    "Or": f.logical_or,
+    "Sub": f.subtract,
+    "Xor": f.logical_xor,
+}
 
+for name, function in _ONE.items():
+    _plain(name, function, 1)
+for name, function in _TWO.items():
+    _plain(name, function, 2)
 _plain("Where", f.where, 3)
 
 
@@ -170,7 +172,7 @@ def clip(call: Call) -> Tensor:
 
 @meaning("Sinh")
 def sinh(call: Call) -> Tensor:
-    """(e + e / (e + 1)) / 2 with e = exp(x) - 1, exact near 0; by its sign, so that e is no inf/inf."""
+    """(e + e / (e + 1)) / 2 with e = exp(|x|) - 1, exact near 0, and the sign of x."""
     x = call.tensor(0)
     e = f.expm1(f.abs(x))
     return f.sign(x) * (e + e / (e + 1)) * 0.5
@@ -237,7 +239,8 @@ def selu(call: Call) -> Tensor:
     x = call.tensor(0)
     alpha, gamma = call.attr("alpha", 1.6732631921768188), call.attr("gamma", 1.0507010221481323)
     low = f.minimum(x, zeros((), x.dtype))
-    return gamma * f.where(x < 0, alpha * f.expm1(low), x)
+    found: Tensor = gamma * f.where(x < 0, alpha * f.expm1(low), x)
+    return found
 
 
 @meaning("Softplus")

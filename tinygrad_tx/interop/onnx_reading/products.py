@@ -160,7 +160,7 @@ def _mask(call: Call, keys: int) -> tuple[Tensor | None, Tensor | None]:
 
 @meaning("RotaryEmbedding")
 def rotary(call: Call) -> Tensor:
-    """Pairs turned by the angles of their places: (i, i + width/2), or neighbours if interleaved."""
+    """Pairs turned by the angles of their places: i with i + width/2, or neighbours."""
     given = call.tensor(0).ndim
     x = _heads(call, 0, call.attr("num_heads", 0))
     turned = call.attr("rotary_embedding_dim", 0) or x.shape[-1]

@@ -32,11 +32,20 @@ for theirs, ours in (
     ("ReduceSum", reductions.sum),
     ("ReduceMean", reductions.mean),
     ("ReduceProd", reductions.prod),
-    ("ReduceMax", lambda x, *how: (reductions.any if x.dtype == bool_ else reductions.max)(x, *how)),
-    ("ReduceMin", lambda x, *how: (reductions.all if x.dtype == bool_ else reductions.min)(x, *how)),
+    (
+        "ReduceMax",
+        lambda x, *how: (reductions.any if x.dtype == bool_ else reductions.max)(x, *how),
+    ),
+    (
+        "ReduceMin",
+        lambda x, *how: (reductions.all if x.dtype == bool_ else reductions.min)(x, *how),
+    ),
     ("ReduceLogSumExp", reductions.logsumexp),
     ("ReduceL1", lambda x, axes, keep: reductions.sum(elementwise.abs(x), axes, keep)),
-    ("ReduceL2", lambda x, axes, keep: elementwise.sqrt(reductions.sum(elementwise.square(x), axes, keep))),
+    (
+        "ReduceL2",
+        lambda x, axes, keep: elementwise.sqrt(reductions.sum(elementwise.square(x), axes, keep)),
+    ),
     ("ReduceSumSquare", lambda x, axes, keep: reductions.sum(elementwise.square(x), axes, keep)),
     ("ReduceLogSum", lambda x, axes, keep: elementwise.log(reductions.sum(x, axes, keep))),
 ):
@@ -127,12 +136,11 @@ def scatter_elements(call: Call) -> Tensor:
         call.refuse(f"indices {indices.shape} do not cover {x.shape} beside axis {axis}")
     count = x.shape[axis]
     wrapped = elementwise.where(indices < 0, indices + count, indices)
-    attrs = {"axis": axis, "size": count}
-    put: Tensor = build("scatter_add_along_axis", updates, wrapped, **attrs)
+    put: Tensor = build("scatter_add_along_axis", updates, wrapped, axis=axis, size=count)
     if _reduction_of(call) == b"add":
         return x + put
     counts = ones(indices.shape, np.int64)
-    hit: Tensor = build("scatter_add_along_axis", counts, wrapped, **attrs)
+    hit: Tensor = build("scatter_add_along_axis", counts, wrapped, axis=axis, size=count)
     return elementwise.where(hit > 0, put, x)
 
 

@@ -28,19 +28,19 @@ def is_single(node: Node) -> bool:
 @rule("layer_norm", "LayerNormalization", fits=is_single)
 def layer_norm(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
     epsilon = node.attrs["epsilon"]
-    return str(writer.add("LayerNormalization", inputs, axis=-1, epsilon=epsilon))
+    return writer.add("LayerNormalization", inputs, axis=-1, epsilon=epsilon)
 
 
 @rule("rms_norm", "RMSNormalization", since=23, fits=is_single)
 def rms_norm(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
     epsilon = node.attrs["epsilon"]
-    return str(writer.add("RMSNormalization", inputs, axis=-1, epsilon=epsilon))
+    return writer.add("RMSNormalization", inputs, axis=-1, epsilon=epsilon)
 
 
 @rule("gelu", "Gelu", since=20, fits=is_single)
 def gelu(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
     approximate = "tanh" if node.attrs["approximate"] else "none"
-    return str(writer.add("Gelu", inputs, approximate=approximate))
+    return writer.add("Gelu", inputs, approximate=approximate)
 
 
 def is_plain(node: Node) -> bool:
@@ -55,4 +55,4 @@ def is_plain(node: Node) -> bool:
 def attention(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> Sequence[str]:
     """The log-sum-exp has no name there: who reads it gets the expansion (see `exportable`)."""
     attrs = {"is_causal": int(node.attrs["causal"]), "scale": node.attrs["scale"]}
-    return [str(writer.add("Attention", inputs, **attrs)), ""]
+    return [writer.add("Attention", inputs, **attrs), ""]

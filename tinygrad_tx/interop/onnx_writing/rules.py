@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tinygrad_tx.graph.node import Node
 
@@ -23,6 +23,8 @@ LOWEST_OPSET = 18
 
 Emit = Callable[["Writer", "OpenNode", Sequence[str]], "str | Sequence[str]"]
 """emit(writer, node, names of its inputs): the name of the result, or of each of several."""
+
+E = TypeVar("E", bound=Emit)
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,10 @@ def rule(
     since: int = LOWEST_OPSET,
     fits: Callable[[Node], bool] | None = None,
     broadcasts: bool = False,
-) -> Callable[[Emit], Emit]:
+) -> Callable[[E], E]:
     """Puts the decorated function into the table."""
 
-    def put(emit: Emit) -> Emit:
+    def put(emit: E) -> E:
         assert name not in RULES, name
         RULES[name] = Rule(emit, says, since, fits, broadcasts)
         return emit
@@ -59,7 +61,7 @@ def rule(
     return put
 
 
-def named(name: str, op_type: str, broadcasts: bool = True, **attrs: object) -> None:
+def named(name: str, op_type: str, broadcasts: bool = True, **attrs: int) -> None:
     """An operator that ONNX has too, under another name."""
 
     @rule(name, op_type, broadcasts=broadcasts)

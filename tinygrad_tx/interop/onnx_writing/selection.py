@@ -33,9 +33,9 @@ for ours, theirs in (
 def _reduced(writer: Writer, node: OpenNode, op_type: str, name: str) -> str:
     axes = node.attrs["axes"]
     if not axes:
-        return str(writer.add("Identity", [name]))
+        return writer.add("Identity", [name])
     keep = int(node.attrs["keepdims"])
-    return str(writer.add(op_type, [name, writer.dims(axes)], keepdims=keep))
+    return writer.add(op_type, [name, writer.dims(axes)], keepdims=keep)
 
 
 @rule("any", "Cast, ReduceSum")
@@ -47,19 +47,19 @@ def some(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
 
 @rule("all", "Not, Cast, ReduceSum")
 def every(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
-    return str(writer.add("Not", [some(writer, node, [writer.add("Not", inputs)])]))
+    return writer.add("Not", [some(writer, node, [writer.add("Not", inputs)])])
 
 
 @rule("argmax", "ArgMax")
 def argmax(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
     axis, keep = node.attrs["axis"], int(node.attrs["keepdims"])
-    return str(writer.add("ArgMax", inputs, axis=axis, keepdims=keep))
+    return writer.add("ArgMax", inputs, axis=axis, keepdims=keep)
 
 
 @rule("argmin", "ArgMin")
 def argmin(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
     axis, keep = node.attrs["axis"], int(node.attrs["keepdims"])
-    return str(writer.add("ArgMin", inputs, axis=axis, keepdims=keep))
+    return writer.add("ArgMin", inputs, axis=axis, keepdims=keep)
 
 
 @rule("argsort", "TopK")
@@ -67,22 +67,22 @@ def argsort(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
     axis = node.attrs["axis"]
     largest = int(node.attrs["descending"])
     count = writer.size(node.shape[axis])
-    return str(writer.add("TopK", [inputs[0], count], 2, axis=axis, largest=largest)[1])
+    return writer.add_several("TopK", [inputs[0], count], 2, axis=axis, largest=largest)[1]
 
 
 @rule("cumsum", "CumSum")
 def cumsum(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
-    return str(writer.add("CumSum", [inputs[0], writer.array(np.asarray(node.attrs["axis"]))]))
+    return writer.add("CumSum", [inputs[0], writer.array(np.asarray(node.attrs["axis"]))])
 
 
 @rule("take", "Gather")
 def take(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
-    return str(writer.add("Gather", inputs, axis=node.attrs["axis"]))
+    return writer.add("Gather", inputs, axis=node.attrs["axis"])
 
 
 @rule("take_along_axis", "GatherElements")
 def take_along_axis(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
-    return str(writer.add("GatherElements", inputs, axis=node.attrs["axis"]))
+    return writer.add("GatherElements", inputs, axis=node.attrs["axis"])
 
 
 @rule("scatter_add", "Expand, ScatterElements")
@@ -115,7 +115,7 @@ def _added(writer: Writer, node: OpenNode, updates: str, indices: str, axis: int
     zero = writer.scalar(0, node.dtype)
     nothing = writer.add("Expand", [zero, writer.dims(node.shape)])
     given = [nothing, indices, updates]
-    return str(writer.add("ScatterElements", given, axis=axis, reduction="add"))
+    return writer.add("ScatterElements", given, axis=axis, reduction="add")
 
 
 @rule("write_rows", "GatherElements, Where")
@@ -137,4 +137,6 @@ def write_rows(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
     )
     nearest = writer.add("Where", [is_new, at, zero])
     chosen = writer.add("Expand", [nearest, writer.dims(node.shape)])
-    return str(writer.add("Where", [is_new, writer.add("GatherElements", [rows, chosen], axis=2), x]))
+    return str(
+        writer.add("Where", [is_new, writer.add("GatherElements", [rows, chosen], axis=2), x])
+    )

@@ -29,7 +29,7 @@ def iota(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
     if len(shape) == 1:
         return found
     found = writer.reshaped(found, (shape[axis], *(1 for _ in shape[axis + 1 :])))
-    return str(writer.add("Expand", [found, writer.dims(shape)]))
+    return writer.add("Expand", [found, writer.dims(shape)])
 
 
 @rule("reshape", "Reshape")
@@ -39,27 +39,26 @@ def reshape(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
 
 @rule("broadcast_to", "Expand; none where the reader broadcasts")
 def broadcast_to(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
-    return str(writer.add("Expand", [inputs[0], writer.dims(node.shape)]))
+    return writer.add("Expand", [inputs[0], writer.dims(node.shape)])
 
 
 @rule("permute_dims", "Transpose")
 def permute_dims(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
     if not node.shape:
-        return str(writer.add("Identity", inputs))
-    return str(writer.add("Transpose", inputs, perm=list(node.attrs["axes"])))
+        return writer.add("Identity", inputs)
+    return writer.add("Transpose", inputs, perm=list(node.attrs["axes"]))
 
 
 @rule("concat", "Concat")
 def concat(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
-    return str(writer.add("Concat", inputs, axis=node.attrs["axis"]))
+    return writer.add("Concat", inputs, axis=node.attrs["axis"])
 
 
 @rule("split", "Split")
 def split(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> Sequence[str]:
     sizes = writer.dims(node.attrs["sizes"])
     count, axis = len(node.attrs["sizes"]), node.attrs["axis"]
-    found = writer.add("Split", [inputs[0], sizes], count, axis=axis)
-    return [found] if count == 1 else list(found)
+    return writer.add_several("Split", [inputs[0], sizes], count, axis=axis)
 
 
 @rule("slice", "Slice")
@@ -72,9 +71,9 @@ def cut(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
             stop = BEFORE_THE_FIRST if step < 0 and stop == -1 else stop
             rows.append((start, stop, axis, step))
     if not rows:
-        return str(writer.add("Identity", inputs))
+        return writer.add("Identity", inputs)
     starts, stops, axes, steps = (writer.dims(column) for column in zip(*rows, strict=True))
-    return str(writer.add("Slice", [inputs[0], starts, stops, axes, steps]))
+    return writer.add("Slice", [inputs[0], starts, stops, axes, steps])
 
 
 @rule("pad", "Pad")
@@ -82,7 +81,7 @@ def pad(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
     widths = node.attrs["widths"]
     sizes = writer.dims([*(w[0] for w in widths), *(w[1] for w in widths)])
     value = writer.scalar(node.attrs["value"], node.dtype)
-    return str(writer.add("Pad", [inputs[0], sizes, value]))
+    return writer.add("Pad", [inputs[0], sizes, value])
 
 
 @rule("unslice", "Expand, ScatterND")
@@ -91,7 +90,7 @@ def unslice(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
     found, sizes = inputs[0], list(node.inputs[0].shape)
     ranges = list(zip(*(node.attrs[k] for k in ("start", "stop", "step")), strict=True))
     zero = writer.scalar(0, node.dtype)
-    for axis, (start, stop, step) in enumerate(ranges):
+    for axis, (start, _, step) in enumerate(ranges):
         count, size = sizes[axis], node.shape[axis]
         if start == 0 and step == 1 and count == size:
             continue
@@ -106,4 +105,4 @@ def unslice(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
         column = writer.reshaped(places, (count, 1))
         put = writer.add("ScatterND", [nothing, column, turned])
         found = writer.add("Transpose", [put], perm=[int(i) for i in np.argsort(order)])
-    return found if found != inputs[0] else str(writer.add("Identity", inputs))
+    return found if found != inputs[0] else writer.add("Identity", inputs)

@@ -72,7 +72,7 @@ class Writer:
         self.shapes = {n: s for n, s in self.shapes.items() if n in made}
 
     def write(self, nodes: Sequence[OpenNode]) -> None:
-        """Adds what computes `nodes`, which stand inputs before readers; inputs are bound before."""
+        """Adds what computes `nodes`, which stand inputs before readers. Arguments have names."""
         for node in nodes:
             if node.op == "point":
                 made = node.inputs[0]
@@ -119,17 +119,22 @@ class Writer:
         bare = tuple(i.inputs[0] if i.op == "broadcast_to" else i for i in node.inputs)
         kept = 2 if node.op == "matmul" else 0  # axes that do not broadcast
         same = all(
-            len(x.shape) >= kept and x.shape[len(x.shape) - kept :] == y.shape[len(y.shape) - kept :]
+            len(x.shape) >= kept
+            and x.shape[len(x.shape) - kept :] == y.shape[len(y.shape) - kept :]
             for x, y in zip(bare, node.inputs, strict=True)
         )
         leading = node.shape[: len(node.shape) - kept]
         shapes = [x.shape[: len(x.shape) - kept] for x in bare]
         return bare if same and _broadcast(shapes, leading) else node.inputs
 
-    def add(
-        self, op_type: str, inputs: Sequence[str], results: int = 1, **attrs: Any
-    ) -> Any:
-        """A node; the name of its result, or of each of several."""
+    def add(self, op_type: str, inputs: Sequence[str], **attrs: Any) -> str:
+        """A node with one result; its name."""
+        return self.add_several(op_type, inputs, 1, **attrs)[0]
+
+    def add_several(
+        self, op_type: str, inputs: Sequence[str], results: int, **attrs: Any
+    ) -> list[str]:
+        """A node; the names of its results."""
         from onnx import helper
 
         assert self._node is not None
@@ -139,7 +144,7 @@ class Writer:
         node = helper.make_node(op_type, list(inputs), outputs, self.name(f"/{at}"), **attrs)
         node.metadata_props.add(key="namespace", value=self._namespace(scope, op_type))
         self.nodes.append(node)
-        return outputs if results > 1 else outputs[0]
+        return outputs
 
     def name(self, wanted: str) -> str:
         """`wanted`, with a number where it is taken."""
@@ -170,7 +175,12 @@ class Writer:
     def array(self, values: Any, name: str = "") -> str:
         """An initialiser with these numbers; equal small ones without a name are one."""
         array = np.ascontiguousarray(values).reshape(np.shape(values))
-        key = (name, array.dtype.str, array.shape, array.tobytes() if array.size < 64 else id(values))
+        key = (
+            name,
+            array.dtype.str,
+            array.shape,
+            array.tobytes() if array.size < 64 else id(values),
+        )
         if key not in self._stored:
             self._stored[key] = self.name(name or "constant")
             self.weights[self._stored[key]] = array
@@ -182,9 +192,9 @@ class Writer:
         """One number of this dtype."""
         if not isinstance(value, Counted):
             return self.array(np.asarray(value, dtype))
-        found = self.add("Cast", [self.size(value.size)], to=onnx_dtype(dtype))
+        found = self.cast(self.size(value.size), dtype)
         found = self.add("Reshape", [found, self.array(np.zeros(0, np.int64))])
-        return str(self.add("Reciprocal", [found]) if value.is_inverse else found)
+        return self.add("Reciprocal", [found]) if value.is_inverse else found
 
     def size(self, dim: Dim) -> str:
         """A size as int64 of shape (1,)."""
@@ -227,7 +237,7 @@ class Writer:
                 fixed = []
             if dim is not None:
                 parts.append(self.size(dim))
-        return parts[0] if len(parts) == 1 else str(self.add("Concat", parts, axis=0))
+        return parts[0] if len(parts) == 1 else self.add("Concat", parts, axis=0)
 
     def reshaped(self, name: str, shape: Sequence[Dim]) -> str:
         """`name` in another shape."""
@@ -235,10 +245,10 @@ class Writer:
         if len(open_ones) == 1 and 0 not in shape:
             shape = [-1 if i in open_ones else d for i, d in enumerate(shape)]
         attrs = {"allowzero": 1} if 0 in shape else {}
-        return str(self.add("Reshape", [name, self.dims(shape)], **attrs))
+        return self.add("Reshape", [name, self.dims(shape)], **attrs)
 
     def cast(self, name: str, dtype: DType) -> str:
-        return str(self.add("Cast", [name], to=onnx_dtype(dtype)))
+        return self.add("Cast", [name], to=onnx_dtype(dtype))
 
     def counted(self, count: Dim, dtype: DType = int64) -> str:
         """0, 1, ... count - 1."""
@@ -246,7 +256,7 @@ class Writer:
             return self.array(np.arange(count, dtype=dtype))
         scalar = self.add("Reshape", [self.size(count), self.array(np.zeros(0, np.int64))])
         zero, one = (self.array(np.asarray(n, np.int64)) for n in (0, 1))
-        found = str(self.add("Range", [zero, scalar, one]))
+        found = self.add("Range", [zero, scalar, one])
         return found if dtype == int64 else self.cast(found, dtype)
 
 
