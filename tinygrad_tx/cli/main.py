@@ -17,6 +17,7 @@ from tinygrad_tx import __version__
 from tinygrad_tx.cli.bench import bench
 from tinygrad_tx.cli.draw import draw
 from tinygrad_tx.cli.explain import explain
+from tinygrad_tx.cli.export import export
 from tinygrad_tx.cli.finetune import finetune
 from tinygrad_tx.cli.generate import generate
 from tinygrad_tx.cli.gradcheck import check_gradients
@@ -49,6 +50,7 @@ app.command()(explain)
 app.command()(replay)
 app.command("gradcheck")(check_gradients)
 app.command("import")(import_weights)
+app.command()(export)
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -15,7 +15,7 @@ from tinygrad_tx.nn.cache import Cache, Kept
 from tinygrad_tx.nn.module import Module
 from tinygrad_tx.tensor import Tensor
 
-__all__ = ["export_decoder"]
+__all__ = ["decoder_step", "export_decoder"]
 
 
 class Causal(Protocol):
@@ -26,6 +26,35 @@ class Causal(Protocol):
     def logits(self, hidden: Tensor) -> Tensor: ...
 
     def cache(self, batch: int, context: int | None = None) -> Cache: ...
+
+
+def decoder_step(
+    model: Any,
+) -> tuple[Callable[..., Any], list[Any], dict[str, Sequence[str | None]], list[str]]:
+    """One step as a function of tensors; example inputs; their open axes; names of its results.
+
+    Errors: OnnxError for a model without a cache.
+    """
+    if not isinstance(model, Module) or not hasattr(model, "cache"):
+        what = f"a {type(model).__name__} keeps no cache"
+        raise OnnxError(explain("onnx", what, remedy="export it whole, with export_onnx"))
+    causal = cast(Causal, model)
+    sizes = [(b.keys.shape, b.values.shape) for b in causal.cache(1).blocks]
+    names = [f"{i}.{part}" for i in range(len(sizes)) for part in ("keys", "values")]
+    shapes = [shape for pair in sizes for shape in pair]
+
+    def step(tokens: Tensor, lengths: Tensor, *past: Tensor) -> tuple[Tensor, ...]:
+        blocks = tuple(Kept(k, v) for k, v in zip(past[::2], past[1::2], strict=True))
+        logits = causal.logits(causal.hidden(tokens, Cache(blocks, lengths)))
+        return (logits, *past)  # which the cache has written to
+
+    examples: list[Any] = [np.zeros((1, shapes[0][2]), int64), np.zeros(1, int64)]
+    # Shapes alone count: one number stands for all, whatever the size.
+    examples += [np.broadcast_to(np.zeros((), float32), shape) for shape in shapes]
+    kept: Sequence[str | None] = ("batch", None, "context")
+    dynamic: dict[str, Sequence[str | None]] = {"tokens": ("batch", "time"), "lengths": ("batch",)}
+    dynamic |= {f"past.{name}": kept for name in names}
+    return step, examples, dynamic, ["logits", *(f"present.{name}" for name in names)]
 
 
 def export_decoder(
@@ -45,35 +74,15 @@ def export_decoder(
     and any past. Where lengths + time exceed the context, ours is an error, and an ONNX runtime
     loses the rows beyond. Errors: OnnxError.
     """
-    if not isinstance(model, Module) or not hasattr(model, "cache"):
-        what = f"a {type(model).__name__} keeps no cache"
-        raise OnnxError(explain("onnx", what, remedy="export it whole, with export_onnx"))
-    causal = cast(Causal, model)
-    sizes = [(b.keys.shape, b.values.shape) for b in causal.cache(1).blocks]
-    names = [f"{i}.{part}" for i in range(len(sizes)) for part in ("keys", "values")]
-    shapes = [shape for pair in sizes for shape in pair]
-    context = shapes[0][2]
-
-    def step(tokens: Tensor, lengths: Tensor, *past: Tensor) -> tuple[Tensor, ...]:
-        blocks = tuple(Kept(k, v) for k, v in zip(past[::2], past[1::2], strict=True))
-        logits = causal.logits(causal.hidden(tokens, Cache(blocks, lengths)))
-        return (logits, *past)  # which the cache has written to
-
-    kept: Sequence[str | None] = ("batch", None, "context")
-    examples: list[Any] = [np.zeros((1, context), int64), np.zeros(1, int64)]
+    step, examples, dynamic, outputs = decoder_step(model)
     return export_onnx(
         step,
-        # Shapes alone count: one number stands for all, whatever the size.
-        [*examples, *(np.broadcast_to(np.zeros((), float32), shape) for shape in shapes)],
+        examples,
         path,
-        dynamic={
-            "tokens": ("batch", "time"),
-            "lengths": ("batch",),
-            **{f"past.{name}": kept for name in names},
-        },
+        dynamic=dynamic,
         opset=opset,
-        input_names=["tokens", "lengths", *(f"past.{name}" for name in names)],
-        output_names=["logits", *(f"present.{name}" for name in names)],
+        input_names=list(dynamic),
+        output_names=outputs,
         module=model,
         external=external,
     )

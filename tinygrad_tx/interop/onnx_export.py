@@ -31,6 +31,7 @@ DEFAULT_OPSET = 23
 """The first with attention and RMS normalisation as operators."""
 
 ATTEMPTS = 4
+MOST_SHOWN = 4
 
 Names = Sequence[str | None]
 
@@ -53,11 +54,15 @@ class Exported:
     weights: Path | None
 
     def __str__(self) -> str:
-        ends = (
-            ", ".join(f"{name} ({dims_text(shape)})" for name, shape in end.items())
-            for end in (self.inputs, self.outputs)
-        )
-        return f"{self.path.name}: {' -> '.join(ends)}; {self.nodes:,} nodes"
+        ends = " -> ".join(_listed(end) for end in (self.inputs, self.outputs))
+        return f"{self.path.name}: {ends}; {self.nodes:,} nodes"
+
+
+def _listed(end: Mapping[str, tuple[Dim, ...]]) -> str:
+    """The first inputs or outputs with their shapes."""
+    shown = [f"{name} ({dims_text(shape)})" for name, shape in list(end.items())[:MOST_SHOWN]]
+    more = len(end) - len(shown)
+    return ", ".join([*shown, *([f"{more} more"] if more else [])])
 
 
 def export_onnx(
