@@ -15,6 +15,7 @@ from tinygrad_tx.models.published.folder import Pretrained, read_settings
 from tinygrad_tx.models.published.gguf import read_gguf
 from tinygrad_tx.models.published.packages import package_of, verified
 from tinygrad_tx.models.sentence import SentenceEncoder
+from tinygrad_tx.nn import Module
 
 __all__ = ["from_folder", "from_package", "read_tokenizer"]
 
@@ -22,7 +23,7 @@ _KINDS: dict[str, type[Pretrained]] = {"Llama": Llama, "SentenceEncoder": Senten
 _FAMILIES: tuple[type[Pretrained], ...] = (GPT, BERT, EncoderDecoder, Llama)
 
 
-def from_folder(path: str | Path) -> Pretrained:
+def from_folder(path: str | Path) -> Module:
     """The model in a Hugging Face folder or a GGUF file, whichever family it is of, ready to run.
 
     A folder with `sentence_bert_config.json` or `1_Pooling` is a SentenceEncoder.

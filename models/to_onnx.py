@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_tx.dtypes import float32
+from tinygrad_tx.dtypes import DType, float32
 from tinygrad_tx.errors import OnnxError, explain
 from tinygrad_tx.interop import Exported, export_onnx
 from tinygrad_tx.interop.onnx_decoder import decoder_step
@@ -18,7 +18,7 @@ from tinygrad_tx.models.bert import BERT
 from tinygrad_tx.models.causal import CausalModel
 from tinygrad_tx.models.encoder_decoder import EncoderDecoder
 from tinygrad_tx.nn import Module
-from tinygrad_tx.tensor import Tensor
+from tinygrad_tx.tensor import Tensor, no_grad, tensor
 from tinygrad_tx.tensor.tensor import as_tensor
 
 __all__ = ["Part", "part_of", "parts_of", "save_onnx"]
@@ -28,9 +28,6 @@ Array = np.ndarray[Any, Any]
 BATCH_TIME = ("batch", "time")
 SIZES = {"batch": 2, "time": 7, "source": 5, "target": 7, "context": 16}
 """Of the inputs on which a file is compared."""
-
-_BELOW = {"segments": 2, "lengths": 5}
-"""Of inputs that are no tokens."""
 
 
 @dataclass(frozen=True)
@@ -46,25 +43,43 @@ class Part:
     outputs: tuple[str, ...]
 
     def examples(self, vocab: int, seed: int = 0) -> list[Array]:
-        """Random inputs of small sizes: tokens, and masks of which the first token is real."""
+        """Random inputs of small sizes; what a step keeps is what a first step made of tokens."""
         rng = np.random.default_rng(seed)
-        found: list[Array] = []
-        for (name, row), longest in zip(self.dynamic.items(), self.inputs, strict=True):
-            open_to_it = [*row, *[None] * (longest.ndim - len(row))]
-            shape = tuple(
-                n if size is None else min(n, SIZES[size]) if size != "batch" else SIZES[size]
-                for size, n in zip(open_to_it, longest.shape, strict=True)
-            )
-            if longest.dtype == bool:
-                mask = rng.random(shape) < 0.7
-                mask[:, 0] = True
-                found.append(mask)
-            elif longest.dtype.kind == "f":
-                found.append(rng.normal(size=shape).astype(longest.dtype))
-            else:
-                below = _BELOW.get(name, vocab)
-                found.append(rng.integers(0, below, shape))
-        return found
+        found = [
+            _random(rng, name, _small(row, longest.shape), longest.dtype, vocab)
+            for (name, row), longest in zip(self.dynamic.items(), self.inputs, strict=True)
+        ]
+        if "lengths" not in self.dynamic:
+            return found
+        tokens, lengths, *kept = found
+        nothing = [tensor(np.zeros_like(a)) for a in (lengths, *kept)]
+        with no_grad():
+            _, *kept = (t.numpy() for t in self.function(tensor(tokens), *nothing))
+        return [tokens, lengths + tokens.shape[1], *kept]
+
+
+def _small(row: Sequence[str | None], longest: Sequence[int]) -> tuple[int, ...]:
+    """A shape for the eye: open sizes small, and no longer than they may be."""
+    names = [*row, *[None] * (len(longest) - len(row))]
+    return tuple(
+        n if name is None else SIZES[name] if name == "batch" else min(n, SIZES[name])
+        for name, n in zip(names, longest, strict=True)
+    )
+
+
+def _random(
+    rng: np.random.Generator, name: str, shape: tuple[int, ...], dtype: DType, vocab: int
+) -> Array:
+    """Tokens, segments, vectors, or a mask of which the first token is real."""
+    if dtype.kind == "b":
+        mask = rng.random(shape) < 0.7
+        mask[:, 0] = True
+        return mask
+    if dtype.kind == "f":
+        return rng.normal(size=shape).astype(dtype)
+    if name == "lengths":
+        return np.zeros(shape, np.int64)
+    return rng.integers(0, 2 if name == "segments" else vocab, shape)
 
 
 def save_onnx(
