@@ -20,8 +20,8 @@ from tinygrad_tx.graph.node import Aval, Node
 from tinygrad_tx.graph.walk import collect
 from tinygrad_tx.interop.onnx_save import needs_onnx, save
 from tinygrad_tx.interop.onnx_sizes import Dim, Size, dims_text, sizes_to_try
-from tinygrad_tx.interop.onnx_trace import OpenNode, Recorded, recorded, unified
-from tinygrad_tx.interop.onnx_writing import LEFT_OUT, LOWEST_OPSET, RULES, Writer, serves
+from tinygrad_tx.interop.onnx_trace import LEFT_OUT, OpenNode, Recorded, recorded, unified
+from tinygrad_tx.interop.onnx_writing import LOWEST_OPSET, RULES, Writer, serves
 from tinygrad_tx.nn.module import Module
 from tinygrad_tx.tensor import Tensor
 

@@ -7,6 +7,7 @@ Gather and Concat that exporters write, is computed at once when the module is c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,7 @@ class OnnxModule(Module):
         self._weights: dict[str, tuple[Module, str]] = {}
         self._fixed: dict[str, Value] = {}
         self._remembered: dict[int, tuple[Any, tuple[Value, ...]]] = {}
+        self._kinds = {p: k for node in file.nodes for p, k in kinds_around(node).items()}
         self._reserved = frozenset((*dir(Module), *vars(self), "inputs", "outputs", "_steps"))
         for name, stored in file.initializers:
             self._store(name, stored)
@@ -126,10 +128,8 @@ class OnnxModule(Module):
             what = f"no operator here means {printable(listed, 400)}"
             raise refused(file.path, what, "docs/onnx.md lists those that are known")
         read = {name for node in file.nodes for name in node.input} | set(self.outputs)
-        for node in file.nodes:
-            for path, kind in kinds_around(node).items():
-                part = self._part(path.split("."))
-                part.title = part.title or kind
+        for path in self._kinds:
+            self._part(path.split("."))
         steps = (self._step(node, read) for node in file.nodes)
         return tuple(step for step in steps if step is not None)
 
@@ -173,10 +173,10 @@ class OnnxModule(Module):
     def _part(self, words: Sequence[str]) -> Module:
         """The part at this path, made where there is none."""
         found: Module = self
-        for word in words:
+        for level, word in enumerate(words, 1):
             inner = vars(found).get(word)
             if not isinstance(inner, Module):
-                inner = Module()
+                inner = _class_of(self._kinds.get(".".join(words[:level]), ""))()
                 word = _free(word, found, self._reserved)
                 setattr(found, word, inner)
             found = inner
@@ -198,9 +198,9 @@ class OnnxModule(Module):
 
     def _bound(self, inputs: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Value]:
         """The inputs by name, checked."""
-        given = dict(zip((i.name for i in self.inputs), inputs, strict=False)) | dict(named)
         names = [i.name for i in self.inputs]
-        if len(inputs) > len(names) or sorted(given) != sorted(names) or len(given) < len(inputs):
+        given = dict(zip(names, inputs, strict=False)) | dict(named)
+        if sorted(given) != sorted(names) or len(inputs) + len(named) != len(names):
             what = f"takes {', '.join(map(printable, names))}; got {len(inputs)} in order"
             what += f" and {', '.join(named)} by name" if named else ""
             raise OnnxError(explain("onnx", f"{printable(self._path)} {what}"))
@@ -276,6 +276,12 @@ _FAULTS: tuple[type[Exception], ...] = (
 def _known(array: Array) -> Value:
     """Numbers that shapes may follow from, or, where they are many, a tensor."""
     return array if array.size <= KNOWN_ELEMENTS else tensor(array)
+
+
+def _class_of(kind: str) -> type[Module]:
+    """A class for the parts that the file calls `kind`: drawings show its name."""
+    name = re.sub(r"\W", "", kind)
+    return type(name, (Module,), {}) if name else Module
 
 
 def _free(word: str, owner: Module, reserved: frozenset[str]) -> str:

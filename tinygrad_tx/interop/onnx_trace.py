@@ -23,7 +23,11 @@ from tinygrad_tx.runtime.buffer import AbstractBuffer, Array, Buffer
 from tinygrad_tx.tensor import Tensor, no_grad
 from tinygrad_tx.tree import flatten
 
-__all__ = ["Counted", "OpenNode", "Recorded", "recorded", "unified"]
+__all__ = ["LEFT_OUT", "Counted", "OpenNode", "Recorded", "recorded", "unified"]
+
+
+LEFT_OUT = ("alias", "barrier", "point", "require_finite", "stop_gradient")
+"""What changes no value: it has a name there, and no node."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,8 @@ class _Unifying:
         dtypes = tuple(o.dtype for o in first.outputs)
         if first.op.name == "buffer":
             return self._leaf(group, shapes, dtypes)
-        attrs = {key: self._attr([n.attrs[key] for n in group], first, key) for key in first.attrs}
+        keys = first.attrs if first.op.name not in LEFT_OUT else ()  # an alias has a number
+        attrs = {key: self._attr([n.attrs[key] for n in group], first, key) for key in keys}
         inputs = tuple(self.known[i] for i in zip(*(n.inputs for n in group), strict=True))
         return OpenNode(first.op.name, inputs, MappingProxyType(attrs), shapes, dtypes, first)
 

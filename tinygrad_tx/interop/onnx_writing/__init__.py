@@ -7,11 +7,10 @@ from tinygrad_tx.interop.onnx_writing import (  # noqa: F401  # they fill the ta
     shapes,
 )
 from tinygrad_tx.interop.onnx_writing.rules import LOWEST_OPSET, RULES, Rule, serves
-from tinygrad_tx.interop.onnx_writing.writer import FIXED, LEFT_OUT, POINT, Writer, onnx_dtype
+from tinygrad_tx.interop.onnx_writing.writer import FIXED, POINT, Writer, onnx_dtype
 
 __all__ = [
     "FIXED",
-    "LEFT_OUT",
     "LOWEST_OPSET",
     "POINT",
     "RULES",

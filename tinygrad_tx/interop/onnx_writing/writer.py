@@ -10,20 +10,17 @@ import numpy as np
 
 from tinygrad_tx.dtypes import DType, int64
 from tinygrad_tx.interop.onnx_sizes import Dim, Size
-from tinygrad_tx.interop.onnx_trace import Counted, OpenNode
+from tinygrad_tx.interop.onnx_trace import LEFT_OUT, Counted, OpenNode
 from tinygrad_tx.interop.onnx_writing.rules import RULES
 from tinygrad_tx.runtime.buffer import Array, Buffer
 
-__all__ = ["FIXED", "LEFT_OUT", "POINT", "Writer", "onnx_dtype"]
+__all__ = ["FIXED", "POINT", "Writer", "onnx_dtype"]
 
 POINT = "tinygrad_tx.point"
 """The note with the paths of the points that a value is, with spaces between."""
 
 FIXED = "fixed: not trained"
 """What is noted of tensors that belong to a model and that training leaves alone."""
-
-LEFT_OUT = ("alias", "barrier", "point", "require_finite", "stop_gradient")
-"""What changes no value: it has a name there, and no node."""
 
 
 class Writer:
