@@ -148,7 +148,7 @@ def test_what_is_written_can_be_read() -> None:
 
 
 @given(graphs())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_random_graphs_come_back_with_their_values_and_gradients(
     tmp_path: Path, graph: RandomGraph
 ) -> None:
