@@ -1,6 +1,7 @@
 """Living with other programs: ONNX files that are drawn, run and written."""
 
 from tinygrad_tx.interop.foreign import ForeignGraph, OpenSize
+from tinygrad_tx.interop.onnx_check import compare_onnx, run_onnx
 from tinygrad_tx.interop.onnx_decoder import export_decoder
 from tinygrad_tx.interop.onnx_export import Exported, export_onnx
 from tinygrad_tx.interop.onnx_graph import read_onnx
@@ -11,8 +12,10 @@ __all__ = [
     "ForeignGraph",
     "OnnxModule",
     "OpenSize",
+    "compare_onnx",
     "export_decoder",
     "export_onnx",
     "import_onnx",
     "read_onnx",
+    "run_onnx",
 ]
