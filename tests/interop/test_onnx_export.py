@@ -281,6 +281,32 @@ def test_weights_in_a_file_beside(tmp_path: Path) -> None:
     assert (path.read_bytes(), run_onnx(path, model.example())[0].shape) == (before, (1, 12, 31))
 
 
+def test_more_weights_than_a_file_holds_lie_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tinygrad_tx.interop.onnx_save.INLINE_BYTES", 10_000)
+    model = gpt(width=16)
+    made = tx.interop.export_onnx(model, model.example(), tmp_path / "m.onnx")
+    assert made.weights is not None
+    assert compare_onnx(made.path, model, model.example()) < 1e-5
+    back = tx.interop.import_onnx(made.path)
+    assert back.state_dict().keys() == model.state_dict().keys()
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    model = gpt()
+    path = tmp_path / "m.onnx"
+    tx.interop.export_onnx(model, model.example(), path)
+    before = path.read_bytes()
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        tx.interop.export_onnx(gpt(layers=1), model.example(), path)
+    assert (path.read_bytes(), list(tmp_path.iterdir())) == (before, [path])
+
+
 def test_results_that_are_arguments_weights_or_twice_the_same(tmp_path: Path) -> None:
     weight = tx.ones((3,))
 

@@ -15,8 +15,8 @@ from tinygrad_tx.errors import OnnxError, explain
 from tinygrad_tx.interop.onnx_check import compare_onnx
 from tinygrad_tx.interop.onnx_export import DEFAULT_OPSET, Exported
 from tinygrad_tx.models import from_folder, from_package, save_onnx
+from tinygrad_tx.models.published.folder import read_optional
 from tinygrad_tx.models.to_onnx import part_of
-from tinygrad_tx.train.run import RunFolder
 
 __all__ = ["export"]
 
@@ -88,7 +88,8 @@ def _loaded(name: str) -> Any:
     if is_package(name):
         return from_package(name)[0]
     path = Path(name)
-    return load_run(path)[0] if RunFolder(path).tokenizer.is_file() else from_folder(path)
+    is_published = path.suffix == ".gguf" or "model_type" in read_optional(path / "config.json")
+    return from_folder(path) if is_published else load_run(path)[0]
 
 
 def _error(model: Any, path: Path, part: str) -> float | None:
