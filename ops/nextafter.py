@@ -1,7 +1,8 @@
 """nextafter: the next number after x that the dtype can hold, towards y.
 
 Maths: z = x but for the last place; dz/dx = 1, dz/dy = 0. Shapes: equal (the Builder broadcasts).
-Cost: elementwise, one pass over memory. Errors: ShapeError and DTypeError where the operands differ.
+Cost: elementwise, one pass over memory.
+Errors: ShapeError and DTypeError where the operands differ.
 """
 
 from __future__ import annotations

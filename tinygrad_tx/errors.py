@@ -14,6 +14,7 @@ __all__ = [
     "CompileError",
     "DTypeError",
     "DataError",
+    "DeviceError",
     "DrawError",
     "GraphError",
     "IndexRangeError",
@@ -21,6 +22,7 @@ __all__ = [
     "PointError",
     "Rejected",
     "ShapeError",
+    "SharingError",
     "TinygradTxError",
     "explain",
 ]
@@ -44,6 +46,14 @@ class IndexRangeError(TinygradTxError, IndexError):
 
 class GraphError(TinygradTxError, RuntimeError):
     """A graph that cannot be built, differentiated or rewritten as asked."""
+
+
+class SharingError(TinygradTxError, BufferError, ValueError):
+    """Memory that cannot be used by two libraries without a copy."""
+
+
+class DeviceError(TinygradTxError, ValueError):
+    """A device that is not there: everything here is computed on the CPU."""
 
 
 class CaptureError(TinygradTxError, RuntimeError):

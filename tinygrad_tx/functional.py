@@ -14,7 +14,7 @@ from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.place import current_scope, user_place
 from tinygrad_tx.tensor import reshape, stack
-from tinygrad_tx.tensor.tensor import Tensor, as_tensor
+from tinygrad_tx.tensor.tensor import Tensor, as_tensor, settle_foreign
 from tinygrad_tx.tree import Tree, flatten, unflatten
 
 __all__ = ["grad", "hessian", "jacobian", "jvp", "value_and_grad", "vjp"]
@@ -31,7 +31,9 @@ def _primals(values: Any) -> tuple[list[Tensor], Tree]:
     found, tree = flatten(values, _is_tensor)
     b = Builder(current_scope(), user_place())
     nodes = [b.alias(as_tensor(t).node, tag=next(_fresh)) for t in found]
-    return [Tensor(n, requires_grad=True) for n in nodes], tree
+    tensors = [Tensor(n, requires_grad=True) for n in nodes]
+    settle_foreign(tensors)
+    return tensors, tree
 
 
 def _outputs(value: Any) -> tuple[list[Tensor], Tree]:

@@ -95,6 +95,9 @@ class Jitted:
         recording, passed = self._recorded(args, kwargs)
         if recording.executable is None:
             recording.executable = Executable(recording.program, is_replayed=True)
+        for buffer in recording.written:
+            if buffer.is_shared:
+                buffer.own()
         arrays = recording.arrays(passed)
         _settle_readers(recording.written)
         results = recording.executable.run(arrays)
@@ -180,7 +183,7 @@ def _array_of(value: Tensor | Array) -> Array:
     """
     if isinstance(value, Tensor):
         return value.array
-    if value.flags.carray:
+    if value.flags.c_contiguous and value.flags.aligned and value.dtype.isnative:
         return value
     return Buffer.of(value).array
 

@@ -21,7 +21,7 @@ def clip_grad_norm(parameters: Iterable[Tensor], largest: float) -> Tensor:
     with no_grad():
         terms = [square(p.grad).sum() for p in chosen]
         norm = sqrt(sum(terms[1:], terms[0]))
-        factor = clip(largest / (norm + 1e-6), high=1.0)
+        factor = clip(largest / (norm + 1e-6), max=1.0)
         for parameter in chosen:
             assert parameter.grad is not None
             parameter.grad = parameter.grad * factor
