@@ -37,6 +37,7 @@ from tinygrad_tx.functional import (
     value_and_grad as value_and_grad,
     vjp as vjp,
 )
+from tinygrad_tx.interop.einops_backend import register_when_imported
 from tinygrad_tx.jit import jit as jit
 from tinygrad_tx.profile import Profile as Profile, profile as profile
 from tinygrad_tx.runtime.kernels import cache_info as cache_info, clear_cache as clear_cache
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
 
 bool = bool_  # the name in the array API standard
+register_when_imported()
 
 
 def __getattr__(name: str) -> Any:

@@ -14,7 +14,8 @@ from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.place import current_scope, user_place
 from tinygrad_tx.tensor import reshape, stack
-from tinygrad_tx.tensor.tensor import Tensor, as_tensor, settle_foreign
+from tinygrad_tx.tensor.arrays import settle_foreign
+from tinygrad_tx.tensor.tensor import Tensor, as_tensor
 from tinygrad_tx.tree import Tree, flatten, unflatten
 
 __all__ = ["grad", "hessian", "jacobian", "jvp", "value_and_grad", "vjp"]

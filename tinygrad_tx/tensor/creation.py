@@ -10,7 +10,8 @@ import numpy as np
 from tinygrad_tx.dtypes import as_dtype, float32
 from tinygrad_tx.graph.place import user_place
 from tinygrad_tx.runtime.buffer import Buffer
-from tinygrad_tx.tensor.tensor import Tensor, TensorLike, as_tensor, require_cpu
+from tinygrad_tx.tensor.arrays import array_of, require_cpu
+from tinygrad_tx.tensor.tensor import Tensor, TensorLike
 
 __all__ = [
     "arange",
@@ -45,8 +46,9 @@ def _standard(array: Any, dtype: Any, device: Any) -> Tensor:
 def tensor(data: TensorLike, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor with a copy of `data`: numbers, nested lists or an array. Floats become float32,
     Python integers int64; arrays keep their dtype. Errors: ShapeError, DTypeError."""
-    source = data.numpy() if isinstance(data, Tensor) else as_tensor(data).numpy()
-    return _new(source, source.dtype if dtype is None else dtype, requires_grad=requires_grad)
+    wanted = None if dtype is None else as_dtype(dtype)
+    source = data.numpy() if isinstance(data, Tensor) else array_of(data, wanted)
+    return _new(source, source.dtype if wanted is None else wanted, requires_grad=requires_grad)
 
 
 def full(shape: Sizes, fill_value: Any, dtype: Any = None, *, device: Any = None) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tinygrad_tx.tensor.creation import zeros_like
 from tinygrad_tx.tensor.elementwise import elementwise, unary
 from tinygrad_tx.tensor.tensor import Tensor, TensorLike, as_tensor
 
@@ -13,14 +14,17 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "conj",
     "copysign",
     "cosh",
     "hypot",
+    "imag",
     "log2",
     "log10",
     "logaddexp",
     "nextafter",
     "positive",
+    "real",
     "signbit",
     "sinh",
     "tan",
@@ -101,6 +105,21 @@ def nextafter(x: TensorLike, y: TensorLike) -> Tensor:
 def signbit(x: TensorLike) -> Tensor:
     """Whether the sign is set, as it is of -0.0."""
     return unary("signbit", x)
+
+
+def conj(x: TensorLike) -> Tensor:
+    """x itself, as there are no complex numbers."""
+    return as_tensor(x)
+
+
+def real(x: TensorLike) -> Tensor:
+    """x itself, as there are no complex numbers."""
+    return as_tensor(x)
+
+
+def imag(x: TensorLike) -> Tensor:
+    """Zeros, as there are no complex numbers."""
+    return zeros_like(as_tensor(x))
 
 
 def positive(x: TensorLike) -> Tensor:

@@ -10,15 +10,8 @@ from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.place import current_scope, user_place
 from tinygrad_tx.graph.registry import find
 from tinygrad_tx.shapes import broadcast_shapes
-from tinygrad_tx.tensor.tensor import (
-    Tensor,
-    TensorLike,
-    as_tensor,
-    build,
-    promoted,
-    require_cpu,
-    wrap,
-)
+from tinygrad_tx.tensor.arrays import require_cpu
+from tinygrad_tx.tensor.tensor import Tensor, TensorLike, as_tensor, build, promoted, wrap
 
 __all__ = [
     "abs",

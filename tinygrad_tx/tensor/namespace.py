@@ -10,8 +10,9 @@ import numpy as np
 
 from tinygrad_tx.dtypes import COMPUTE, DType, as_dtype, float32, int64, promote, scalar_dtype
 from tinygrad_tx.errors import DTypeError, explain
+from tinygrad_tx.tensor.arrays import require_cpu
 from tinygrad_tx.tensor.protocols import API_VERSION
-from tinygrad_tx.tensor.tensor import Tensor, require_cpu
+from tinygrad_tx.tensor.tensor import Tensor
 
 __all__ = [
     "Info",

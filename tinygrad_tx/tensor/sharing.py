@@ -14,8 +14,9 @@ from tinygrad_tx.dtypes import as_dtype
 from tinygrad_tx.errors import DTypeError, SharingError, explain
 from tinygrad_tx.graph.place import user_place
 from tinygrad_tx.runtime.buffer import Array, Buffer
+from tinygrad_tx.tensor.arrays import require_cpu
 from tinygrad_tx.tensor.creation import tensor
-from tinygrad_tx.tensor.tensor import Tensor, require_cpu
+from tinygrad_tx.tensor.tensor import Tensor
 
 __all__ = ["asarray", "from_dlpack"]
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -14,16 +13,17 @@ import numpy as np
 import tinygrad_tx.tensor as functions
 from tinygrad_tx import capture
 from tinygrad_tx.autodiff import reverse
-from tinygrad_tx.dtypes import DType, as_dtype, is_float, promote, scalar_dtype
-from tinygrad_tx.errors import DeviceError, DTypeError, GraphError, ShapeError, explain
+from tinygrad_tx.dtypes import DType, is_float, promote, scalar_dtype
+from tinygrad_tx.errors import DTypeError, GraphError, ShapeError, explain
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.place import current_scope, user_place
 from tinygrad_tx.graph.registry import find
 from tinygrad_tx.graph.walk import collect
-from tinygrad_tx.runtime.buffer import Array, Buffer, realized
+from tinygrad_tx.runtime.buffer import Array, Buffer
 from tinygrad_tx.runtime.evaluate import evaluate
 from tinygrad_tx.shapes import Shape
+from tinygrad_tx.tensor.arrays import array_of, settle_foreign, used
 from tinygrad_tx.tensor.methods import Methods
 from tinygrad_tx.tensor.protocols import Protocols
 
@@ -34,22 +34,12 @@ __all__ = [
     "build",
     "no_grad",
     "promoted",
-    "require_cpu",
-    "settle_foreign",
     "wrap",
 ]
 
 TensorLike = Any  # a Tensor, a NumPy array, a number, or a nested list of numbers
 
 
-class _Used(threading.local):
-    """Memory of other libraries that the operation which is being built reads."""
-
-    def __init__(self) -> None:
-        self.buffers: list[Buffer] = []
-
-
-_used = _Used()
 _gradients_on: ContextVar[bool] = ContextVar("gradients_on", default=True)
 
 
@@ -95,7 +85,7 @@ class Tensor(Methods, Protocols):
             if recording is not None:
                 return recording.leaf(value)
             if value.is_foreign:
-                _used.buffers.append(value)
+                used.buffers.append(value)
             return value.leaf
         if recording is not None and self._capture is not recording:
             return recording.lift(value)
@@ -210,6 +200,9 @@ class Tensor(Methods, Protocols):
 
     def __int__(self) -> int:
         return int(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu":
@@ -350,16 +343,7 @@ def as_tensor(value: TensorLike, beside: DType | None = None) -> Tensor:
         return value
     if isinstance(value, (bool, int, float)) and beside is not None:
         return Tensor(Builder().constant(value, scalar_dtype(value, beside)))
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        remedy = "give lists of equal lengths"
-        raise ShapeError(explain("tensor", "not a regular array", remedy=remedy)) from None
-    if array.dtype == np.float64 and not isinstance(value, (np.ndarray, np.generic)):
-        array = array.astype(np.float32)
-    if array.dtype == object:
-        raise DTypeError(explain("tensor", f"cannot make one of {type(value).__name__}"))
-    return Tensor(Buffer.of(array, as_dtype(array.dtype), user_place()))
+    return Tensor(Buffer.of(array_of(value), where=user_place()))
 
 
 def _is_weak(value: Any) -> bool:
@@ -400,30 +384,6 @@ def wrap(result: Any, wants: bool) -> Any:
     """Tensors of what the Builder returned."""
     wants = wants and _gradients_on.get()
     tensors = tuple(Tensor(r, wants) for r in (result if isinstance(result, tuple) else (result,)))
-    if _used.buffers:
+    if used.buffers:
         settle_foreign(tensors)
     return tensors if isinstance(result, tuple) else tensors[0]
-
-
-def settle_foreign(results: Sequence[Tensor]) -> None:
-    """Fixes what `results` read of memory that other libraries may write to.
-
-    It counts as it is now: they are computed at once, or, where a gradient will need to read it
-    again, from a copy. The next operation reads anew: its leaf is another.
-    """
-    if capture.current() is not None or not _used.buffers:
-        return
-    buffers = list(dict.fromkeys(_used.buffers))
-    _used.buffers.clear()
-    if any(t.requires_grad for t in results):
-        realized.update({b.leaf: b.array.copy() for b in buffers})
-    else:
-        evaluate([t.node for t in results])
-    for buffer in buffers:
-        buffer.touch()
-
-
-def require_cpu(device: Any) -> None:
-    """Errors: DeviceError for anything but "cpu" or None."""
-    if device not in (None, "cpu"):
-        raise DeviceError(explain("device", f"{device!r} is not here", remedy='use "cpu"'))
