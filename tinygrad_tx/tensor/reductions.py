@@ -70,14 +70,19 @@ def min(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return _reduced("min", x, axis, keepdims)
 
 
+def _truths(x: TensorLike) -> Tensor:
+    x = as_tensor(x)
+    return x if x.dtype == bool_ else not_equal(x, 0)
+
+
 def any(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Whether one element is true."""
-    return _reduced("any", x, axis, keepdims)
+    """Whether one element is true, or not 0."""
+    return _reduced("any", _truths(x), axis, keepdims)
 
 
 def all(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Whether every element is true."""
-    return _reduced("all", x, axis, keepdims)
+    """Whether every element is true, or not 0."""
+    return _reduced("all", _truths(x), axis, keepdims)
 
 
 def mean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -215,5 +220,4 @@ def diff(
 
 def count_nonzero(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """How many elements are not 0, over `axis`."""
-    x = as_tensor(x)
-    return sum(x if x.dtype == bool_ else not_equal(x, 0), axis, keepdims)
+    return sum(_truths(x), axis, keepdims)

@@ -37,9 +37,9 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> T
     try:
         array = np.from_dlpack(x, copy=False) if copy is False else np.from_dlpack(x)
     except RuntimeError as error:  # what NumPy says of dtypes that it does not have, as bfloat16
-        kind = getattr(x, "dtype", "its dtype")
+        what = f"{getattr(x, 'dtype', 'its dtype')}: {str(error).rstrip('.')}"
         remedy = "convert it to float32 in the other library first"
-        raise DTypeError(explain("from_dlpack", f"{kind}: {error}", remedy=remedy)) from None
+        raise DTypeError(explain("from_dlpack", what, remedy=remedy)) from None
     except BufferError as error:
         raise SharingError(explain("from_dlpack", str(error).rstrip("."))) from error
     return _tensor_on(array, copy, "from_dlpack")
