@@ -17,7 +17,7 @@ from tinygrad_tx.errors import DTypeError, explain
 from tinygrad_tx.tensor.tensor import Tensor
 from tinygrad_tx.tree import flatten, unflatten
 
-__all__ = ["function", "ufunc"]
+__all__ = ["UFUNCS", "function", "ufunc"]
 
 _SAME = """
 add subtract multiply divide floor_divide remainder power negative positive sign exp expm1
@@ -39,7 +39,7 @@ _RENAMED = {
     "right_shift": "bitwise_right_shift",
     "rint": "round",
 }
-_UFUNCS = {name: name for name in _SAME.split()} | _RENAMED
+UFUNCS = {name: name for name in _SAME.split()} | _RENAMED
 _METHODS = {
     ("add", "reduce"): "sum",
     ("multiply", "reduce"): "prod",
@@ -57,8 +57,8 @@ def ufunc(called: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[s
     outs = kwargs.pop("out", (None,))
     given = {k: v for k, v in kwargs.items() if v is not None or k == "axis"}
     if all(o is None for o in outs):
-        if method == "__call__" and called.__name__ in _UFUNCS and not given:
-            return getattr(functions, _UFUNCS[called.__name__])(*inputs)
+        if method == "__call__" and called.__name__ in UFUNCS and not given:
+            return getattr(functions, UFUNCS[called.__name__])(*inputs)
         name = _METHODS.get((called.__name__, method))
         if name is not None and len(inputs) == 1 and given.keys() <= {"axis", "keepdims"}:
             return getattr(functions, name)(inputs[0], **{"axis": 0} | given)
