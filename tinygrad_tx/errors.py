@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 __all__ = [
+    "AxisError",
     "CaptureError",
     "CheckpointError",
     "CompileError",
@@ -34,6 +35,10 @@ class TinygradTxError(Exception):
 
 class ShapeError(TinygradTxError, ValueError):
     """Sizes or axes that do not fit the operation."""
+
+
+class AxisError(ShapeError, IndexError):
+    """An axis that is not there; people catch it as either, as NumPy's."""
 
 
 class DTypeError(TinygradTxError, TypeError):

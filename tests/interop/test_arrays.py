@@ -158,6 +158,22 @@ def test_tensors_that_were_computed_together_are_assigned_apart() -> None:
     assert second.tolist() == [2, 2, 2]
 
 
+def test_what_was_assigned_is_not_changed_with_the_state() -> None:
+    x, state = tx.ones(3), tx.zeros(3)
+    node = x + 1
+    held = node.numpy()
+    state.assign_(x + 1)  # the same node, and its memory
+
+    @tx.jit
+    def step() -> tx.Tensor:
+        state.assign_(state * 10)
+        return state.sum()
+
+    step()
+    assert held.tolist() == node.tolist() == [2, 2, 2]
+    assert state.tolist() == [20, 20, 20]
+
+
 def test_assigning_to_an_argument_never_writes_into_an_array_of_others() -> None:
     @tx.jit
     def step(x: tx.Tensor) -> tx.Tensor:
@@ -223,6 +239,7 @@ def test_a_parameter_made_of_shared_memory_moves_before_it_is_trained() -> None:
     array.flags.writeable = False
     weight = tx.from_dlpack(array)
     weight.requires_grad_()
+    assert not np.shares_memory(weight.array, array)
     weight.assign_(weight - 1)
 
     @tx.jit

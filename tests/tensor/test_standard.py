@@ -137,6 +137,12 @@ def test_bits(x: Any, y: Any) -> None:
         np.testing.assert_array_equal(got.numpy(), expected)
 
 
+def test_an_axis_that_is_not_there_is_a_value_and_an_index_error_as_in_numpy() -> None:
+    for kind in (ShapeError, ValueError, IndexError):
+        with pytest.raises(kind, match="axis 3"):
+            tx.expand_dims(tx.ones(2), 3)
+
+
 def test_dtypes_are_asked_about() -> None:
     info = tx.__array_namespace_info__()
     assert set(info.dtypes()) == {"bool", "int32", "int64", "float32", "float64"}
