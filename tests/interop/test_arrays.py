@@ -160,9 +160,9 @@ def test_tensors_that_were_computed_together_are_assigned_apart() -> None:
 
 def test_what_was_assigned_is_not_changed_with_the_state() -> None:
     x, state = tx.ones(3), tx.zeros(3)
-    node = x + 1
-    held = node.numpy()
-    state.assign_(x + 1)  # the same node, and its memory
+    first, second = x + 1, x + 1
+    held = first.numpy()
+    state.assign_(second)  # the same node, and its memory
 
     @tx.jit
     def step() -> tx.Tensor:
@@ -170,7 +170,7 @@ def test_what_was_assigned_is_not_changed_with_the_state() -> None:
         return state.sum()
 
     step()
-    assert held.tolist() == node.tolist() == [2, 2, 2]
+    assert held.tolist() == first.tolist() == second.tolist() == [2, 2, 2]
     assert state.tolist() == [20, 20, 20]
 
 
