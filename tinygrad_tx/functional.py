@@ -45,7 +45,9 @@ def _zeros_where_none(found: Sequence[Node | None], like: Sequence[Node]) -> lis
     b = Builder(current_scope(), user_place())
     pairs = zip(found, like, strict=True)
     # A derivative may be differentiated again: it asks for gradients like any result.
-    return [Tensor(b.full(n.shape, 0, n.dtype) if g is None else g, True) for g, n in pairs]
+    tensors = [Tensor(b.full(n.shape, 0, n.dtype) if g is None else g, True) for g, n in pairs]
+    settle_foreign(tensors)
+    return tensors
 
 
 def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], Any]]:

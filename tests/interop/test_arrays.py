@@ -210,6 +210,60 @@ def test_what_is_shared_counts_as_it_is_when_it_is_used() -> None:
     np.testing.assert_array_equal(np.asarray(x), np.full(3, 7.0))
 
 
+CALLS: list[Callable[[Any], Any]] = [
+    lambda x: x[1:],
+    lambda x: x.reshape((9,)),
+    lambda x: x.mT @ x,
+    lambda x: x[x > 0.5],
+    lambda x: tx.mean(x, axis=0),
+    lambda x: tx.var(x),
+    lambda x: tx.sort(x),
+    lambda x: tx.argsort(x),
+    lambda x: tx.logsumexp(x, axis=1),
+    lambda x: tx.softmax(x),
+    lambda x: tx.layer_norm(x, x[0], x[1]),
+    lambda x: tx.cumulative_prod(x, axis=1),
+    lambda x: tx.split(x, 3),
+    lambda x: tx.unstack(x),
+    lambda x: tx.roll(x, 1),
+    lambda x: tx.tril(x),
+    lambda x: tx.isin(x, x[0]),
+    lambda x: tx.searchsorted(x[0], x),
+    lambda x: tx.topk(x, 2),
+    lambda x: tx.einsum("ij,kj->ik", x, x),
+    lambda x: tx.broadcast_to(x, (2, 3, 3)),
+    lambda x: tx.maximum(tx.astype(x * 9, tx.int64), 2),
+]
+
+
+@pytest.mark.parametrize("index", range(len(CALLS)))
+def test_every_result_is_of_the_values_at_the_call(index: int) -> None:
+    array = np.random.default_rng(0).uniform(0.1, 0.9, (3, 3)).astype(np.float32)
+
+    def results(x: Any) -> Any:
+        found = CALLS[index](x)
+        return found if isinstance(found, tuple) else (found,)
+
+    expected = [t.numpy() for t in results(tx.tensor(array))]
+    got = results(tx.asarray(array))
+    array[:] = 7
+    for tensor, wanted in zip(got, expected, strict=True):
+        np.testing.assert_array_equal(tensor.numpy(), wanted)
+
+
+def test_a_call_and_a_derivative_count_as_one_operation() -> None:
+    array = np.ones(3, np.float32)
+    x = tx.asarray(array)
+    called = tx.checkpoint(lambda v: (v * 2 + x, v - x))(x)
+    value, moved = tx.jvp(lambda v: v * v * x, (x,), (x,))
+    _, pull = tx.vjp(lambda v: v * x, tx.ones(3))
+    pulled = pull(x)
+    array[:] = 5
+    assert [t.tolist() for t in called] == [[3, 3, 3], [0, 0, 0]]
+    assert (value.tolist(), moved.tolist()) == ([1, 1, 1], [2, 2, 2])
+    assert np.asarray(pulled[0] if isinstance(pulled, tuple) else pulled).tolist() == [1, 1, 1]
+
+
 def test_gradients_use_the_values_of_the_forward_pass() -> None:
     array = np.array([1.0, 2.0, 3.0], np.float32)
     x, weight = tx.from_dlpack(array), tx.ones(3, requires_grad=True)

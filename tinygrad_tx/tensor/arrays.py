@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from tinygrad_tx.runtime.evaluate import evaluate
 if TYPE_CHECKING:
     from tinygrad_tx.tensor.tensor import Tensor
 
-__all__ = ["array_of", "require_cpu", "settle_foreign", "used"]
+__all__ = ["array_of", "as_one_operation", "require_cpu", "settle_foreign", "used"]
 
 
 def array_of(value: Any, dtype: DType | None = None) -> Array:
@@ -45,9 +46,20 @@ class _Used(threading.local):
 
     def __init__(self) -> None:
         self.buffers: list[Buffer] = []
+        self.depth = 0
 
 
 used = _Used()
+
+
+@contextmanager
+def as_one_operation() -> Iterator[None]:
+    """What is built inside is settled together, by `settle_foreign` afterwards."""
+    used.depth += 1
+    try:
+        yield
+    finally:
+        used.depth -= 1
 
 
 def settle_foreign(results: Sequence[Tensor]) -> None:
@@ -56,7 +68,7 @@ def settle_foreign(results: Sequence[Tensor]) -> None:
     It counts as it is now: they are computed at once, or, where a gradient will need to read it
     again, from a copy. The next operation reads anew: its leaf is another.
     """
-    if capture.current() is not None or not used.buffers:
+    if capture.current() is not None or not used.buffers or used.depth:
         return
     buffers = list(dict.fromkeys(used.buffers))
     used.buffers.clear()
