@@ -33,6 +33,7 @@ class RunFolder:
         self.path = Path(path)
         self.checkpoint = self.path / "checkpoint.safetensors"
         self.previous = self.path / "checkpoint.previous.safetensors"
+        self.best = self.path / "best.safetensors"
         self.bad_step = self.path / "bad_step.safetensors"
         self.lock = self.path / ".lock"
         self.config = self.path / "config.json"
@@ -108,6 +109,20 @@ class RunFolder:
             what = f"{str(error)[:-1]}; the one before it, of step {notes.get('step')}, is taken"
             return state, {**notes, "recovered": what}
 
+    def save_best(self, state: Mapping[str, Any], notes: Mapping[str, str]) -> None:
+        """Weights that did better than any before. Errors: CheckpointError."""
+        self.write(self.best, sealed(state, notes))
+
+    def load_weights(self) -> State:
+        """What is to be used, by the paths of parameters: the best weights where the run kept
+        them, else their average where it made one, else the last ones. Errors: CheckpointError."""
+        if self.best.exists():
+            state, _ = unsealed(self.best)
+        else:
+            state, _ = self.load_checkpoint()
+            state = part_of(state, "average.weights.") or part_of(state, "model.")
+        return state
+
     def load_bad_step(self) -> tuple[State, dict[str, str]]:
         """Weights, moments and batch of the last step that failed. Errors: CheckpointError."""
         return unsealed(self.bad_step)
@@ -144,6 +159,11 @@ class RunFolder:
                 except ValueError:
                     continue
         return rows
+
+
+def part_of(state: Mapping[str, Any], prefix: str) -> State:
+    """What stands under names that begin with `prefix`, without it."""
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
 
 def sealed(state: Mapping[str, Any], notes: Mapping[str, str]) -> bytes:
