@@ -378,6 +378,9 @@ def test_what_is_not_here_is_said() -> None:
         tx.from_dlpack([1, 2])
     with pytest.raises(SharingError):
         tx.asarray([1, 2], copy=False)
+    for take in (tx.asarray, tx.tensor):
+        with pytest.raises(DTypeError, match="mask"):
+            take(np.ma.array([1.0, 2.0], mask=[0, 1]))
 
 
 def test_nothing_is_exported_of_what_is_only_recorded() -> None:

@@ -23,6 +23,9 @@ __all__ = ["array_of", "as_one_operation", "require_cpu", "settle_foreign", "use
 
 def array_of(value: Any, dtype: DType | None = None) -> Array:
     """`value`, which is no tensor, as an array of a dtype that we have; in `dtype` where given."""
+    if isinstance(value, np.ma.MaskedArray):
+        remedy = "use filled(value) of the array"
+        raise DTypeError(explain("tensor", "a masked array would lose its mask", remedy=remedy))
     try:
         array = np.asarray(value)
         if dtype is not None and not isinstance(value, (np.ndarray, np.generic)):

@@ -62,7 +62,7 @@ def asarray(
     if not isinstance(obj, np.ndarray) and hasattr(obj, "__dlpack__"):
         found = from_dlpack(obj, copy=copy)
         return found if wanted in (None, found.dtype) else _copied(found, wanted, copy, "asarray")
-    if isinstance(obj, np.generic) or not _has_memory(obj):
+    if isinstance(obj, (np.generic, np.ma.MaskedArray)) or not _has_memory(obj):
         return _copied(obj, wanted, copy, "asarray")
     array = np.asarray(obj)
     if wanted not in (None, array.dtype):
