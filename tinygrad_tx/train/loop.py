@@ -14,13 +14,14 @@ from functools import partial
 from typing import Any
 
 from tinygrad_tx.data import Batch, Batches
-from tinygrad_tx.errors import CheckpointError, NonFiniteError
+from tinygrad_tx.errors import CheckpointError, NonFiniteError, explain
 from tinygrad_tx.jit import Plan, jit
 from tinygrad_tx.optim import AdamW, Average, Rates, cosine, same
 from tinygrad_tx.tensor import Tensor, get_state, manual_seed, no_grad, set_state
 from tinygrad_tx.train.config import TrainConfig
 from tinygrad_tx.train.diagnose import explain_step
 from tinygrad_tx.train.guard import Spikes, Tries
+from tinygrad_tx.train.metrics import Metrics
 from tinygrad_tx.train.run import RunFolder, part_of, sealed
 from tinygrad_tx.train.step import Step, StepError
 from tinygrad_tx.train.writer import Writer
@@ -68,7 +69,7 @@ class Result:
     best_step: int = 0
     interrupted: bool = False
     stopped: str = ""
-    metrics: list[dict[str, Any]] = field(default_factory=list)
+    metrics: Metrics = field(default_factory=Metrics)
     passed_over: list[dict[str, Any]] = field(default_factory=list)
     """Steps that failed and were left out or gone back from: step, policy, reason."""
     recovered: str = ""
@@ -266,13 +267,16 @@ class _Trainer:
 
     def _note(self, progress: Progress) -> None:
         row = {k: v for k, v in vars(progress).items() if v is not None}
-        self.result.metrics.append(row)
+        self.result.metrics.note(row)
         try:
             with self.run.metrics.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
         except OSError as error:
-            message = f"{self.run.metrics}: cannot be written: {error.strerror}; "
-            raise CheckpointError(message + "the last good checkpoint is kept.") from None
+            raise self._cannot_note(error) from None
+
+    def _cannot_note(self, error: OSError) -> CheckpointError:
+        what, remedy = f"cannot be written: {error.strerror}", "the last good checkpoint is kept"
+        return CheckpointError(explain(str(self.run.metrics), what, remedy=remedy))
 
     def save(self) -> None:
         """The checkpoint: from it a run goes on as if it had never stopped."""
@@ -323,9 +327,13 @@ class _Trainer:
             owners["average."] = self.average
         for prefix, owner in owners.items():
             owner.load_state_dict(part_of(state, prefix))
-        rows = [r for r in self.run.read_metrics() if r["step"] <= self.result.step]
-        self.result.metrics = rows
-        self.run.write(self.run.metrics, "".join(json.dumps(r) + "\n" for r in rows))
+        try:
+            self.run.cut_metrics(self.result.step)
+        except OSError as error:
+            raise self._cannot_note(error) from None
+        self.result.metrics = Metrics()
+        for row in self.run.metric_rows():
+            self.result.metrics.note(row)
 
 
 def _named(batch: Batch) -> dict[str, Any]:
