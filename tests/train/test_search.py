@@ -166,6 +166,16 @@ def test_a_killed_search_ends_with_the_table_of_one_that_was_not(
         assert rows_of(Path(parts)) == rows_of(Path(whole))
 
 
+def test_rows_of_before_the_first_checkpoint_are_not_kept_beside_the_new_ones(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(Killed):
+        search(Fake(lives=1, every=2), space(1), tmp_path)
+    found = search(Fake(every=2), space(1), tmp_path, resume=True)
+    steps = [row["step"] for row in found.trials[0].run.read_metrics()]
+    assert steps == list(range(1, STEPS + 1))
+
+
 def test_finished_trials_are_not_trained_again(tmp_path: Path) -> None:
     search(Fake(), space(3), tmp_path)
     again = Fake()
