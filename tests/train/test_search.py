@@ -282,6 +282,18 @@ def test_a_trial_whose_patience_was_over_is_judged_by_where_it_ended(tmp_path: P
     assert states == {2: ("finished", 3), 7: ("stopped early", 4), 5: ("stopped early", 4)}
 
 
+def test_the_picture_has_a_panel_for_each_setting_with_the_values_that_are_words(
+    tmp_path: Path,
+) -> None:
+    points = Space.of(x=(1, 30, 2), units=("char", "byte"))
+    found = search(Fake(fails={2: 0}), points, tmp_path)
+    drawn = found.picture("svg").decode()
+    assert drawn == found.picture("svg").decode()
+    for said in (">x<", ">units<", ">char<", ">byte<", "cross: failed", "nats for each token"):
+        assert said in drawn
+    assert drawn.count('id="axes_') == 2
+
+
 def test_a_damaged_plan_is_one_line(tmp_path: Path) -> None:
     search(Fake(), space(2), tmp_path)
     (tmp_path / "search.json").write_text("{")
