@@ -266,6 +266,32 @@ def test_a_model_is_exported_without_dropout_and_trains_on(tmp_path: Path) -> No
     assert compare_onnx(made.path, model.eval(), model.example()) < 1e-5
 
 
+def test_parts_train_or_not_as_before(tmp_path: Path) -> None:
+    model = gpt(dropout=0.5).train()
+    model.blocks.eval()
+    tx.interop.export_onnx(model, model.example(), tmp_path / "m.onnx")
+    assert (model.training, model.blocks.training, model.norm.training) == (True, False, True)
+
+
+def test_a_result_is_not_called_like_an_argument(tmp_path: Path) -> None:
+    def function(logits: Any) -> Any:
+        return tx.point(tx.tanh(logits), "logits")
+
+    made = opened(function, [(3,)], tmp_path / "m.onnx")
+    assert list(made.outputs) == ["logits_1"]
+    agrees_at(made.path, function, (3,))
+    with pytest.raises(OnnxError, match="unlike those of inputs"):
+        opened(function, [(3,)], tmp_path / "n.onnx", output_names=["logits"])
+
+
+def test_large_arrays_from_outside_are_not_taken_for_one_another(tmp_path: Path) -> None:
+    def function(x: Any) -> Any:
+        return x * np.arange(200.0, dtype=np.float32) + np.arange(200, 0, -1, dtype=np.float32)
+
+    made = opened(function, [(200,)], tmp_path / "m.onnx")
+    agrees_at(made.path, function, (200,))
+
+
 def test_weights_in_a_file_beside(tmp_path: Path) -> None:
     model = gpt(width=16)
     path = tmp_path / "m.onnx"
