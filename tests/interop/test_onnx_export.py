@@ -123,6 +123,19 @@ def test_random_graphs_mean_the_same(tmp_path: Path, graph: RandomGraph) -> None
     check(found, truth, 1e-5 if by_runtime else 1e-4)
 
 
+@pytest.mark.parametrize("keys", [4, 7])
+def test_causal_attention_is_aligned_to_the_end_of_the_keys(keys: int, tmp_path: Path) -> None:
+    """One operator of ONNX says it where there are as many queries as keys; it aligns the first."""
+
+    def function(q: Any, k: Any) -> Any:
+        return tx.attention(q, k, k, causal=True)
+
+    made = opened(function, [(1, 2, 4, 8), (1, 2, keys, 8)], tmp_path / "m.onnx")
+    agrees_at(made.path, function, (1, 2, 4, 8), (1, 2, keys, 8))
+    types = {n.op_type for n in onnx.load(made.path).graph.node}
+    assert ("Attention" in types) == (keys == 4)
+
+
 # Open sizes
 
 
