@@ -9,6 +9,7 @@ import tinygrad_tx.ops  # noqa: F401  # registers the operators
 from tinygrad_tx import (
     data as data,
     errors as errors,
+    interop as interop,
     models as models,
     nn as nn,
     optim as optim,

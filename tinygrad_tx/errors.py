@@ -20,6 +20,7 @@ __all__ = [
     "GraphError",
     "IndexRangeError",
     "NonFiniteError",
+    "OnnxError",
     "PointError",
     "Rejected",
     "ShapeError",
@@ -87,6 +88,10 @@ class DataError(TinygradTxError, ValueError):
 
 class DrawError(TinygradTxError, RuntimeError):
     """A picture that cannot be rendered or written."""
+
+
+class OnnxError(DrawError):
+    """An ONNX file that cannot be read, drawn or run, or a function that cannot become one."""
 
 
 class Rejected(Exception):  # noqa: N818  # never leaves the package

@@ -25,7 +25,7 @@ from tinygrad_tx.train.run import RunFolder, part_of, sealed
 from tinygrad_tx.train.step import Step, StepError
 from tinygrad_tx.train.writer import Writer
 
-__all__ = ["Progress", "Result", "fit", "held_out_loss"]
+__all__ = ["Pause", "Progress", "Result", "fit", "held_out_loss"]
 
 MOST_FAILURES = 10
 """In a row, before a policy of passing over gives up."""
@@ -33,7 +33,10 @@ MOST_FAILURES = 10
 
 @dataclass(frozen=True)
 class Progress:
-    """One finished step. Losses in nats for each token; validation only where it was measured."""
+    """One finished step. Losses in nats for each token; validation only where it was measured.
+
+    tokens, seconds: since the first step, with what was lost to interruptions left out.
+    """
 
     step: int
     loss: float
@@ -41,6 +44,12 @@ class Progress:
     learning_rate: float
     tokens_per_second: float
     validation: float | None = None
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+class Pause(Exception):  # noqa: N818  # no error: it asks for something
+    """Raised by who is told of a step: the run ends there, saved as after Ctrl-C."""
 
 
 @dataclass
@@ -82,12 +91,12 @@ def fit(
     Any module will do whose `loss(*batch)` is a number in nats. rates: from a parameter's path to
     the factor of its learning rate; a parameter with 0 stays as it is, and costs no gradient.
     Ctrl-C ends after the running step and saves; a second one at once, and what was saved stands.
-    What is not finite, or leaps, is met as `config.on_bad` says. With `config.average` the model
-    ends with averaged weights, and is validated with them; with `config.patience` it ends with
-    the best. Errors: NonFiniteError names the
-    first node that was not finite, CheckpointError a folder that cannot be written or that another
-    process trains in; the last good checkpoint stands in all cases. on_plan is told what a step
-    will do, before the first.
+    `Pause` out of on_step ends it like one Ctrl-C. What is not finite, or leaps, is met as
+    `config.on_bad` says. With `config.average` the model ends with averaged weights, and is
+    validated with them; with `config.patience` it ends with the best. on_plan is told what a
+    step will do, before the first. Errors: NonFiniteError names the first node that was not
+    finite, CheckpointError a folder that cannot be written or that another process trains in; the
+    last good checkpoint stands in all cases.
     """
     with run.held():
         manual_seed(config.seed)
@@ -179,16 +188,22 @@ class _Trainer:
             self.tries.worked()
             self.spikes.note(loss)
             result.step += 1
-            speed = sum(b[0].size for b in batches) / (time.perf_counter() - started)
+            read = sum(b[0].size for b in batches)
+            speed = read / (time.perf_counter() - started)
             due = result.step % config.validate_every == 0 or result.step == config.steps
-            progress = Progress(
-                result.step, loss, norm, rate, speed, self.validate() if due else None
-            )
+            held_out = self.validate() if due else None
             result.seconds = time.perf_counter() - began
+            tokens = result.step * read
+            progress = Progress(
+                result.step, loss, norm, rate, speed, held_out, tokens, result.seconds
+            )
             self._note(progress)
             if due:
                 self.save()
-            on_step(progress)
+            try:
+                on_step(progress)
+            except Pause:
+                interrupted.set()
         self.model.eval()
         self.writer.wait()
 

@@ -41,6 +41,7 @@ class RunFolder:
         self.metrics = self.path / "metrics.jsonl"
         self.summary = self.path / "summary.md"
         self.record = self.path / "record.json"
+        self.trial = self.path / "trial.json"
         self.generations = self.path / "generations.jsonl"
         self._is_held = False
 
@@ -150,14 +151,16 @@ class RunFolder:
         return found
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """The rows so far; a line cut short by a crash is left out."""
+        """The rows so far; a line cut short by a crash, or damaged, is left out."""
         rows = []
         if self.metrics.exists():
-            for line in self.metrics.read_text(encoding="utf-8").splitlines():
+            for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
                 try:
-                    rows.append(json.loads(line))
+                    row = json.loads(line)
                 except ValueError:
                     continue
+                if isinstance(row, dict) and isinstance(row.get("step"), int):
+                    rows.append(row)
         return rows
 
 
