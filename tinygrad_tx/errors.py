@@ -16,6 +16,7 @@ __all__ = [
     "DataError",
     "DrawError",
     "GraphError",
+    "GroupError",
     "IndexRangeError",
     "NonFiniteError",
     "PointError",
@@ -44,6 +45,10 @@ class IndexRangeError(TinygradTxError, IndexError):
 
 class GraphError(TinygradTxError, RuntimeError):
     """A graph that cannot be built, differentiated or rewritten as asked."""
+
+
+class GroupError(TinygradTxError, RuntimeError):
+    """Processes that cannot train together: one is missing, silent, or was started otherwise."""
 
 
 class CaptureError(TinygradTxError, RuntimeError):
