@@ -17,6 +17,7 @@ from tinygrad_tx.shapes import contiguous_strides
 __all__ = ["Schedule", "schedule"]
 
 NEVER = 1 << 60
+PACKING = ("concat", "constant", "buffer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,7 @@ def _early_first(nodes: list[Node]) -> list[Node]:
         return nodes
     for node in reversed(nodes):
         if node in moving:
-            packing = [s for s in node.inputs if s.op.view is not None or s.op.name == "concat"]
-            moving.update(s for s in packing if s not in moving)
+            moving.update(s for s in node.inputs if s.op.view is not None or s.op.name in PACKING)
     # Each moving node stands behind the last of what it reads, in the order of creation.
     place = {n: (i, 0) for i, n in enumerate(nodes)}
     for i, node in enumerate(nodes):

@@ -62,9 +62,7 @@ class Bucket:
         return found
 
 
-def buckets_of(
-    sizes: Sequence[int], order: Sequence[int], ranks: int, least: int
-) -> list[Bucket]:
+def buckets_of(sizes: Sequence[int], order: Sequence[int], ranks: int, least: int) -> list[Bucket]:
     """Buckets of at least `least` elements, parameters in `order`; the last may be smaller."""
     found: list[Bucket] = []
     open_: list[int] = []

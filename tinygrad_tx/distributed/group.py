@@ -1,4 +1,4 @@
-"""Group: the processes that train one model together. Here the group of one, which waits for nobody.
+"""Group: the processes that train one model together; by itself the group of one.
 
 Everything that ranks must do alike goes through a Group, so that a trainer has one way of working.
 """
@@ -6,13 +6,13 @@ Everything that ranks must do alike goes through a Group, so that a trainer has 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from tinygrad_tx import errors
-from tinygrad_tx.errors import TinygradTxError
+from tinygrad_tx.errors import DataError, TinygradTxError, explain
 
 __all__ = ["ALONE", "Group", "Request"]
 
@@ -94,6 +94,20 @@ class Group:
             kind, message = json.loads(said)
             raise getattr(errors, kind, TinygradTxError)(message)
         return self.broadcast(found)
+
+    def rows(self, batch: Sequence[Array]) -> tuple[Array, ...]:
+        """The part of each array's first axis that is this rank's. Errors: DataError where they
+        cannot be divided."""
+        if self.size == 1:
+            return tuple(batch)
+        for array in batch:
+            if not np.ndim(array) or len(array) % self.size:
+                what = f"a batch of shape {np.shape(array)} is not divided by {self.size} processes"
+                remedy = f"use a --batch that is a multiple of {self.size}, or fewer processes"
+                raise DataError(explain("distributed training", what, remedy=remedy))
+        counts = [len(a) // self.size for a in batch]
+        pairs = zip(batch, counts, strict=True)
+        return tuple(a[self.rank * n : (self.rank + 1) * n] for a, n in pairs)
 
     def mine(self, rows: Iterable[Any]) -> list[Any]:
         """Every `size`-th of them, beginning with the one of this rank."""

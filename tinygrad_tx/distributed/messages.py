@@ -119,7 +119,12 @@ def effect(
     """A step of the graph that does something outside of it; see `external` for `early`."""
     results = (Aval(shape, np.dtype(dtype)),)
     b = Builder(current_scope(), user_place())
-    attrs = {"function": function, "results": results, "rule": _no_rule, "early": early}
+    attrs: dict[str, Any] = {
+        "function": function,
+        "results": results,
+        "rule": _no_rule,
+        "early": early,
+    }
     return Tensor(b.apply(find("external"), *(t.node for t in inputs), **attrs))
 
 

@@ -10,6 +10,7 @@ Source: Rajbhandari et al. 2020 (ZeRO), stage 1, section 5.1; buckets: Li et al.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 
@@ -18,10 +19,10 @@ from tinygrad_tx.distributed.buckets import Bucket, buckets_of
 from tinygrad_tx.distributed.group import Array, Group
 from tinygrad_tx.distributed.messages import Exchange, Gather, Timing, effect, in_order
 from tinygrad_tx.dtypes import DType, float32, int64
-from tinygrad_tx.errors import DTypeError, explain
+from tinygrad_tx.errors import DTypeError, GroupError, explain
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.shapes import Shape, size_of
-from tinygrad_tx.tensor import Tensor, concat, no_grad, reshape, zeros
+from tinygrad_tx.tensor import Tensor, concat, no_grad, random, reshape, sqrt, square, zeros
 
 __all__ = ["BUCKET_BYTES", "Shards"]
 
@@ -58,6 +59,9 @@ class Shards:
         order = group.share(lambda: _order_known(self.parameters, backward))
         self._buckets = buckets_of(sizes, order, group.size, max(1, bucket_bytes // 4))
         mine = [p for b in self._buckets for p in b.pieces(group.rank)]
+        if not all(any(b.pieces(r) for b in self._buckets) for r in range(group.size)):
+            what = f"{sum(sizes)} parameters are too few for {group.size} processes"
+            raise GroupError(explain("distributed training", what, remedy="use fewer processes"))
         self.owners = [p.parameter for p in mine]
         self.pieces = []
         for piece in mine:
@@ -93,14 +97,24 @@ class Shards:
                     found = reshape(share[piece.start : end], own.shape) * (1 / self.group.size)
                     own.grad = None if parameter.grad is None else found
 
-    def total(self, *numbers: Tensor) -> tuple[Tensor, ...]:
-        """Each 0-d number summed over ranks, in the order of ranks."""
+    def drawing(self) -> AbstractContextManager[None]:
+        """Inside it random numbers are those that one process would draw for this rank's rows."""
+        return random.default.as_part(self.group.rank, self.group.size)
+
+    def agreed(self, loss: Tensor, norm: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean of all ranks' losses, and the norm of what all ranks' norms are of: the same
+        bits on all ranks, so that they decide alike."""
         if self.group.size == 1:
-            return numbers
+            return loss, norm
         with no_grad():
-            given = concat([reshape(n, 1) for n in numbers])
-            found = effect(self._summed, (len(numbers),), float32, given)
-            return tuple(found[i] for i in range(len(numbers)))
+            total, squares = self._total(loss, square(norm))
+            return total * (1 / self.group.size), sqrt(squares)
+
+    def _total(self, *numbers: Tensor) -> tuple[Tensor, ...]:
+        """Each 0-d number summed over ranks, in the order of ranks."""
+        given = concat([reshape(n, 1) for n in numbers])
+        found = effect(self._summed, (len(numbers),), float32, given)
+        return tuple(found[i] for i in range(len(numbers)))
 
     def spread(self) -> None:
         """The parameters get what the optimiser made of all ranks' pieces."""
@@ -187,5 +201,3 @@ def _kind_of(name: str) -> str | None:
     """`first` of `first.3`."""
     kind, _, number = name.rpartition(".")
     return kind if kind and number.isdigit() else None
-
-

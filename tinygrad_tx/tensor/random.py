@@ -7,7 +7,8 @@ next replay draws new numbers, and a replay from a restored counter draws the sa
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,15 @@ class Generator:
         self._drawn: weakref.WeakKeyDictionary[Capture, tuple[Node, Node, int]] = (
             weakref.WeakKeyDictionary()
         )
+
+    @contextmanager
+    def as_part(self, which: int, parts: int) -> Iterator[None]:
+        """Until the end of the block each draw is one of so many parts of a larger one."""
+        before, self.part = self.part, (which, parts)
+        try:
+            yield
+        finally:
+            self.part = before
 
     def manual_seed(self, seed: int) -> None:
         """Starts the stream of `seed`, from -2^63 to 2^64 - 1. Errors: ValueError."""
