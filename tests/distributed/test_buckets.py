@@ -16,7 +16,7 @@ def test_every_element_has_one_owner_and_one_place(sizes, ranks, least, random) 
     random.shuffle(order)
     owners = [np.zeros(size, int) for size in sizes]
     for bucket in buckets_of(sizes, order, ranks, least):
-        flat = np.concatenate([np.full(n, p) for p, n in zip(bucket.parameters, bucket.sizes)])
+        flat = np.repeat(bucket.parameters, bucket.sizes)
         for rank in range(ranks):
             used = 0
             for piece in bucket.pieces(rank):

@@ -181,9 +181,7 @@ def _corpus(text: Path | None, group: Group) -> str:
     return corpus
 
 
-def run_job(
-    job: Job, run: RunFolder, resume: bool, watch: Watch, group: Group = ALONE
-) -> Trained:
+def run_job(job: Job, run: RunFolder, resume: bool, watch: Watch, group: Group = ALONE) -> Trained:
     """Trains in the folder and leaves its record there, written by the first of the group, whose
     ranks all call this. Errors: those of `fit`, DataError."""
     settings, units = job.settings, job.units

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,6 +23,7 @@ from tinygrad_tx.tensor import Tensor, get_state, manual_seed, no_grad, set_stat
 from tinygrad_tx.train.config import TrainConfig
 from tinygrad_tx.train.diagnose import explain_step
 from tinygrad_tx.train.guard import Spikes, Tries
+from tinygrad_tx.train.interrupt import interruptible
 from tinygrad_tx.train.run import RunFolder, part_of, sealed, unsealed_bytes
 from tinygrad_tx.train.step import Step, StepError
 from tinygrad_tx.train.writer import Writer
@@ -33,8 +32,6 @@ __all__ = ["Pause", "Progress", "Result", "fit", "held_out_loss"]
 
 MOST_FAILURES = 10
 """In a row, before a policy of passing over gives up."""
-
-ECHO_SECONDS = 1.0
 
 Contents = tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]
 """Arrays by name, and notes."""
@@ -121,7 +118,7 @@ def fit(
             if group.is_first:
                 run.best.unlink(missing_ok=True)
             trainer.result.first = trainer.held_out_loss()
-        with contextlib.closing(trainer.writer), _interruptible(group) as interrupted:
+        with contextlib.closing(trainer.writer), interruptible(group.size > 1) as interrupted:
             trainer.loop(on_step or (lambda progress: None), interrupted)
         if config.average or config.patience:
             weights, _ = _read(group, lambda: (run.load_weights(), {}))
@@ -388,34 +385,3 @@ def _read(group: Group, load: Callable[[], Contents]) -> Contents:
 
 def _named(batch: Batch) -> dict[str, Any]:
     return {f"batch.{i}": array for i, array in enumerate(batch)}
-
-
-@contextmanager
-def _interruptible(group: Group) -> Iterator[threading.Event]:
-    """Ctrl-C sets the event; a second one interrupts at once.
-
-    A launcher may pass Ctrl-C on as SIGTERM, and the terminal may send it as well: for several
-    ranks both mean the same, and what comes at once after the first is no second one.
-    """
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-
-    first = 0.0
-
-    def on_interrupt(number: int, frame: Any) -> None:
-        nonlocal first
-        if event.is_set() and (group.size == 1 or time.monotonic() - first > ECHO_SECONDS):
-            raise KeyboardInterrupt
-        if not event.is_set():
-            first = time.monotonic()
-        event.set()
-
-    kinds = (signal.SIGINT,) if group.size == 1 else (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(kind, on_interrupt) for kind in kinds]
-    try:
-        yield event
-    finally:
-        for kind, handler in zip(kinds, before, strict=True):
-            signal.signal(kind, handler)
