@@ -23,12 +23,23 @@ __all__ = ["Exchange", "Gather", "Timing", "effect", "in_order"]
 
 @dataclass
 class Timing:
-    """Seconds of messages: from their begin until they were found to be done, and the part of it
-    that the rank did nothing else."""
+    """Seconds in which messages were in flight, any of them, until they were found to be done;
+    and the part of them in which the rank did nothing else."""
 
     running: float = 0.0
     exposed: float = 0.0
     in_flight: list[_Transfer] = field(default_factory=list)
+    _since: float = 0.0
+
+    def begins(self, transfer: _Transfer, now: float) -> None:
+        if not self.in_flight:
+            self._since = now
+        self.in_flight.append(transfer)
+
+    def ends(self, transfer: _Transfer) -> None:
+        self.in_flight.remove(transfer)
+        if not self.in_flight:
+            self.running += time.perf_counter() - self._since
 
 
 class _Transfer:
@@ -40,7 +51,6 @@ class _Transfer:
         self.taken = np.empty((group.size, share), np.float32)
         self._given: Array | None = None
         self._request: Request | None = None
-        self._began = 0.0
 
     def _begin(self, given: Array) -> Request:
         raise NotImplementedError
@@ -49,11 +59,11 @@ class _Transfer:
         """Gives a token that the next start takes: all ranks start in the same order."""
         began = time.perf_counter()
         self._given = np.ascontiguousarray(given)
-        self._request, self._began = self._begin(self._given), began
+        self._request = self._begin(self._given)
         # MPI moves messages on only while it is called: this is the moment.
         for other in tuple(self.timing.in_flight):
             other._look()
-        self.timing.in_flight.append(self)
+        self.timing.begins(self, began)
         self.timing.exposed += time.perf_counter() - began
         return token + 1
 
@@ -72,8 +82,7 @@ class _Transfer:
 
     def _ended(self) -> None:
         self._request = None
-        self.timing.in_flight.remove(self)
-        self.timing.running += time.perf_counter() - self._began
+        self.timing.ends(self)
 
 
 class Exchange(_Transfer):

@@ -9,6 +9,7 @@ Source: Rajbhandari et al. 2020 (ZeRO), stage 1, section 5.1; buckets: Li et al.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
@@ -176,7 +177,10 @@ class Shards:
         return concat([*(reshape(v, -1) for v in values), *_padding(bucket.padding)])
 
     def _summed(self, given: Array) -> Array:
-        return in_order(self.group.gather(given))
+        began = time.perf_counter()
+        found = self.group.gather(given)
+        self.timing.exposed += time.perf_counter() - began
+        return in_order(found)
 
 
 def _order_known(parameters: Sequence[Tensor], backward: Callable[[], object]) -> list[int]:
