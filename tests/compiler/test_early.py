@@ -38,7 +38,9 @@ def test_each_start_stands_behind_its_layer_and_before_the_next(order, padding) 
             for i in order:
                 parts = [reshape(values[i], -1)]
                 parts += [tx.Tensor(zero_node(padding))] if padding else []
-                token = effect(starts[i], (), np.int64, concat(parts), token, early=True)
+                token = effect(
+                    f"start {i}", starts[i], (), np.int64, concat(parts), token, early=True
+                )
         return x, token
 
     x, w = np.ones((3, 4), np.float32), np.full((4, 4), 0.1, np.float32)

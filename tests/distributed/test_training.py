@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
@@ -14,9 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-spec = importlib.util.spec_from_file_location("mpi", Path(__file__).parent / "mpi.py")
-mpi = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(mpi)
+from tests.distributed import mpi
 
 pytestmark = [pytest.mark.parity, pytest.mark.slow]
 

@@ -19,7 +19,7 @@ __all__ = ["end_of_job", "join", "launched"]
 
 SAID = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS")
 """Where Open MPI, MPICH and what follows them say how many processes were started."""
-LAST_SECONDS = 2.0  # for all ranks to meet the same error
+LAST_SECONDS = 4.0  # for all ranks to meet the same error
 
 _joined: list[MpiGroup] = []
 
@@ -55,16 +55,18 @@ def join(is_asked: bool = False) -> Group:
         what = f"{said} processes were started, but MPI knows of {group.size}"
         remedy = "mpirun and mpi4py belong to different MPIs: use the mpirun beside this python"
         raise GroupError(explain("mpirun", what, remedy=remedy))
+    if group.size == 1:
+        return ALONE
     _joined.append(group)
     sys.excepthook = _on_fault
     if "TINYGRAD_TX_THREADS" not in os.environ:
         config.threads = group.cores
-    return group if group.size > 1 else ALONE
+    return group
 
 
 def end_of_job(message: str, code: int) -> None:
     """Says `message` once, also where all ranks failed alike; ends the ranks that did not fail."""
-    if not _joined or _joined[0].size == 1:
+    if not _joined:
         print(f"tinygrad-tx: {message}", file=sys.stderr)
         return
     group = _joined[0]

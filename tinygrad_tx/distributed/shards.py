@@ -48,6 +48,8 @@ class Shards:
     ) -> None:
         self.group, self.parameters = group, list(parameters)
         self.timing = Timing()
+        self._last: Tensor = _constant((), int64)
+        """What the last message gave: the next one takes it, so that all ranks send alike."""
         self._buckets: list[Bucket] = []
         if group.size == 1:
             self.pieces, self.owners = self.parameters, list(range(len(self.parameters)))
@@ -73,23 +75,32 @@ class Shards:
         self._gathers = [Gather(group, b.share, self.timing) for b in self._buckets]
 
     def zero_grad(self) -> None:
-        """Forgets the gradients of the parameters."""
+        """Forgets the gradients of the parameters: a step begins."""
         for parameter in (*self.parameters, *self.pieces):
             parameter.grad = None
+        self._last = _constant((), int64)
 
     def reduce(self) -> None:
         """The pieces get their values, and the mean over ranks of their gradients."""
         if self.group.size == 1:
             return
         with no_grad():
-            begun, token = [], _constant((), int64)
-            for bucket, exchange in zip(self._buckets, self._exchanges, strict=True):
+            begun, token = [], self._last
+            for i, (bucket, exchange) in enumerate(
+                zip(self._buckets, self._exchanges, strict=True)
+            ):
                 given = self._packed(bucket, [self._gradient(p) for p in bucket.parameters])
-                token = effect(exchange.start, (), int64, given, token, early=True)
+                token = effect(
+                    f"gradients.{i}.start", exchange.start, (), int64, given, token, early=True
+                )
                 begun.append(given)
+            self._last = token
             mine = iter(self.pieces)
-            for bucket, exchange, given in zip(self._buckets, self._exchanges, begun, strict=True):
-                share = effect(exchange.finish, (bucket.share,), float32, given, token)
+            every = zip(self._buckets, self._exchanges, begun, strict=True)
+            for i, (bucket, exchange, given) in enumerate(every):
+                share = effect(
+                    f"gradients.{i}.finish", exchange.finish, (bucket.share,), float32, given, token
+                )
                 for piece in bucket.pieces(self.group.rank):
                     own, parameter = next(mine), self.parameters[piece.parameter]
                     flat = reshape(parameter, -1)[piece.low : piece.high]
@@ -114,7 +125,8 @@ class Shards:
     def _total(self, *numbers: Tensor) -> tuple[Tensor, ...]:
         """Each 0-d number summed over ranks, in the order of ranks."""
         given = concat([reshape(n, 1) for n in numbers])
-        found = effect(self._summed, (len(numbers),), float32, given)
+        found = effect("agreed", self._summed, (len(numbers),), float32, given, self._last)
+        self._last = found
         return tuple(found[i] for i in range(len(numbers)))
 
     def spread(self) -> None:
@@ -122,18 +134,24 @@ class Shards:
         if self.group.size == 1:
             return
         with no_grad():
-            begun, token = [], _constant((), int64)
+            # A rank may have nothing but padding in a bucket: the token alone says when it is sent.
+            begun, token = [], self._last
             mine = iter(self.pieces)
-            for bucket, gather in zip(self._buckets, self._gathers, strict=True):
+            for i, (bucket, gather) in enumerate(zip(self._buckets, self._gathers, strict=True)):
                 own = [reshape(next(mine), -1) for _ in bucket.pieces(self.group.rank)]
                 used = sum(p.shape[0] for p in own)
                 given = concat([*own, *_padding(bucket.share - used)])
-                token = effect(gather.start, (), int64, given, token, early=True)
+                token = effect(
+                    f"weights.{i}.start", gather.start, (), int64, given, token, early=True
+                )
                 begun.append(given)
-            for bucket, gather, given in zip(self._buckets, self._gathers, begun, strict=True):
-                whole = effect(gather.finish, (bucket.length,), float32, given, token)
-                for i, low, high in bucket.starts():
-                    parameter = self.parameters[i]
+            every = zip(self._buckets, self._gathers, begun, strict=True)
+            for i, (bucket, gather, given) in enumerate(every):
+                whole = effect(
+                    f"weights.{i}.finish", gather.finish, (bucket.length,), float32, given, token
+                )
+                for number, low, high in bucket.starts():
+                    parameter = self.parameters[number]
                     parameter.assign_(reshape(whole[low:high], parameter.shape))
 
     def whole_state(self, state: Mapping[str, Array]) -> dict[str, Array]:
@@ -176,7 +194,7 @@ class Shards:
     def _packed(self, bucket: Bucket, values: Sequence[Tensor]) -> Tensor:
         return concat([*(reshape(v, -1) for v in values), *_padding(bucket.padding)])
 
-    def _summed(self, given: Array) -> Array:
+    def _summed(self, given: Array, token: Array) -> Array:
         began = time.perf_counter()
         found = self.group.gather(given)
         self.timing.exposed += time.perf_counter() - began
