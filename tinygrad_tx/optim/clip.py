@@ -31,7 +31,7 @@ def clip_grad_norm(
     chosen = [p for p in parameters if p.grad is not None]
     norm = grad_norm(chosen) if norm is None else norm
     with no_grad():
-        factor = clip(largest / (norm + 1e-6), high=1.0)
+        factor = clip(largest / (norm + 1e-6), max=1.0)
         for parameter in chosen:
             assert parameter.grad is not None
             parameter.grad = parameter.grad * factor
