@@ -195,10 +195,7 @@ def sealed(state: Mapping[str, Any], notes: Mapping[str, str]) -> bytes:
 def unsealed(path: Path) -> tuple[State, dict[str, str]]:
     """What `sealed` wrote. Errors: CheckpointError for a missing or damaged file."""
     try:
-        raw = path.read_bytes()
-        state = load(raw)
-        size = struct.unpack("<Q", raw[:8])[0]
-        notes = json.loads(raw[8 : 8 + size]).get("__metadata__", {})
+        state, notes = unsealed_bytes(path.read_bytes())
     except OSError as error:
         what = f"cannot be read: {error.strerror}"
         raise CheckpointError(explain(f"checkpoint {path}", what)) from None
@@ -211,6 +208,14 @@ def unsealed(path: Path) -> tuple[State, dict[str, str]]:
         what = "is damaged: its digest is not that of its contents"
         raise CheckpointError(explain(f"checkpoint {path}", what))
     return state, notes
+
+
+def unsealed_bytes(raw: bytes) -> tuple[State, dict[str, str]]:
+    """Arrays and notes, also of a file without a digest. Errors: SafetensorError, ValueError,
+    struct.error."""
+    state = load(raw)
+    size = struct.unpack("<Q", raw[:8])[0]
+    return state, json.loads(raw[8 : 8 + size]).get("__metadata__", {})
 
 
 def _digest(arrays: Mapping[str, Any], notes: Mapping[str, str]) -> str:
