@@ -15,6 +15,7 @@ import typer
 
 from tinygrad_tx import __version__
 from tinygrad_tx.cli.bench import bench
+from tinygrad_tx.cli.compare import compare
 from tinygrad_tx.cli.draw import draw
 from tinygrad_tx.cli.explain import explain
 from tinygrad_tx.cli.finetune import finetune
@@ -24,6 +25,7 @@ from tinygrad_tx.cli.import_ import import_weights
 from tinygrad_tx.cli.pretrain import pretrain
 from tinygrad_tx.cli.prompt import prompt
 from tinygrad_tx.cli.replay import replay
+from tinygrad_tx.cli.search import search
 from tinygrad_tx.cli.train import train
 from tinygrad_tx.config import config
 from tinygrad_tx.errors import TinygradTxError
@@ -40,6 +42,8 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command()(generate)
+app.command()(compare)
+app.command()(search)
 app.command()(pretrain)
 app.command()(finetune)
 app.command()(prompt)

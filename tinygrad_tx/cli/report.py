@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.image import imread
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
@@ -29,12 +30,14 @@ from tinygrad_tx.train import (
     Record,
     Result,
     RunFolder,
+    TensorBoard,
     TrainConfig,
     source_name,
 )
 from tinygrad_tx.train.plot import loss_curve
 from tinygrad_tx.train.record import FINE_TUNING, PRETRAINING
-from tinygrad_tx.viz import draw
+from tinygrad_tx.viz import Drawing, draw
+from tinygrad_tx.viz.render import Plot
 
 __all__ = ["Material", "Screen", "record_of", "write_report"]
 
@@ -154,19 +157,23 @@ def write_report(
     result: Result,
     record: Record,
     held_out: Windows,
+    is_on_board: bool = False,
 ) -> None:
-    """Loss curve, diagram, samples and the one-page summary."""
+    """Loss curve, diagram, samples and the one-page summary. is_on_board: for TensorBoard too."""
     baselines = {"bigram counts": record.baseline or 0.0}
     for suffix in ("svg", "png"):
         run.write(run.path / f"loss.{suffix}", loss_curve(result.metrics, baselines, suffix))
     tokens, _ = next(held_out.in_order())
     diagram = "![The model](model.svg)"
+    drawing = None
     try:
-        draw(model, run.path / "model.svg", inputs=(tokens,), overlay="shapes")
+        drawing = draw(model, run.path / "model.svg", inputs=(tokens,), overlay="shapes")
     except DrawError as error:
         screen.say(f"The diagram was not rendered: {error}")
         diagram = "The diagram is in model.dot; no renderer drew it."
     samples = _samples(model, units, tokens)
+    if is_on_board:
+        _show_on_board(run, samples, drawing)
     screen.say("")
     for sample in samples:
         screen.say(sample)
@@ -179,6 +186,16 @@ def write_report(
         "checkpoint.safetensors"
     )
     screen.say(f'Write with it: tinygrad-tx generate {run.path} --prompt "The "')
+
+
+def _show_on_board(run: RunFolder, samples: list[str], drawing: Drawing | Plot | None) -> None:
+    """Samples and the diagram, where TensorBoard finds them beside the losses."""
+    with TensorBoard(run) as board:
+        for number, sample in enumerate(samples, 1):
+            board.text(f"samples/{number}", sample)
+        if drawing is not None:
+            drawing.save(run.path / "model.png")
+            board.image("model", imread(run.path / "model.png"))
 
 
 def record_of(

@@ -33,6 +33,7 @@ class RunFolder:
         self.path = Path(path)
         self.checkpoint = self.path / "checkpoint.safetensors"
         self.previous = self.path / "checkpoint.previous.safetensors"
+        self.best = self.path / "best.safetensors"
         self.bad_step = self.path / "bad_step.safetensors"
         self.lock = self.path / ".lock"
         self.config = self.path / "config.json"
@@ -40,6 +41,7 @@ class RunFolder:
         self.metrics = self.path / "metrics.jsonl"
         self.summary = self.path / "summary.md"
         self.record = self.path / "record.json"
+        self.trial = self.path / "trial.json"
         self.generations = self.path / "generations.jsonl"
         self._is_held = False
 
@@ -108,6 +110,20 @@ class RunFolder:
             what = f"{str(error)[:-1]}; the one before it, of step {notes.get('step')}, is taken"
             return state, {**notes, "recovered": what}
 
+    def save_best(self, state: Mapping[str, Any], notes: Mapping[str, str]) -> None:
+        """Weights that did better than any before. Errors: CheckpointError."""
+        self.write(self.best, sealed(state, notes))
+
+    def load_weights(self) -> State:
+        """What is to be used, by the paths of parameters: the best weights where the run kept
+        them, else their average where it made one, else the last ones. Errors: CheckpointError."""
+        if self.best.exists():
+            state, _ = unsealed(self.best)
+        else:
+            state, _ = self.load_checkpoint()
+            state = part_of(state, "average.weights.") or part_of(state, "model.")
+        return state
+
     def load_bad_step(self) -> tuple[State, dict[str, str]]:
         """Weights, moments and batch of the last step that failed. Errors: CheckpointError."""
         return unsealed(self.bad_step)
@@ -135,15 +151,22 @@ class RunFolder:
         return found
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """The rows so far; a line cut short by a crash is left out."""
+        """The rows so far; a line cut short by a crash, or damaged, is left out."""
         rows = []
         if self.metrics.exists():
-            for line in self.metrics.read_text(encoding="utf-8").splitlines():
+            for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
                 try:
-                    rows.append(json.loads(line))
+                    row = json.loads(line)
                 except ValueError:
                     continue
+                if isinstance(row, dict) and isinstance(row.get("step"), int):
+                    rows.append(row)
         return rows
+
+
+def part_of(state: Mapping[str, Any], prefix: str) -> State:
+    """What stands under names that begin with `prefix`, without it."""
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
 
 def sealed(state: Mapping[str, Any], notes: Mapping[str, str]) -> bytes:
