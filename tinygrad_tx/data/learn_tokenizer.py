@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Protocol
 
-from tinygrad_tx.data.pretrained import pretrained_tokenizer
+from tinygrad_tx.data.pretrained import LARGEST_FILE, pretrained_tokenizer
 from tinygrad_tx.data.tokenizers import (
     BPETokenizer,
     ByteTokenizer,
@@ -18,16 +18,17 @@ from tinygrad_tx.data.tokenizers import (
 )
 from tinygrad_tx.errors import DataError, explain
 
-__all__ = ["SAMPLE", "Learner", "Sample", "learner_of"]
+__all__ = ["EVERY", "LEARNING", "NONE", "Learner", "Sample", "learner_of"]
 
+EVERY, LEARNING, NONE = "every", "learning", "none"
 SAMPLE = 10_000_000
 """Characters that merges are learnt from, at most."""
 
 
 class Learner(Protocol):
-    """reads_all: whether it must see every document, so that each can be encoded."""
+    """reads: the documents it wants to see: EVERY one, those to learn from (LEARNING), or NONE."""
 
-    reads_all: bool
+    reads: str
 
     def read(self, text: str) -> None: ...
 
@@ -62,7 +63,7 @@ class Sample:
 
 
 class _LearnsCharacters:
-    reads_all = True
+    reads = EVERY
 
     def __init__(self) -> None:
         self._seen: set[str] = set()
@@ -75,7 +76,7 @@ class _LearnsCharacters:
 
 
 class _LearnsMerges:
-    reads_all = False
+    reads = LEARNING
 
     def __init__(self, vocab_size: int) -> None:
         self._vocab_size, self._sample = vocab_size, Sample()
@@ -88,15 +89,16 @@ class _LearnsMerges:
 
 
 class _Known:
-    """Learns nothing."""
-
-    reads_all = False
+    """Learns nothing; one of characters looks whether it knows them all. Errors: DataError."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
+        self._alphabet = frozenset(getattr(tokenizer, "alphabet", ""))
+        self.reads = EVERY if self._alphabet else NONE
 
     def read(self, text: str) -> None:
-        pass
+        if not self._alphabet.issuperset(text):
+            self._tokenizer.encode(text)  # which says what it does not know
 
     def made(self) -> Tokenizer:
         return self._tokenizer
@@ -115,11 +117,18 @@ def learner_of(kind: str, vocab_size: int) -> Learner:
         return _LearnsMerges(vocab_size)
     path = Path(kind)
     try:
+        if path.is_file() and path.stat().st_size > LARGEST_FILE:
+            raise DataError(explain(f"tokenizer {path}", f"has more than {LARGEST_FILE:,} bytes"))
         text = path.read_text(encoding="utf-8")
         is_ours = "kind" in json.loads(text)
+    except DataError:
+        raise
     except OSError as error:
         what = f"{kind!r} is not char, byte or bpe, and no file: {error.strerror}"
         raise DataError(explain("tokenizer", what)) from None
     except (ValueError, TypeError, RecursionError) as error:
         raise DataError(explain(f"tokenizer {path}", f"is damaged: {error}")) from None
+    if not is_ours and path.name != "tokenizer.json":
+        what = "is none of ours, and one of Hugging Face is called tokenizer.json"
+        raise DataError(explain(f"tokenizer {path}", what))
     return _Known(load_tokenizer(text) if is_ours else pretrained_tokenizer(path.parent))

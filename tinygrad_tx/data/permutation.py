@@ -13,16 +13,14 @@ __all__ = ["Permutation"]
 ROUNDS = 8
 """Four look random to who may ask little (Luby and Rackoff 1988); tiny halves want more."""
 
-_GOLDEN = 0x9E3779B97F4A7C15
-
 
 class Permutation:
     """A bijection of [0, size) that looks random, chosen by integers `key`.
 
     A Feistel network on the smallest even number of bits that holds `size`, walked along its cycle
-    until it is inside: fewer than 4 walks are expected, since the network's domain is below 4 size.
+    until it is inside: fewer than 4 walks are expected, as the network's domain is below 4 size.
     Source: Black and Rogaway 2002, "Ciphers with arbitrary finite domains", section 4; the round
-    function is the mix of splitmix64 (Steele, Lea and Flood 2014). No cipher: its keys are no secret.
+    function is the mix of splitmix64 (Steele, Lea and Flood 2014). It keeps no secret.
     """
 
     def __init__(self, size: int, *key: int) -> None:
@@ -54,7 +52,8 @@ class Permutation:
 
 def _mixed(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """splitmix64: each bit of a result depends on all of its argument."""
-    values = values * np.uint64(_GOLDEN)
+    values = values * np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    mixed: np.ndarray[Any, Any] = values ^ (values >> np.uint64(31))
+    return mixed

@@ -19,11 +19,18 @@ from typing import Any
 import numpy as np
 
 from tinygrad_tx.data.encode import Encoded, encoded
-from tinygrad_tx.data.learn_tokenizer import learner_of
+from tinygrad_tx.data.learn_tokenizer import EVERY, LEARNING, Learner, learner_of
 from tinygrad_tx.data.snownlp import is_held_out
 from tinygrad_tx.data.sources import SUFFIXES, Source, SourceReader, find_sources
-from tinygrad_tx.data.token_set import HEADER, SIDES, TOKENIZER, Shard, TokenSet
-from tinygrad_tx.data.token_set import dtype_of, header_text
+from tinygrad_tx.data.token_set import (
+    HEADER,
+    SIDES,
+    TOKENIZER,
+    Shard,
+    TokenSet,
+    dtype_of,
+    header_text,
+)
 from tinygrad_tx.data.tokenizers import Tokenizer, load_tokenizer
 from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.files import locked, write_whole
@@ -31,6 +38,8 @@ from tinygrad_tx.files import locked, write_whole
 __all__ = ["Preparation", "prepare"]
 
 PROGRESS, LOCK = "progress.json", ".lock"
+MOST_DOCUMENTS = 1 << 19
+"""Of a shard: each costs some hundred bytes until it is written, however short it is."""
 OnProgress = Callable[[str, int, int], None]
 
 
@@ -95,11 +104,14 @@ def prepare(
         out.mkdir(parents=True, exist_ok=True)
         with locked(out / LOCK):
             _check_folder(out)
-            if not (out / HEADER).exists():
+            is_new = not (out / HEADER).exists()
+            if is_new:
                 _work(sources, out, how, workers, tell)
             found = TokenSet.open(out)
             _same_settings(out, dict(found.settings), how)
             _same_sources(out, [dict(s) for s in found.sources], sources)
+            if not is_new:
+                _unchanged([{**s, "changed": None} for s in found.sources], sources)
             (out / PROGRESS).unlink(missing_ok=True)
             return found
     except BlockingIOError as error:
@@ -140,9 +152,7 @@ def _first_pass(
         reader = SourceReader(source.path, how.field, how.piece)
         for text in reader:
             documents += 1
-            # Characters must all be known; of merges nothing held out is learnt from.
-            if learner.reads_all or not is_held_out(text, how.held_out):
-                learner.read(text)
+            _learn(learner, text, how.held_out, source.path)
             tell("reading", before + reader.bytes_read, total)
         if reader.bytes_read != source.bytes:
             raise _changed(source.path)
@@ -152,6 +162,15 @@ def _first_pass(
         raise DataError(explain("prepare", "there is no text in the sources: all are empty"))
     tell("learning the tokenizer", total, total)
     return learner.made(), noted
+
+
+def _learn(learner: Learner, text: str, held_out: float, path: str) -> None:
+    """Characters must all be known; of merges nothing that is held out is learnt from."""
+    if learner.reads == EVERY or (learner.reads == LEARNING and not is_held_out(text, held_out)):
+        try:
+            learner.read(text)
+        except DataError as error:
+            raise DataError(f"text {path}: {error}") from None
 
 
 def _second_pass(
@@ -169,7 +188,7 @@ def _second_pass(
     with contextlib.closing(encoded(documents, tokenizer, how.held_out, workers)) as results:
         for (source, document), one in results:
             part.add(one)
-            if part.tokens >= how.shard_tokens:
+            if part.tokens >= how.shard_tokens or part.documents >= MOST_DOCUMENTS:
                 part.write(out, progress)
                 progress.source, progress.document = source, document + 1
                 _write_progress(out, progress)
@@ -300,9 +319,11 @@ def _same_sources(out: Path, noted: list[dict[str, Any]], sources: Sequence[Sour
     then, now = [s["path"] for s in noted], [s.path for s in sources]
     if then == now:
         return
-    differing = [p for p in (*now, *then) if (p in then) != (p in now)] or now
+    differing = sorted(set(then) ^ set(now)) or now
     word = "in another order" if set(then) == set(now) else "new" if differing[0] in now else "gone"
-    what = f"was begun with {len(then)} files, and now there are {len(now)}: {differing[0]} is {word}"
+    what = (
+        f"was begun with {len(then)} files, and now there are {len(now)}: {differing[0]} is {word}"
+    )
     remedy = "give the same texts, or another --out"
     raise DataError(explain(str(out), what, remedy=remedy))
 

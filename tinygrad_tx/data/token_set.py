@@ -1,7 +1,7 @@
 """A folder of tokens larger than memory: what its files say, checked before anything is mapped.
 
-data.json says all: dtype, tokenizer, sources, and size and digest of each shard. A shard is a file of
-raw little-endian tokens and one of borders: uint64, behind the last token of each document.
+data.json says all: dtype, tokenizer, sources, and size and digest of each shard. A shard is a file
+of raw little-endian tokens and one of borders: uint64, behind the last token of each document.
 """
 
 from __future__ import annotations
@@ -20,7 +20,16 @@ import numpy as np
 from tinygrad_tx.data.tokenizers import Tokenizer, load_tokenizer
 from tinygrad_tx.errors import DataError, explain
 
-__all__ = ["HEADER", "SIDES", "TOKENIZER", "Shard", "TokenSet", "TokenSide", "dtype_of", "header_text"]
+__all__ = [
+    "HEADER",
+    "SIDES",
+    "TOKENIZER",
+    "Shard",
+    "TokenSet",
+    "TokenSide",
+    "dtype_of",
+    "header_text",
+]
 
 HEADER, TOKENIZER = "data.json", "tokenizer.json"
 MAGIC, VERSION = "tinygrad_tx tokens", 1
@@ -256,7 +265,7 @@ def _header(folder: Path) -> dict[str, Any]:
 
 
 def _check_header(shards: Sequence[Shard], vocab_size: Any, dtype: Any) -> None:
-    """Errors: ValueError. A name of a file is made of a side and a number: it leads nowhere else."""
+    """Errors: ValueError. Files are called by a side and a number: no name leads elsewhere."""
     if dtype not in DTYPES or type(vocab_size) is not int or not 0 < vocab_size <= DTYPES[dtype]:
         raise ValueError(f"dtype {dtype!r} with a vocabulary of {vocab_size!r}")
     seen = set()

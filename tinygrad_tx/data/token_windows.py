@@ -25,7 +25,7 @@ class TokenWindows:
     later in each, so that a border between two lies elsewhere. Row number r of the endless order is
     a function of (seed, r): a run resumes from one number.
     documents: no window crosses the border of a document; this takes 40 bytes of memory for each
-    document that is long enough, and nothing of shorter ones is seen. Else shards alone are borders.
+    document that is long enough, and nothing of shorter ones is seen. Else only shards are borders.
     Errors: DataError where there is not one window.
     """
 
