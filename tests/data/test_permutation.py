@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy import stats
 
 from tinygrad_tx.data import Permutation
 from tinygrad_tx.errors import DataError
 
 
+@settings(deadline=None)
 @given(st.integers(1, 3000), st.integers(-(2**70), 2**70), st.integers(0, 9))
 def test_every_thing_comes_once(size: int, seed: int, epoch: int) -> None:
     found = Permutation(size, seed, epoch)(np.arange(size))

@@ -165,11 +165,11 @@ class TokenSet:
             shards = [Shard(**fields) for fields in found["shards"]]
             said, vocab_size, dtype = found["tokenizer"], found["vocab_size"], found["dtype"]
             _check_header(shards, vocab_size, dtype)
-            text = _read(folder / TOKENIZER, LARGEST_HEADER).decode()
-            if hashlib.sha256(text.encode()).hexdigest() != said:
+            raw = _read(folder / TOKENIZER, LARGEST_HEADER)
+            if hashlib.sha256(raw).hexdigest() != said:
                 what = "is damaged: its digest is not that in data.json"
                 raise DataError(explain(str(folder / TOKENIZER), what))
-            tokenizer = load_tokenizer(text)
+            tokenizer = load_tokenizer(raw.decode())
             if tokenizer.vocab_size != vocab_size:
                 raise ValueError(f"vocabulary {vocab_size}, tokenizer {tokenizer.vocab_size}")
             sides = [
