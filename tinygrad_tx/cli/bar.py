@@ -39,7 +39,7 @@ def progress_on(console: Console, in_bytes: bool = False) -> Progress:
         *counted,
         TimeRemainingColumn(),
     )
-    return Progress(*columns, console=console, disable=not console.is_terminal)
+    return Progress(*columns, console=console, disable=console.quiet or not console.is_terminal)
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from tinygrad_tx.cli.corpus import Corpus, TokenData, corpus_of, material_of
 from tinygrad_tx.cli.fine_tune import Start, after_training, check_text, start_from, with_parent
 from tinygrad_tx.cli.load import model_of, tokenizer_of
@@ -17,9 +19,11 @@ from tinygrad_tx.data import (
     Batches,
     Tokenizer,
     default_text,
+    load_tokenizer,
     make_tokenizer,
     read_text,
 )
+from tinygrad_tx.distributed import ALONE, Group
 from tinygrad_tx.errors import CheckpointError, DataError, explain
 from tinygrad_tx.jit import Plan
 from tinygrad_tx.models import GPT, GPTConfig
@@ -65,6 +69,10 @@ class Options:
     seed: int = 0
     on_bad: str = "stop"
     spike: float = 0.0
+    accumulate: int = 1
+    average: float = 0.0
+    patience: int = 0
+    validate_every: int | None = None
     quick: bool = False
 
 
@@ -96,7 +104,7 @@ class Watch(Protocol):
         ...
 
     def announce(
-        self, model: GPT, config: TrainConfig, units: Tokenizer, material: Material
+        self, model: GPT, config: TrainConfig, units: Tokenizer, material: Material, ranks: int
     ) -> None:
         """What is going to happen."""
         ...
@@ -114,9 +122,9 @@ class Watch(Protocol):
         ...
 
 
-def new_job(options: Options) -> Job:
+def new_job(options: Options, group: Group = ALONE) -> Job:
     """The settings of a run that begins. Errors: DataError, CheckpointError (of the parent)."""
-    text, corpus = options.text, _corpus(options)
+    text, corpus = options.text, _corpus(options, group)
     if isinstance(corpus, TokenData):
         text = corpus.sets[0].path
     shape = ("layers", "heads", "width", "context")
@@ -156,12 +164,13 @@ def new_job(options: Options) -> Job:
     return Job(settings, units, corpus, parent)
 
 
-def _corpus(options: Options) -> Corpus:
-    """Errors: DataError, also for options that do not go together."""
+def _corpus(options: Options, group: Group) -> Corpus:
+    """Data sets are opened by every rank. Errors: DataError, also for options that do not go
+    together."""
     if not options.data:
         if options.documents:
             raise DataError(explain("--documents", "goes with --data only"))
-        return read_text(options.text) if options.text else default_text()
+        return _text(options.text, group)
     named = {"--text": options.text, "--tokenizer": options.tokenizer}
     for name, value in {**named, "--vocab-size": options.vocab_size}.items():
         if value is not None:
@@ -177,22 +186,35 @@ def _training(options: Options, sizes: Mapping[str, int], rate: float) -> TrainC
         batch=sizes["batch"],
         learning_rate=rate,
         warmup=min(100, steps // 10),
-        validate_every=max(1, min(250, steps // 4)),
+        validate_every=options.validate_every or max(1, min(250, steps // 4)),
         seed=options.seed,
         on_bad=options.on_bad,
         spike=options.spike,
+        accumulate=options.accumulate,
+        average=options.average,
+        patience=options.patience,
     )
 
 
-def old_job(run: RunFolder) -> Job:
+def old_job(run: RunFolder, group: Group = ALONE) -> Job:
     """That of a run folder, to go on with. Errors: CheckpointError, DataError for its text."""
-    settings = run.read_config()
-    corpus = corpus_of(settings.get("text"), settings.get("data"))
-    return Job(settings, tokenizer_of(run), corpus)
+    settings = group.share(run.read_config)
+    units = load_tokenizer(group.share(lambda: tokenizer_of(run).to_json()))
+    if settings.get("data"):
+        return Job(settings, units, corpus_of(None, settings["data"]))
+    text = Path(settings["text"]) if settings.get("text") else None
+    return Job(settings, units, _text(text, group))
 
 
-def run_job(job: Job, run: RunFolder, resume: bool, watch: Watch) -> Trained:
-    """Trains in the folder and leaves its record there. Errors: those of `fit`, DataError."""
+def _text(text: Path | None, group: Group) -> str:
+    """Read by the first rank alone: the others may be where the file is not."""
+    corpus: str = group.share(lambda: read_text(text) if text else default_text())
+    return corpus
+
+
+def run_job(job: Job, run: RunFolder, resume: bool, watch: Watch, group: Group = ALONE) -> Trained:
+    """Trains in the folder and leaves its record there, written by the first of the group, whose
+    ranks all call this. Errors: those of `fit`, DataError."""
     settings, units = job.settings, job.units
     model: GPT = model_of(settings, run)
     try:
@@ -204,8 +226,10 @@ def run_job(job: Job, run: RunFolder, resume: bool, watch: Watch) -> Trained:
         job.corpus, source, units, config, model.config.context
     )
     with contextlib.ExitStack() as stack:
-        board = stack.enter_context(TensorBoard(run)) if settings.get("tensorboard") else None
-        stack.enter_context(run.held())
+        has_board = settings.get("tensorboard") and group.is_first
+        board = stack.enter_context(TensorBoard(run)) if has_board else None
+        group.rows((np.empty(config.batch),))  # known now, before anything is written
+        group.share(lambda: stack.enter_context(run.held()))
         if job.parent is not None:
             model.load_state_dict(job.parent.model.state_dict())
             settings = with_parent(run, settings, job.parent)
@@ -214,10 +238,11 @@ def run_job(job: Job, run: RunFolder, resume: bool, watch: Watch) -> Trained:
             # Known before the record is: a token of one run may be more text than one of another.
             facts = {"characters": material.characters, "tokens": material.learnt + material.held}
             settings = {**settings, "corpus": facts | {"held_out": material.held}}
-            run.write(run.config, json.dumps(settings, indent=2) + "\n")
-            run.write(run.tokenizer, units.to_json())
-            run.metrics.unlink(missing_ok=True)
-        watch.announce(model, config, units, material)
+            if group.is_first:
+                run.write(run.config, json.dumps(settings, indent=2) + "\n")
+                run.write(run.tokenizer, units.to_json())
+                run.metrics.unlink(missing_ok=True)
+        watch.announce(model, config, units, material, group.size)
 
         def on_step(step: Progress) -> None:
             if board is not None:
@@ -225,8 +250,10 @@ def run_job(job: Job, run: RunFolder, resume: bool, watch: Watch) -> Trained:
             watch.on_step(step)
 
         stack.enter_context(watch.training(config.steps))
-        result = fit(model, batches, held_out, config, run, resume, on_step, watch.on_plan)
+        told = (on_step, watch.on_plan)
+        result = fit(model, batches, held_out, config, run, resume, *told, group=group)
     forgetting = after_training(settings, model, units)
     record = record_of(settings, model, material, result, forgetting)
-    write_record(run, record)
+    if group.is_first:
+        write_record(run, record)
     return Trained(model, result, record, held_out)

@@ -59,10 +59,10 @@ class Material:
 
 
 class Screen:
-    """The terminal: a bar where there is one, else a line now and then."""
+    """The terminal: a bar where there is one, else a line now and then; nothing if `quiet`."""
 
-    def __init__(self) -> None:
-        self.console = Console(highlight=False, soft_wrap=True)
+    def __init__(self, quiet: bool = False) -> None:
+        self.console = Console(highlight=False, soft_wrap=True, quiet=quiet)
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._steps = 0
@@ -82,7 +82,7 @@ class Screen:
             self.say(f"On its corpus: {parent['loss']:.3f} nats for each held-out token")
 
     def announce(
-        self, model: GPT, config: TrainConfig, units: Tokenizer, material: Material
+        self, model: GPT, config: TrainConfig, units: Tokenizer, material: Material, ranks: int
     ) -> None:
         """What is going to happen."""
         shape = model.config
@@ -95,8 +95,11 @@ class Screen:
             f"Text: {material.source}; {units.kind} tokens, vocabulary {units.vocab_size}; "
             f"{material.learnt:,} to learn from, {material.held:,} held out"
         )
-        tokens = config.batch * shape.context
+        tokens = config.batch * config.accumulate * shape.context
         self.say(f"Training: {config.steps} steps of {tokens:,} tokens, {process.threads} threads")
+        if ranks > 1:
+            rows = f"{config.batch // ranks} of {config.batch} rows each"
+            self.say(f"By {ranks} processes, {rows}")
         baseline = f"{material.baseline:.3f} nats for each held-out token"
         counted = material.counted
         which = f" of {counted:,} tokens spread evenly" if counted is not None else ""
@@ -210,8 +213,9 @@ def record_of(
     forgetting: Forgetting | None,
 ) -> Record:
     """All that is known of a run at its end."""
-    shape, parent = model.config, settings.get("parent")
+    shape, parent, training = model.config, settings.get("parent"), settings["training"]
     losses = [row["validation"] for row in result.metrics if "validation" in row]
+    best = min(losses, default=None)
     tokens = material.learnt + material.held
     return Record(
         kind=FINE_TUNING if parent else PRETRAINING,
@@ -227,11 +231,12 @@ def record_of(
             model.num_parameters(),
         ),
         steps=result.step,
-        tokens=result.step * settings["training"]["batch"] * shape.context,
+        tokens=result.step * training["batch"] * training.get("accumulate", 1) * shape.context,
         seconds=result.seconds,
         loss_before=result.first if math.isfinite(result.first) else None,
-        loss_best=min(losses, default=None),
-        loss=losses[-1] if losses else None,
+        loss_best=best,
+        # That of the weights which are left: the best ones, where they were waited for.
+        loss=losses[-1] if losses and not training.get("patience") else best,
         baseline=material.baseline,
         interrupted=result.interrupted,
         parent=Parent(parent["path"], parent["digest"]) if parent else None,

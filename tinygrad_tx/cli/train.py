@@ -9,6 +9,7 @@ import typer
 
 from tinygrad_tx.cli.job import Options, new_job, old_job, run_job
 from tinygrad_tx.cli.report import Screen, write_report
+from tinygrad_tx.distributed import join
 from tinygrad_tx.errors import CheckpointError, DataError, explain
 from tinygrad_tx.train import RunFolder
 
@@ -55,11 +56,26 @@ def train(
     spike: Annotated[
         float, typer.Option(min=0, help="A loss above so many times the usual is bad; 0: never.")
     ] = 0.0,
+    accumulate: Annotated[
+        int, typer.Option(min=1, help="Batches in a step: their gradients are added up.")
+    ] = 1,
+    average: Annotated[
+        float, typer.Option(help="Decay of a moving average of the weights, as 0.999; 0: none.")
+    ] = 0.0,
+    patience: Annotated[
+        int, typer.Option(min=0, help="Validations without a new best before it ends; 0: never.")
+    ] = 0,
+    validate_every: Annotated[
+        int | None, typer.Option(min=1, help="Steps.  [a quarter of all, at most 250]")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A small model, some seconds.")] = False,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write what TensorBoard reads.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder --out.")] = False,
+    distributed: Annotated[
+        bool, typer.Option("--distributed", help="Ask MPI, also where mpirun is not recognised.")
+    ] = False,
 ) -> None:
     """Trains a GPT on text: the English reference inside Python, or your own.
 
@@ -67,16 +83,18 @@ def train(
     Example: tinygrad-tx train --text novel.txt --out runs/novel
     Larger than memory: tinygrad-tx data prepare books --out data/books, then
     tinygrad-tx train --data data/books --out runs/books
+    By two processes: mpirun -n 2 tinygrad-tx train --out runs/novel
     Fine-tuning: tinygrad-tx train --start-from runs/novel --text letters.txt --out runs/letters
     """
-    run, screen = RunFolder(out), Screen()
+    run, group = RunFolder(out), join(distributed)
+    screen = Screen(quiet=not group.is_first)
     if resume:
         if start is not None:
             remedy = "leave one out: a run goes on from its own checkpoint"
             raise DataError(explain("--start-from", "does not go with --resume", remedy=remedy))
-        job = old_job(run)
+        job = old_job(run, group)
     else:
-        if run.checkpoint.exists():
+        if group.share(run.checkpoint.exists):
             what = "already holds a checkpoint"
             remedy = "go on from it with --resume, or choose another --out"
             raise CheckpointError(explain(f"run folder {out}", what, remedy=remedy))
@@ -99,17 +117,26 @@ def train(
                 seed=seed,
                 on_bad=on_bad,
                 spike=spike,
+                accumulate=accumulate,
+                average=average,
+                patience=patience,
+                validate_every=validate_every,
                 quick=quick,
-            )
+            ),
+            group,
         )
     if tensorboard:
         job.settings["tensorboard"] = True  # also when it goes on some day
-    trained = run_job(job, run, resume, screen)
+    trained = run_job(job, run, resume, screen, group)
+    if not group.is_first:
+        return
     result = trained.result
     if result.recovered:
         screen.say(f"Went on from a little earlier: {result.recovered}")
     for step in result.passed_over:
         screen.say(f"Step {step['step']} failed ({step['policy']}): {step['reason']}")
+    if result.stopped:
+        screen.say(f"Ended after step {result.step}: {result.stopped}")
     if result.interrupted:
         screen.say(
             f"Stopped after step {result.step}; all is saved. Go on with: "

@@ -38,8 +38,9 @@ DTYPES = {"uint16": 1 << 16, "uint32": 1 << 32}
 LARGEST_HEADER = 1 << 28
 MOST_MAPPED = 256
 """Shards at once; each keeps a file open."""
-MOST_TOUCHED, FAULT = 1 << 25, 1 << 16
-"""Bytes of mapped memory before it is given back, and what one access to it may bring in."""
+MOST_TOUCHED, FAULT = 1 << 26, 1 << 21
+"""Bytes of mapped memory before it is given back, and what one access to it may bring in: a whole
+large page, where the system's cache has made one."""
 CHUNK = 1 << 23
 
 
