@@ -292,7 +292,7 @@ class Screen:
         pass
 
     def announce(
-        self, model: GPT, config: TrainConfig, units: Tokenizer, material: Material
+        self, model: GPT, config: TrainConfig, units: Tokenizer, material: Material, ranks: int
     ) -> None:
         self.bars.update(self.steps, total=config.steps, completed=0, description="planning")
 
