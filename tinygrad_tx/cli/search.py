@@ -179,7 +179,7 @@ class _Trials:
     def _new_job(self, settings: Settings) -> Job:
         given = self._params(settings)
         job = new_job(_options(given))
-        if self.rungs:
+        if self.rungs and given.get("validate_every") is None:
             job.settings["training"]["validate_every"] = self.rungs[0]
         if given["tensorboard"]:
             job.settings["tensorboard"] = True

@@ -16,7 +16,7 @@ import numpy as np
 
 from tinygrad_tx.data import Batch, Batches
 from tinygrad_tx.distributed import ALONE, Group, Shards
-from tinygrad_tx.errors import CheckpointError, NonFiniteError
+from tinygrad_tx.errors import CheckpointError, NonFiniteError, explain
 from tinygrad_tx.jit import Plan, jit
 from tinygrad_tx.optim import AdamW, Average, Rates, cosine, same
 from tinygrad_tx.tensor import Tensor, get_state, manual_seed, no_grad, set_state
@@ -24,6 +24,7 @@ from tinygrad_tx.train.config import TrainConfig
 from tinygrad_tx.train.diagnose import explain_step
 from tinygrad_tx.train.guard import Spikes, Tries
 from tinygrad_tx.train.interrupt import interruptible
+from tinygrad_tx.train.metrics import Metrics
 from tinygrad_tx.train.run import RunFolder, part_of, sealed, unsealed_bytes
 from tinygrad_tx.train.step import Step, StepError
 from tinygrad_tx.train.writer import Writer
@@ -74,7 +75,7 @@ class Result:
     best_step: int = 0
     interrupted: bool = False
     stopped: str = ""
-    metrics: list[dict[str, Any]] = field(default_factory=list)
+    metrics: Metrics = field(default_factory=Metrics)
     passed_over: list[dict[str, Any]] = field(default_factory=list)
     """Steps that failed and were left out or gone back from: step, policy, reason."""
     recovered: str = ""
@@ -302,15 +303,18 @@ class _Trainer:
 
     def _note(self, progress: Progress) -> None:
         row = {k: v for k, v in vars(progress).items() if v is not None}
-        self.result.metrics.append(row)
+        self.result.metrics.note(row)
         if not self.group.is_first:
             return
         try:
             with self.run.metrics.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
         except OSError as error:
-            message = f"{self.run.metrics}: cannot be written: {error.strerror}; "
-            raise CheckpointError(message + "the last good checkpoint is kept.") from None
+            raise self._cannot_note(error) from None
+
+    def _cannot_note(self, error: OSError) -> CheckpointError:
+        what, remedy = f"cannot be written: {error.strerror}", "the last good checkpoint is kept"
+        return CheckpointError(explain(str(self.run.metrics), what, remedy=remedy))
 
     def save(self) -> None:
         """The checkpoint: from it a run goes on as if it had never stopped."""
@@ -370,10 +374,17 @@ class _Trainer:
             own = part_of(state, prefix)
             is_sharded = owner is self.optimizer
             owner.load_state_dict(self.shards.own_state(own) if is_sharded else own)
-        rows = self.group.share(self.run.read_metrics)
-        self.result.metrics = [r for r in rows if r["step"] <= self.result.step]
-        lines = (json.dumps(r) + "\n" for r in self.result.metrics)
-        self._write(self.run.metrics, "".join(lines))
+        self.result.metrics = Metrics()
+        for row in self.group.share(self._kept_rows):
+            self.result.metrics.note(row)
+
+    def _kept_rows(self) -> list[dict[str, Any]]:
+        """The rows up to the checkpoint; those behind it go. Errors: CheckpointError."""
+        try:
+            self.run.cut_metrics(self.result.step)
+        except OSError as error:
+            raise self._cannot_note(error) from None
+        return self.run.read_metrics()
 
 
 def _read(group: Group, load: Callable[[], Contents]) -> Contents:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -150,18 +151,33 @@ class RunFolder:
             raise CheckpointError(explain(str(self.config), f"is damaged: {error}")) from None
         return found
 
-    def read_metrics(self) -> list[dict[str, Any]]:
+    def metric_rows(self) -> Iterator[dict[str, Any]]:
         """The rows so far; a line cut short by a crash, or damaged, is left out."""
-        rows = []
+        return (row for row, _ in self._metric_lines())
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """All of `metric_rows`."""
+        return list(self.metric_rows())
+
+    def cut_metrics(self, step: int) -> None:
+        """Takes away the rows behind that of `step`, and a line cut short. Errors: OSError."""
         if self.metrics.exists():
-            for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
-                try:
-                    row = json.loads(line)
-                except ValueError:
-                    continue
-                if isinstance(row, dict) and isinstance(row.get("step"), int):
-                    rows.append(row)
-        return rows
+            kept = (end for row, end in self._metric_lines() if row["step"] <= step)
+            os.truncate(self.metrics, max(kept, default=0))
+
+    def _metric_lines(self) -> Iterator[tuple[dict[str, Any], int]]:
+        """Rows, each with where its line ends in the file."""
+        if not self.metrics.exists():
+            return
+        end = 0
+        with self.metrics.open("rb") as file:
+            for line in file:
+                end += len(line)
+                with contextlib.suppress(ValueError):
+                    row = json.loads(line.decode(errors="replace"))
+                    is_whole = line.endswith(b"\n") and isinstance(row, dict)
+                    if is_whole and isinstance(row.get("step"), int):
+                        yield row, end
 
 
 def part_of(state: Mapping[str, Any], prefix: str) -> State:
