@@ -19,6 +19,7 @@ LAYERS = (
     ("capture",),
     ("tensor", "functional", "custom", "jit", "profile", "roofline"),
     ("nn", "optim", "data", "interop"),
+    ("distributed",),
     ("train",),
     ("viz",),
     ("models",),

@@ -77,6 +77,15 @@ def test_halving_and_keep_and_json() -> None:
     assert len(list(Path("s").glob("trials/*/checkpoint.safetensors"))) == 1
 
 
+def test_a_trial_that_is_to_validate_more_often_does() -> None:
+    """Else a search that halves validates at its rungs."""
+    for more, every in (("", 8), ("--validate-every 2", 2)):
+        out = f"s{every}"
+        done(f"search --out {out} --vary heads=1,2 --halving -- {TINY} {more}")
+        config = json.loads(Path(out, "trials/001/config.json").read_text())
+        assert config["training"]["validate_every"] == every
+
+
 def test_a_budget_ends_the_search_and_it_goes_on_without_the_options() -> None:
     vary = "--vary learning_rate=log:1e-3..1e-2 --random 2 --seed 4"
     output = done(f"search --out s {vary} --budget-steps 20 -- {TINY}")

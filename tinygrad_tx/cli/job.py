@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from tinygrad_tx.cli.fine_tune import Start, after_training, check_text, start_from, with_parent
 from tinygrad_tx.cli.load import model_of, tokenizer_of
 from tinygrad_tx.cli.report import Material, record_of
@@ -17,10 +19,12 @@ from tinygrad_tx.data import (
     Windows,
     bigram_loss,
     default_text,
+    load_tokenizer,
     make_tokenizer,
     read_text,
     split,
 )
+from tinygrad_tx.distributed import ALONE, Group
 from tinygrad_tx.errors import CheckpointError, explain
 from tinygrad_tx.jit import Plan
 from tinygrad_tx.models import GPT, GPTConfig
@@ -99,7 +103,7 @@ class Watch(Protocol):
         ...
 
     def announce(
-        self, model: GPT, config: TrainConfig, units: Tokenizer, material: Material
+        self, model: GPT, config: TrainConfig, units: Tokenizer, material: Material, ranks: int
     ) -> None:
         """What is going to happen."""
         ...
@@ -117,10 +121,10 @@ class Watch(Protocol):
         ...
 
 
-def new_job(options: Options) -> Job:
+def new_job(options: Options, group: Group = ALONE) -> Job:
     """The settings of a run that begins. Errors: DataError, CheckpointError (of the parent)."""
     text = options.text
-    corpus = read_text(text) if text else default_text()
+    corpus = _corpus(text, group)
     shape = ("layers", "heads", "width", "context")
     given = {k: getattr(options, k) for k in (*shape, "batch", "steps")}
     dropout, rate = options.dropout, options.learning_rate
@@ -170,15 +174,23 @@ def _training(options: Options, sizes: Mapping[str, int], rate: float) -> TrainC
     )
 
 
-def old_job(run: RunFolder) -> Job:
+def old_job(run: RunFolder, group: Group = ALONE) -> Job:
     """That of a run folder, to go on with. Errors: CheckpointError, DataError for its text."""
-    settings = run.read_config()
+    settings = group.share(run.read_config)
     text = Path(settings["text"]) if settings.get("text") else None
-    return Job(settings, tokenizer_of(run), read_text(text) if text else default_text())
+    units = load_tokenizer(group.share(lambda: tokenizer_of(run).to_json()))
+    return Job(settings, units, _corpus(text, group))
 
 
-def run_job(job: Job, run: RunFolder, resume: bool, watch: Watch) -> Trained:
-    """Trains in the folder and leaves its record there. Errors: those of `fit`, DataError."""
+def _corpus(text: Path | None, group: Group) -> str:
+    """Read by the first rank alone: the others may be where the file is not."""
+    corpus: str = group.share(lambda: read_text(text) if text else default_text())
+    return corpus
+
+
+def run_job(job: Job, run: RunFolder, resume: bool, watch: Watch, group: Group = ALONE) -> Trained:
+    """Trains in the folder and leaves its record there, written by the first of the group, whose
+    ranks all call this. Errors: those of `fit`, DataError."""
     settings, units = job.settings, job.units
     model: GPT = model_of(settings, run)
     try:
@@ -193,8 +205,10 @@ def run_job(job: Job, run: RunFolder, resume: bool, watch: Watch) -> Trained:
     source = settings["text"] or "the language reference inside Python"
     material = Material(source, len(job.corpus), len(learnt), len(held), baseline)
     with contextlib.ExitStack() as stack:
-        board = stack.enter_context(TensorBoard(run)) if settings.get("tensorboard") else None
-        stack.enter_context(run.held())
+        has_board = settings.get("tensorboard") and group.is_first
+        board = stack.enter_context(TensorBoard(run)) if has_board else None
+        group.rows((np.empty(config.batch),))  # known now, before anything is written
+        group.share(lambda: stack.enter_context(run.held()))
         if job.parent is not None:
             model.load_state_dict(job.parent.model.state_dict())
             settings = with_parent(run, settings, job.parent)
@@ -203,10 +217,11 @@ def run_job(job: Job, run: RunFolder, resume: bool, watch: Watch) -> Trained:
             # Known before the record is: a token of one run may be more text than one of another.
             facts = {"characters": material.characters, "tokens": len(learnt) + len(held)}
             settings = {**settings, "corpus": facts | {"held_out": len(held)}}
-            run.write(run.config, json.dumps(settings, indent=2) + "\n")
-            run.write(run.tokenizer, units.to_json())
-            run.metrics.unlink(missing_ok=True)
-        watch.announce(model, config, units, material)
+            if group.is_first:
+                run.write(run.config, json.dumps(settings, indent=2) + "\n")
+                run.write(run.tokenizer, units.to_json())
+                run.metrics.unlink(missing_ok=True)
+        watch.announce(model, config, units, material, group.size)
 
         def on_step(step: Progress) -> None:
             if board is not None:
@@ -214,8 +229,10 @@ def run_job(job: Job, run: RunFolder, resume: bool, watch: Watch) -> Trained:
             watch.on_step(step)
 
         stack.enter_context(watch.training(config.steps))
-        result = fit(model, batches, held_out, config, run, resume, on_step, watch.on_plan)
+        told = (on_step, watch.on_plan)
+        result = fit(model, batches, held_out, config, run, resume, *told, group=group)
     forgetting = after_training(settings, model, units)
     record = record_of(settings, model, material, result, forgetting)
-    write_record(run, record)
+    if group.is_first:
+        write_record(run, record)
     return Trained(model, result, record, held_out)

@@ -29,6 +29,7 @@ from tinygrad_tx.cli.replay import replay
 from tinygrad_tx.cli.search import search
 from tinygrad_tx.cli.train import train
 from tinygrad_tx.config import config
+from tinygrad_tx.distributed import end_of_job
 from tinygrad_tx.errors import TinygradTxError
 from tinygrad_tx.ops.kernels.simd import LANES
 from tinygrad_tx.runtime.kernels import cache_info
@@ -99,5 +100,5 @@ def main() -> None:
 def _end(message: str, code: int) -> None:
     if os.environ.get("TINYGRAD_TX_TRACEBACK"):
         raise  # called from an except block, for those who debug
-    print(f"tinygrad-tx: {message}", file=sys.stderr)
+    end_of_job(message, code)
     sys.exit(code)

@@ -57,10 +57,10 @@ class Material:
 
 
 class Screen:
-    """The terminal: a bar where there is one, else a line now and then."""
+    """The terminal: a bar where there is one, else a line now and then; nothing if `quiet`."""
 
-    def __init__(self) -> None:
-        self.console = Console(highlight=False, soft_wrap=True)
+    def __init__(self, quiet: bool = False) -> None:
+        self.console = Console(highlight=False, soft_wrap=True, quiet=quiet)
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._steps = 0
@@ -80,7 +80,7 @@ class Screen:
             self.say(f"On its corpus: {parent['loss']:.3f} nats for each held-out token")
 
     def announce(
-        self, model: GPT, config: TrainConfig, units: Tokenizer, material: Material
+        self, model: GPT, config: TrainConfig, units: Tokenizer, material: Material, ranks: int
     ) -> None:
         """What is going to happen."""
         shape = model.config
@@ -95,6 +95,9 @@ class Screen:
         )
         tokens = config.batch * config.accumulate * shape.context
         self.say(f"Training: {config.steps} steps of {tokens:,} tokens, {process.threads} threads")
+        if ranks > 1:
+            rows = f"{config.batch // ranks} of {config.batch} rows each"
+            self.say(f"By {ranks} processes, {rows}")
         baseline = f"{material.baseline:.3f} nats for each held-out token"
         self.say(f"To beat: bigram counts, {baseline}")
 

@@ -179,7 +179,7 @@ class _Trials:
     def _new_job(self, settings: Settings) -> Job:
         given = self._params(settings)
         job = new_job(_options(given))
-        if self.rungs:
+        if self.rungs and given.get("validate_every") is None:
             job.settings["training"]["validate_every"] = self.rungs[0]
         if given["tensorboard"]:
             job.settings["tensorboard"] = True
@@ -292,7 +292,7 @@ class Screen:
         pass
 
     def announce(
-        self, model: GPT, config: TrainConfig, units: Tokenizer, material: Material
+        self, model: GPT, config: TrainConfig, units: Tokenizer, material: Material, ranks: int
     ) -> None:
         self.bars.update(self.steps, total=config.steps, completed=0, description="planning")
 

@@ -9,6 +9,7 @@ import typer
 
 from tinygrad_tx.cli.job import Options, new_job, old_job, run_job
 from tinygrad_tx.cli.report import Screen, write_report
+from tinygrad_tx.distributed import join
 from tinygrad_tx.errors import CheckpointError, DataError, explain
 from tinygrad_tx.train import RunFolder
 
@@ -65,21 +66,26 @@ def train(
         bool, typer.Option("--tensorboard", help="Also write what TensorBoard reads.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder --out.")] = False,
+    distributed: Annotated[
+        bool, typer.Option("--distributed", help="Ask MPI, also where mpirun is not recognised.")
+    ] = False,
 ) -> None:
     """Trains a GPT on text: the English reference inside Python, or your own.
 
     Leaves the folder --out: configuration, checkpoint, metrics, record, pictures, summary.
     Example: tinygrad-tx train --text novel.txt --out runs/novel
+    By two processes: mpirun -n 2 tinygrad-tx train --out runs/novel
     Fine-tuning: tinygrad-tx train --start-from runs/novel --text letters.txt --out runs/letters
     """
-    run, screen = RunFolder(out), Screen()
+    run, group = RunFolder(out), join(distributed)
+    screen = Screen(quiet=not group.is_first)
     if resume:
         if start is not None:
             remedy = "leave one out: a run goes on from its own checkpoint"
             raise DataError(explain("--start-from", "does not go with --resume", remedy=remedy))
-        job = old_job(run)
+        job = old_job(run, group)
     else:
-        if run.checkpoint.exists():
+        if group.share(run.checkpoint.exists):
             what = "already holds a checkpoint"
             remedy = "go on from it with --resume, or choose another --out"
             raise CheckpointError(explain(f"run folder {out}", what, remedy=remedy))
@@ -105,11 +111,14 @@ def train(
                 patience=patience,
                 validate_every=validate_every,
                 quick=quick,
-            )
+            ),
+            group,
         )
     if tensorboard:
         job.settings["tensorboard"] = True  # also when it goes on some day
-    trained = run_job(job, run, resume, screen)
+    trained = run_job(job, run, resume, screen, group)
+    if not group.is_first:
+        return
     result = trained.result
     if result.recovered:
         screen.say(f"Went on from a little earlier: {result.recovered}")
