@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "tinygrad_tx"
 
 # From the bottom up; the parts of one row may use each other.
 LAYERS = (
-    ("errors", "config", "dtypes", "shapes", "tree", "files"),
+    ("errors", "config", "dtypes", "shapes", "tree", "files", "table"),
     ("graph",),
     ("ops",),
     ("autodiff",),
@@ -19,6 +19,7 @@ LAYERS = (
     ("capture",),
     ("tensor", "functional", "custom", "jit", "profile", "roofline"),
     ("nn", "optim", "data", "interop"),
+    ("distributed",),
     ("train",),
     ("viz",),
     ("models",),

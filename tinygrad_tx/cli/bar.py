@@ -21,7 +21,7 @@ def progress_on(console: Console) -> Progress:
         TextColumn("{task.completed}/{task.total}"),
         TimeRemainingColumn(),
     )
-    return Progress(*columns, console=console, disable=not console.is_terminal)
+    return Progress(*columns, console=console, disable=console.quiet or not console.is_terminal)
 
 
 @contextmanager

@@ -51,11 +51,7 @@ def load_run(path: Path) -> tuple[GPT, Tokenizer]:
     """The trained model and its tokenizer. Errors: CheckpointError, DataError."""
     run = RunFolder(path)
     model = model_of(run.read_config(), run)
-    state, _ = run.load_checkpoint()
-    prefix = "model."
-    model.load_state_dict(
-        {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-    )
+    model.load_state_dict(run.load_weights())
     model.eval()
     return model, tokenizer_of(run)
 

@@ -14,6 +14,7 @@ from tinygrad_tx.errors import CheckpointError, explain
 from tinygrad_tx.optim import AdamW
 from tinygrad_tx.tensor import set_state
 from tinygrad_tx.train import RunFolder, explain_step
+from tinygrad_tx.train.run import part_of
 
 __all__ = ["replay"]
 
@@ -33,9 +34,10 @@ def replay(
         raise CheckpointError(explain(f"run folder {run}", what))
     state, notes = folder.load_bad_step()
     model = model_of(settings, folder)
-    own = {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
+    own = part_of(state, "model.")
     model.load_state_dict(own)
-    batch = [state[f"batch.{i}"] for i in range(sum(k.startswith("batch.") for k in state))]
+    parts = part_of(state, "batch.")
+    batch = [parts[str(i)] for i in range(len(parts))]
     set_state(json.loads(notes["random"]))
     model.train()
     found = explain_step(model, AdamW(model.parameters(), 0.0), batch)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.image import imread
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
@@ -29,12 +30,14 @@ from tinygrad_tx.train import (
     Record,
     Result,
     RunFolder,
+    TensorBoard,
     TrainConfig,
     source_name,
 )
 from tinygrad_tx.train.plot import loss_curve
 from tinygrad_tx.train.record import FINE_TUNING, PRETRAINING
-from tinygrad_tx.viz import draw
+from tinygrad_tx.viz import Drawing, draw
+from tinygrad_tx.viz.render import Plot
 
 __all__ = ["Material", "Screen", "record_of", "write_report"]
 
@@ -54,10 +57,10 @@ class Material:
 
 
 class Screen:
-    """The terminal: a bar where there is one, else a line now and then."""
+    """The terminal: a bar where there is one, else a line now and then; nothing if `quiet`."""
 
-    def __init__(self) -> None:
-        self.console = Console(highlight=False, soft_wrap=True)
+    def __init__(self, quiet: bool = False) -> None:
+        self.console = Console(highlight=False, soft_wrap=True, quiet=quiet)
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._steps = 0
@@ -77,7 +80,7 @@ class Screen:
             self.say(f"On its corpus: {parent['loss']:.3f} nats for each held-out token")
 
     def announce(
-        self, model: GPT, config: TrainConfig, units: Tokenizer, material: Material
+        self, model: GPT, config: TrainConfig, units: Tokenizer, material: Material, ranks: int
     ) -> None:
         """What is going to happen."""
         shape = model.config
@@ -90,8 +93,11 @@ class Screen:
             f"Text: {material.source}; {units.kind} tokens, vocabulary {units.vocab_size}; "
             f"{material.learnt:,} to learn from, {material.held:,} held out"
         )
-        tokens = config.batch * shape.context
+        tokens = config.batch * config.accumulate * shape.context
         self.say(f"Training: {config.steps} steps of {tokens:,} tokens, {process.threads} threads")
+        if ranks > 1:
+            rows = f"{config.batch // ranks} of {config.batch} rows each"
+            self.say(f"By {ranks} processes, {rows}")
         baseline = f"{material.baseline:.3f} nats for each held-out token"
         self.say(f"To beat: bigram counts, {baseline}")
 
@@ -154,19 +160,23 @@ def write_report(
     result: Result,
     record: Record,
     held_out: Windows,
+    is_on_board: bool = False,
 ) -> None:
-    """Loss curve, diagram, samples and the one-page summary."""
+    """Loss curve, diagram, samples and the one-page summary. is_on_board: for TensorBoard too."""
     baselines = {"bigram counts": record.baseline or 0.0}
     for suffix in ("svg", "png"):
         run.write(run.path / f"loss.{suffix}", loss_curve(result.metrics, baselines, suffix))
     tokens, _ = next(held_out.in_order())
     diagram = "![The model](model.svg)"
+    drawing = None
     try:
-        draw(model, run.path / "model.svg", inputs=(tokens,), overlay="shapes")
+        drawing = draw(model, run.path / "model.svg", inputs=(tokens,), overlay="shapes")
     except DrawError as error:
         screen.say(f"The diagram was not rendered: {error}")
         diagram = "The diagram is in model.dot; no renderer drew it."
     samples = _samples(model, units, tokens)
+    if is_on_board:
+        _show_on_board(run, samples, drawing)
     screen.say("")
     for sample in samples:
         screen.say(sample)
@@ -181,6 +191,16 @@ def write_report(
     screen.say(f'Write with it: tinygrad-tx generate {run.path} --prompt "The "')
 
 
+def _show_on_board(run: RunFolder, samples: list[str], drawing: Drawing | Plot | None) -> None:
+    """Samples and the diagram, where TensorBoard finds them beside the losses."""
+    with TensorBoard(run) as board:
+        for number, sample in enumerate(samples, 1):
+            board.text(f"samples/{number}", sample)
+        if drawing is not None:
+            drawing.save(run.path / "model.png")
+            board.image("model", imread(run.path / "model.png"))
+
+
 def record_of(
     settings: Mapping[str, Any],
     model: GPT,
@@ -189,8 +209,9 @@ def record_of(
     forgetting: Forgetting | None,
 ) -> Record:
     """All that is known of a run at its end."""
-    shape, parent = model.config, settings.get("parent")
+    shape, parent, training = model.config, settings.get("parent"), settings["training"]
     losses = [row["validation"] for row in result.metrics if "validation" in row]
+    best = min(losses, default=None)
     tokens = material.learnt + material.held
     return Record(
         kind=FINE_TUNING if parent else PRETRAINING,
@@ -206,11 +227,12 @@ def record_of(
             model.num_parameters(),
         ),
         steps=result.step,
-        tokens=result.step * settings["training"]["batch"] * shape.context,
+        tokens=result.step * training["batch"] * training.get("accumulate", 1) * shape.context,
         seconds=result.seconds,
         loss_before=result.first if math.isfinite(result.first) else None,
-        loss_best=min(losses, default=None),
-        loss=losses[-1] if losses else None,
+        loss_best=best,
+        # That of the weights which are left: the best ones, where they were waited for.
+        loss=losses[-1] if losses and not training.get("patience") else best,
         baseline=material.baseline,
         interrupted=result.interrupted,
         parent=Parent(parent["path"], parent["digest"]) if parent else None,

@@ -1,7 +1,8 @@
 """Optimisers: plain tensor code, so that a whole step is one captured graph."""
 
 from tinygrad_tx.optim.adam import Adam, AdamW
-from tinygrad_tx.optim.clip import clip_grad_norm
+from tinygrad_tx.optim.average import Average
+from tinygrad_tx.optim.clip import clip_grad_norm, grad_norm
 from tinygrad_tx.optim.optimizer import Optimizer
 from tinygrad_tx.optim.rates import Rates, frozen, layer_wise, same
 from tinygrad_tx.optim.schedules import Schedule, constant, cosine, linear
@@ -11,6 +12,7 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "Average",
     "Optimizer",
     "Rates",
     "Schedule",
@@ -18,6 +20,7 @@ __all__ = [
     "constant",
     "cosine",
     "frozen",
+    "grad_norm",
     "layer_wise",
     "linear",
     "same",

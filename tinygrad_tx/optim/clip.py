@@ -7,21 +7,31 @@ from collections.abc import Iterable
 from tinygrad_tx.errors import GraphError, explain
 from tinygrad_tx.tensor import Tensor, clip, no_grad, sqrt, square
 
-__all__ = ["clip_grad_norm"]
+__all__ = ["clip_grad_norm", "grad_norm"]
 
 
-def clip_grad_norm(parameters: Iterable[Tensor], largest: float) -> Tensor:
+def grad_norm(parameters: Iterable[Tensor]) -> Tensor:
+    """The joint norm of all gradients. Errors: GraphError where there is none."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    if not gradients:
+        raise GraphError(explain("grad_norm", "no parameter has a gradient; call backward"))
+    with no_grad():
+        terms = [square(g).sum() for g in gradients]
+        return sqrt(sum(terms[1:], terms[0]))
+
+
+def clip_grad_norm(
+    parameters: Iterable[Tensor], largest: float, norm: Tensor | None = None
+) -> Tensor:
     """Scales all gradients so that their joint norm is at most `largest`; returns the norm.
 
-    Source: Pascanu et al. 2013, algorithm 1. A norm that is not finite makes the gradients NaN.
+    norm: what the joint norm is, where these are not all that belong together. Source: Pascanu et
+    al. 2013, algorithm 1. A norm that is not finite makes the gradients NaN.
     """
     chosen = [p for p in parameters if p.grad is not None]
-    if not chosen:
-        raise GraphError(explain("clip_grad_norm", "no parameter has a gradient; call backward"))
+    norm = grad_norm(chosen) if norm is None else norm
     with no_grad():
-        terms = [square(p.grad).sum() for p in chosen]
-        norm = sqrt(sum(terms[1:], terms[0]))
-        factor = clip(largest / (norm + 1e-6), high=1.0)
+        factor = clip(largest / (norm + 1e-6), max=1.0)
         for parameter in chosen:
             assert parameter.grad is not None
             parameter.grad = parameter.grad * factor

@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_tx.errors import CheckpointError, GraphError, explain
 from tinygrad_tx.tensor import Tensor, tensor
 
-__all__ = ["Optimizer"]
+__all__ = ["Optimizer", "assign_all"]
 
 
 class Optimizer:
@@ -49,6 +49,10 @@ class Optimizer:
         """The learning rate of parameter `i`."""
         return self._lr if self.factors[i] == 1 else self._lr * self.factors[i]
 
+    def step(self) -> None:
+        """One update from the gradients."""
+        raise NotImplementedError
+
     def zero_grad(self) -> None:
         """Forgets the gradients."""
         for parameter in self.parameters:
@@ -63,13 +67,16 @@ class Optimizer:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """New values for all state. Errors: CheckpointError; then nothing has changed."""
-        own = self._state()
-        if own.keys() != state.keys():
-            what = f"names differ: {sorted(own.keys() ^ state.keys())}"
-            raise CheckpointError(explain("optimizer", what))
-        for name, value in state.items():
-            if np.shape(value) != own[name].shape:
-                what = f"{name} is {np.shape(value)}, not {own[name].shape}"
-                raise CheckpointError(explain("optimizer", what))
-        for name, value in state.items():
-            own[name].assign_(np.asarray(value, own[name].dtype))
+        assign_all("optimizer", self._state(), state)
+
+
+def assign_all(what: str, own: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+    """New values for tensors by name. Errors: CheckpointError; then nothing has changed."""
+    if own.keys() != state.keys():
+        raise CheckpointError(explain(what, f"names differ: {sorted(own.keys() ^ state.keys())}"))
+    for name, value in state.items():
+        if np.shape(value) != own[name].shape:
+            wrong = f"{name} is {np.shape(value)}, not {own[name].shape}"
+            raise CheckpointError(explain(what, wrong))
+    for name, value in state.items():
+        own[name].assign_(np.asarray(value, own[name].dtype))

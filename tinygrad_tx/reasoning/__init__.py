@@ -116,7 +116,6 @@ from tinygrad_tx.reasoning.mending.steering import (
 from tinygrad_tx.reasoning.point import Point
 from tinygrad_tx.reasoning.report import Report, report
 from tinygrad_tx.reasoning.sweep import sweep
-from tinygrad_tx.reasoning.table import Table
 from tinygrad_tx.reasoning.trust.calibration import (
     Answers,
     Calibrated,
@@ -136,6 +135,7 @@ from tinygrad_tx.reasoning.trust.probes import Probe, Probes, probe
 from tinygrad_tx.reasoning.trust.randomised import Cascade, cascade
 from tinygrad_tx.reasoning.trust.selective import Selective, selective
 from tinygrad_tx.reasoning.trust.sparse_autoencoder import SparseAutoencoder, train_autoencoder
+from tinygrad_tx.table import Table
 
 __all__ = [
     "Activations",

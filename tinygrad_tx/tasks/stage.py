@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import numpy as np
-
 from tinygrad_tx.data import Batches
 from tinygrad_tx.errors import CheckpointError, explain
 from tinygrad_tx.nn import Module
@@ -61,6 +59,4 @@ def seconds_since(began: float, *stages: float) -> float:
 
 def load_stage(path: Path, model: Module) -> None:
     """The weights that a stage ended with. Errors: CheckpointError."""
-    state, _ = RunFolder(path).load_checkpoint()
-    own = {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
-    model.load_state_dict({k: np.asarray(v) for k, v in own.items()})
+    model.load_state_dict(RunFolder(path).load_weights())

@@ -1,9 +1,12 @@
 """Training: a loop with validation, checkpoints and a run folder that tells what happened."""
 
+from tinygrad_tx.train.compare import Comparison, compare
 from tinygrad_tx.train.config import TrainConfig
 from tinygrad_tx.train.diagnose import explain_step
 from tinygrad_tx.train.generations import Generation, generations_of, note_generation
-from tinygrad_tx.train.loop import Progress, Result, fit, held_out_loss
+from tinygrad_tx.train.halving import Halving
+from tinygrad_tx.train.history import History, history_of
+from tinygrad_tx.train.loop import Pause, Progress, Result, fit, held_out_loss
 from tinygrad_tx.train.record import (
     CorpusFacts,
     Forgetting,
@@ -16,25 +19,42 @@ from tinygrad_tx.train.record import (
     write_record,
 )
 from tinygrad_tx.train.run import RunFolder
+from tinygrad_tx.train.search import Budget, read_plan, search
+from tinygrad_tx.train.space import Space
+from tinygrad_tx.train.tensorboard import TensorBoard
+from tinygrad_tx.train.trials import Found, Trial
 
 __all__ = [
+    "Budget",
+    "Comparison",
     "CorpusFacts",
     "Forgetting",
+    "Found",
     "Generation",
+    "Halving",
+    "History",
     "ModelFacts",
     "Parent",
+    "Pause",
     "Progress",
     "Record",
     "Result",
     "RunFolder",
+    "Space",
+    "TensorBoard",
     "TrainConfig",
+    "Trial",
     "ancestors",
+    "compare",
     "explain_step",
     "fit",
     "generations_of",
     "held_out_loss",
+    "history_of",
     "note_generation",
+    "read_plan",
     "read_record",
+    "search",
     "source_name",
     "write_record",
 ]

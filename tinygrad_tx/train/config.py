@@ -29,12 +29,21 @@ class TrainConfig:
     """What a NaN, an infinity or a leap of the loss leads to: stop, skip or rollback."""
     spike: float = 0.0
     """A loss above so many times the median of the last ones counts as bad; 0: none does."""
+    accumulate: int = 1
+    """Batches in a step: the weights move along the mean of their gradients."""
+    average: float = 0.0
+    """Decay of a moving average of the weights, which is what is validated and used; 0: none."""
+    patience: int = 0
+    """Validations without a new best loss before the run ends, with the best weights; 0: never."""
 
     def __post_init__(self) -> None:
-        least = {"steps": 1, "batch": 1, "warmup": 0, "validate_every": 1, "validation_batches": 1}
+        least = {"steps": 1, "batch": 1, "warmup": 0, "validate_every": 1}
+        least |= {"validation_batches": 1, "accumulate": 1}
         if self.on_bad not in POLICIES:
             what = f"on_bad is {self.on_bad!r}, not one of {', '.join(POLICIES)}"
             raise DataError(explain("TrainConfig", what))
+        if not self.average < 1:
+            raise DataError(explain("TrainConfig", f"average is {self.average}, not below 1"))
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, str):

@@ -176,7 +176,7 @@ def _from_settings(run: RunFolder) -> Record:
         parent = settings.get("parent")
         fields = {
             "kind": FINE_TUNING if parent else PRETRAINING,
-            "corpus": {"name": source_name(settings.get("text"))},
+            "corpus": {"name": source_name(settings.get("text"))} | settings.get("corpus", {}),
             "model": {
                 "kind": settings.get("family", "GPT"),
                 "vocabulary": model.get("vocab_size"),

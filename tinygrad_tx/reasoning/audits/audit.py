@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.reasoning.audits.statistics import benjamini_hochberg, holm, mean_of_clusters
-from tinygrad_tx.reasoning.table import Table
+from tinygrad_tx.table import Table
 from tinygrad_tx.tasks.task import Figure
 
 __all__ = ["Audit", "Check", "Effect", "bias_audit", "compare_audits", "over_models"]

@@ -13,7 +13,7 @@ from tinygrad_tx.reasoning.audits.memorised import Memorised, Row, memorised
 from tinygrad_tx.reasoning.audits.not_finite import NotFinite, not_finite
 from tinygrad_tx.reasoning.audits.shortcuts import Shortcuts, shortcut_tokens
 from tinygrad_tx.reasoning.audits.slices import Classify, Slices, classified_by, failing_slices
-from tinygrad_tx.reasoning.table import Table
+from tinygrad_tx.table import Table
 
 __all__ = ["Defects", "defects"]
 

@@ -15,7 +15,7 @@ import numpy as np
 from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.reasoning.audits.memorised import Row
 from tinygrad_tx.reasoning.audits.statistics import holm
-from tinygrad_tx.reasoning.table import Table
+from tinygrad_tx.table import Table
 from tinygrad_tx.tasks.predict import predict
 from tinygrad_tx.tensor import Tensor, cross_entropy
 

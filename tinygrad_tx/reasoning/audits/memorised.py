@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.reasoning.audits.statistics import difference_of_shares, fisher, wilson
-from tinygrad_tx.reasoning.table import Table
+from tinygrad_tx.table import Table
 from tinygrad_tx.tasks.predict import predict
 from tinygrad_tx.tasks.task import Figure
 from tinygrad_tx.tensor import Tensor, argmax, cross_entropy

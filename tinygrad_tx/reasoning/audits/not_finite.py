@@ -15,10 +15,10 @@ from tinygrad_tx.graph.walk import collect, substitute
 from tinygrad_tx.nn import Module
 from tinygrad_tx.reasoning.look import Model
 from tinygrad_tx.reasoning.point import Point, opened_at, points_of
-from tinygrad_tx.reasoning.table import Table
 from tinygrad_tx.runtime import not_finite as search
 from tinygrad_tx.runtime.not_finite import infinite_on_purpose
 from tinygrad_tx.runtime.values import values_of
+from tinygrad_tx.table import Table
 from tinygrad_tx.tensor import Tensor, no_grad
 from tinygrad_tx.tensor.tensor import as_tensor
 from tinygrad_tx.tree import flatten

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.reasoning.audits.continuations import Continuations
-from tinygrad_tx.reasoning.table import Table
+from tinygrad_tx.table import Table
 
 __all__ = ["Sensitivity", "template_sensitivity"]
 

@@ -25,7 +25,7 @@ from tinygrad_tx.reasoning.circuits.unfolded import (
     unfolded,
     wiring,
 )
-from tinygrad_tx.reasoning.table import Table
+from tinygrad_tx.table import Table
 from tinygrad_tx.tasks.task import bootstrap
 from tinygrad_tx.tensor import Tensor, concat, no_grad, zeros
 

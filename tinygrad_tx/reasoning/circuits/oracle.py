@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_tx.errors import GraphError, explain
 from tinygrad_tx.reasoning.circuits.judge import Judge
 from tinygrad_tx.reasoning.circuits.unfolded import Edge
-from tinygrad_tx.reasoning.table import Table
+from tinygrad_tx.table import Table
 
 __all__ = ["Oracle", "exact_circuit"]
 

@@ -12,7 +12,7 @@ from tinygrad_tx.reasoning.circuits.edges import EdgeEffects, both_sent
 from tinygrad_tx.reasoning.circuits.metric import Metric, aligned_pair, recovery
 from tinygrad_tx.reasoning.circuits.unfolded import Edge, EdgeRuns, wiring
 from tinygrad_tx.reasoning.sweep import MEMORY, Chunks
-from tinygrad_tx.reasoning.table import Table
+from tinygrad_tx.table import Table
 
 __all__ = ["PathEffect", "edge_patching", "path_patching"]
 

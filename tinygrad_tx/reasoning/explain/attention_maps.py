@@ -22,7 +22,7 @@ from tinygrad_tx.reasoning.explain.stream import arrays_of, at_rest, finite, lis
 from tinygrad_tx.reasoning.explain.words import Decodes, words_of
 from tinygrad_tx.reasoning.look import Model, capture
 from tinygrad_tx.reasoning.point import matching
-from tinygrad_tx.reasoning.table import Table
+from tinygrad_tx.table import Table
 from tinygrad_tx.tensor import no_grad
 
 __all__ = [

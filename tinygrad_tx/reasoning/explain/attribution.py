@@ -27,7 +27,7 @@ from tinygrad_tx.reasoning.explain.target import Target
 from tinygrad_tx.reasoning.explain.words import Decodes, words_of
 from tinygrad_tx.reasoning.look import Model
 from tinygrad_tx.reasoning.point import matching
-from tinygrad_tx.reasoning.table import Table
+from tinygrad_tx.table import Table
 
 __all__ = [
     "Attribution",

@@ -29,7 +29,7 @@ from tinygrad_tx.reasoning.explain.stream import (
 from tinygrad_tx.reasoning.explain.target import tokens_at
 from tinygrad_tx.reasoning.explain.words import Decodes, word_of, words_of
 from tinygrad_tx.reasoning.look import Model, capture
-from tinygrad_tx.reasoning.table import Table
+from tinygrad_tx.table import Table
 from tinygrad_tx.tensor import no_grad
 
 __all__ = ["Lens", "Translator", "divergences", "log_probabilities", "logit_lens"]

@@ -31,7 +31,7 @@ from tinygrad_tx.reasoning.explain.stream import (
     stream_of,
 )
 from tinygrad_tx.reasoning.look import Model, capture, intervene
-from tinygrad_tx.reasoning.table import Table
+from tinygrad_tx.table import Table
 from tinygrad_tx.tasks.picture import curves, panels
 from tinygrad_tx.tasks.task import Figure, bootstrap
 from tinygrad_tx.tensor import Tensor, exp, log_softmax, no_grad

@@ -17,7 +17,7 @@ from tinygrad_tx.reasoning.changed import Changed
 from tinygrad_tx.reasoning.look import Patterns, points
 from tinygrad_tx.reasoning.point import Point, matching
 from tinygrad_tx.reasoning.sweep import sweep
-from tinygrad_tx.reasoning.table import Table
+from tinygrad_tx.table import Table
 from tinygrad_tx.tensor import Tensor
 
 __all__ = ["Carriers", "find_carriers"]

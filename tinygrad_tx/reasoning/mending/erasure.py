@@ -28,7 +28,7 @@ from tinygrad_tx.reasoning.changed import Changed
 from tinygrad_tx.reasoning.look import Patterns, capture, look, points
 from tinygrad_tx.reasoning.mending.edit import Edit
 from tinygrad_tx.reasoning.point import matching
-from tinygrad_tx.reasoning.table import Table
+from tinygrad_tx.table import Table
 from tinygrad_tx.tensor import Tensor, no_grad
 from tinygrad_tx.tensor.tensor import as_tensor
 

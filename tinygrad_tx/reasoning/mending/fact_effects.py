@@ -12,7 +12,7 @@ from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.jit import jit
 from tinygrad_tx.reasoning.audits.statistics import wilson
 from tinygrad_tx.reasoning.mending.edit import Edit
-from tinygrad_tx.reasoning.table import Table
+from tinygrad_tx.table import Table
 from tinygrad_tx.tasks.task import Figure
 from tinygrad_tx.tensor import Tensor, no_grad, softmax
 

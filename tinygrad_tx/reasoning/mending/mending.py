@@ -15,7 +15,7 @@ from tinygrad_tx.nn import Module
 from tinygrad_tx.reasoning.audits.audit import Audit, Check, Effect, bias_audit, compare_audits
 from tinygrad_tx.reasoning.mending.edit import Edit, fingerprint
 from tinygrad_tx.reasoning.mending.side_effects import SideEffect
-from tinygrad_tx.reasoning.table import Table
+from tinygrad_tx.table import Table
 from tinygrad_tx.tasks.task import Figure, bootstrap
 
 __all__ = ["Control", "Cost", "Mending", "Trial", "mend"]

@@ -19,7 +19,7 @@ from tinygrad_tx.reasoning.change import Indices, add
 from tinygrad_tx.reasoning.changed import Changed
 from tinygrad_tx.reasoning.look import Patterns, capture, points
 from tinygrad_tx.reasoning.point import matching
-from tinygrad_tx.reasoning.table import Table
+from tinygrad_tx.table import Table
 from tinygrad_tx.tensor import no_grad
 
 __all__ = ["Choice", "choose_steering", "steer", "steering_vector", "steering_vectors"]

@@ -20,7 +20,7 @@ import numpy as np
 
 from tinygrad_tx.reasoning.report.parts import Coloured, Grid, Maps, Picture, Prose, Section
 from tinygrad_tx.reasoning.report.words import WORDS, visible
-from tinygrad_tx.reasoning.table import Table, shown
+from tinygrad_tx.table import Table, shown
 from tinygrad_tx.viz.inline import inline_svg
 
 __all__ = ["page_of"]

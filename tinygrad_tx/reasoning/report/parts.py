@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_tx.errors import ShapeError, explain
-from tinygrad_tx.reasoning.table import Table
+from tinygrad_tx.table import Table
 
 __all__ = ["Coloured", "Grid", "Maps", "Part", "Picture", "Prose", "Section"]
 

@@ -21,7 +21,7 @@ from tinygrad_tx.reasoning.look import capture, points
 from tinygrad_tx.reasoning.report.parts import Coloured, Grid, Maps, Picture, Prose, Section
 from tinygrad_tx.reasoning.report.subject import Subject
 from tinygrad_tx.reasoning.sweep import sweep
-from tinygrad_tx.reasoning.table import Table
+from tinygrad_tx.table import Table
 from tinygrad_tx.tensor import Tensor, log_softmax, no_grad
 from tinygrad_tx.viz import Drawing, draw
 from tinygrad_tx.viz.dot import id_of

@@ -16,8 +16,8 @@ from matplotlib.figure import Figure as Picture
 
 from tinygrad_tx.errors import DataError, IndexRangeError, NonFiniteError, ShapeError, explain
 from tinygrad_tx.nn import Module
-from tinygrad_tx.reasoning.table import Table
 from tinygrad_tx.reasoning.trust.intervals import bounds, interval, resampled
+from tinygrad_tx.table import Table
 from tinygrad_tx.tasks.picture import panels
 from tinygrad_tx.tasks.predict import predict
 from tinygrad_tx.tasks.task import Figure

@@ -13,10 +13,10 @@ from tinygrad_tx.jit import jit
 from tinygrad_tx.nn import Module
 from tinygrad_tx.reasoning.explain.stream import at_rest
 from tinygrad_tx.reasoning.look import capture, intervene
-from tinygrad_tx.reasoning.table import Table
 from tinygrad_tx.reasoning.trust.intervals import bounds, interval, resampled
 from tinygrad_tx.reasoning.trust.neurons import Example, Neurons, Strongest, Units
 from tinygrad_tx.reasoning.trust.sparse_autoencoder import SparseAutoencoder, train_autoencoder
+from tinygrad_tx.table import Table
 from tinygrad_tx.tasks.task import Figure
 from tinygrad_tx.tensor import Tensor, log_softmax, no_grad, take_along_axis
 

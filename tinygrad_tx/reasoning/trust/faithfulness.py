@@ -18,9 +18,9 @@ from matplotlib.figure import Figure as Picture
 from tinygrad_tx.errors import DataError, NonFiniteError, ShapeError, explain
 from tinygrad_tx.jit import jit
 from tinygrad_tx.nn import Module
-from tinygrad_tx.reasoning.table import Table
 from tinygrad_tx.reasoning.trust.intervals import bounds, interval
 from tinygrad_tx.reasoning.trust.randomised import Cascade, cascade
+from tinygrad_tx.table import Table
 from tinygrad_tx.tasks.picture import curves, panels
 from tinygrad_tx.tasks.task import Figure
 from tinygrad_tx.tensor import Tensor, no_grad, softmax

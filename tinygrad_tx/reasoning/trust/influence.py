@@ -20,7 +20,7 @@ from tinygrad_tx.functional import grad
 from tinygrad_tx.jit import jit
 from tinygrad_tx.nn import Module
 from tinygrad_tx.reasoning.explain.stream import at_rest
-from tinygrad_tx.reasoning.table import Table
+from tinygrad_tx.table import Table
 from tinygrad_tx.tensor import Tensor, concat, reshape
 
 __all__ = ["Influence", "influence"]

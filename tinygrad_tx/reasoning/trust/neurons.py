@@ -15,7 +15,7 @@ import numpy as np
 from tinygrad_tx.errors import DataError, IndexRangeError, NonFiniteError, PointError, explain
 from tinygrad_tx.jit import jit
 from tinygrad_tx.reasoning.look import Model, Patterns, capture
-from tinygrad_tx.reasoning.table import Table
+from tinygrad_tx.table import Table
 from tinygrad_tx.tensor import Tensor, no_grad
 
 __all__ = ["Example", "Neurons", "Strongest", "Units", "neurons"]

@@ -17,9 +17,9 @@ from matplotlib.figure import Figure as Picture
 
 from tinygrad_tx.errors import DataError, NonFiniteError, PointError, ShapeError, explain
 from tinygrad_tx.reasoning.look import Activations
-from tinygrad_tx.reasoning.table import Table
 from tinygrad_tx.reasoning.trust.decoders import Decoder, fit_decoder
 from tinygrad_tx.reasoning.trust.intervals import bounds, interval, resampled
+from tinygrad_tx.table import Table
 from tinygrad_tx.tasks.picture import bars, curves, levels, panels
 from tinygrad_tx.tasks.task import Figure
 

@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure as Picture
 
 from tinygrad_tx.errors import DataError, NonFiniteError, ShapeError, explain
-from tinygrad_tx.reasoning.table import Table
 from tinygrad_tx.reasoning.trust.intervals import bounds, resampled
+from tinygrad_tx.table import Table
 from tinygrad_tx.tasks.picture import levels, panels
 from tinygrad_tx.tasks.task import Figure
 

@@ -1,0 +1,199 @@
+"""The trials of a search as they stand: a run folder each, and the table and pictures of all."""
+
+from __future__ import annotations
+
+import json
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tinygrad_tx.table import Table
+from tinygrad_tx.train.compare import compare
+from tinygrad_tx.train.curves import COLOURS, drawn
+from tinygrad_tx.train.history import History, Unit, history_of, unit_of
+from tinygrad_tx.train.run import RunFolder
+from tinygrad_tx.train.space import Settings, Space
+
+__all__ = ["FAILED", "FINISHED", "STARTED", "STOPPED", "WAITING", "Found", "Trial"]
+
+WAITING, STARTED, FINISHED = "waiting", "started", "finished"
+STOPPED, FAILED = "stopped early", "failed"
+OVER = (FINISHED, STOPPED, FAILED)
+ACROSS = 4
+MARKS = "filled: finished; hollow: stopped early or not over; cross: failed; circled: the best"
+LONGEST_REASON = 160
+"""In the table; trial.json has the whole."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """number: from 1. reason: why it failed or was stopped."""
+
+    number: int
+    settings: Settings
+    run: RunFolder
+    history: History
+    state: str = WAITING
+    reason: str = ""
+
+    @classmethod
+    def read(cls, number: int, settings: Settings, path: Path) -> Trial:
+        """As its folder says; a state that cannot be read is that of a trial to go on with."""
+        run = RunFolder(path)
+        history = history_of(path)
+        state = STARTED if history.rows else WAITING
+        try:
+            note = json.loads(run.trial.read_text(encoding="utf-8"))
+            said, reason = note["state"], str(note["reason"])
+        except (OSError, ValueError, KeyError, TypeError):
+            said, reason = state, ""
+        return cls(number, settings, run, history, said if said in OVER else state, reason)
+
+    def note(self, state: str, reason: str = "") -> Trial:
+        """The same with another state, which its folder then says. Errors: CheckpointError."""
+        if not self.run.path.exists():
+            self.run.create()
+        note = {"settings": dict(self.settings), "state": state, "reason": reason}
+        self.run.write(self.run.trial, json.dumps(note, indent=2, ensure_ascii=False) + "\n")
+        return Trial.read(self.number, self.settings, self.run.path)
+
+    def validated(self, step: int | None) -> tuple[int, float] | None:
+        """The first held-out loss of `step` or later, with its step; None asks for the last."""
+        held = self.history.held_out
+        if step is None:
+            return held[-1] if held else None
+        return next(((at, loss) for at, loss in held if at >= step), None)
+
+    def loss(self, unit: Unit) -> float:
+        """The lowest held-out loss; infinite where there is none."""
+        best, factor = self.history.best, unit.factor(self.history)
+        return math.inf if best is None or factor is None else best[1] * factor
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search has found so far. stopped: why it ended before all trials were over."""
+
+    space: Space
+    trials: Sequence[Trial]
+    stopped: str = ""
+
+    @property
+    def unit(self) -> Unit:
+        """What losses are counted for: characters, where the trials have different tokens."""
+        return unit_of([t.history for t in self.trials])
+
+    @property
+    def ranked(self) -> list[Trial]:
+        """The lowest held-out loss first; those that failed stand at the end."""
+        unit = self.unit
+        return sorted(self.trials, key=lambda t: (t.state == FAILED, t.loss(unit), t.number))
+
+    @property
+    def best(self) -> Trial | None:
+        """The trial with the lowest held-out loss that did not fail."""
+        first = self.ranked[0]
+        return None if first.state == FAILED or first.loss(self.unit) == math.inf else first
+
+    def count(self, state: str) -> int:
+        return sum(t.state == state for t in self.trials)
+
+    def table(self) -> Table:
+        """A row for each trial, the best first. Losses in nats for each `unit`."""
+        unit, names = self.unit, tuple(self.space.axes)
+        counts = (f"{self.count(s)} {s}" for s in (*OVER, STARTED, WAITING) if self.count(s))
+        figures = ("best held out", "at step", "steps", "seconds", "parameters", "state", "reason")
+        return Table(
+            f"{len(self.trials)} trials ({', '.join(counts)}), losses in nats for each {unit.name}",
+            ("trial", *names, *figures),
+            tuple(
+                (f"{t.number:03d}", *(t.settings[n] for n in names), *_figures(t, unit))
+                for t in self.ranked
+            ),
+            (self.stopped,) if self.stopped else (),
+        )
+
+    def picture(self, format: str) -> bytes:
+        """Losses by each setting that varied, as "svg" or "png"."""
+        return _scatter(self, format)
+
+    def write(self, folder: RunFolder) -> None:
+        """runs.md and runs.json. Errors: CheckpointError."""
+        table, best = self.table(), self.best
+        said = table.json() | {"best": None if best is None else dict(best.settings)}
+        whole = json.dumps(said, indent=2, ensure_ascii=False, default=str)
+        folder.write(folder.path / "runs.json", whole + "\n")
+        pictures = "![Losses by setting](runs.svg)\n\n![Losses by step](compare.svg)"
+        folder.write(folder.path / "runs.md", f"{table.markdown()}\n\n{pictures}\n")
+
+    def write_pictures(self, folder: RunFolder) -> None:
+        """runs.svg and .png, and what `compare` leaves. Errors: CheckpointError."""
+        for suffix in ("svg", "png"):
+            folder.write(folder.path / f"runs.{suffix}", self.picture(suffix))
+        shown = [t.run.path for t in self.trials if t.history.rows]
+        if shown:
+            compare(shown, folder.path)
+
+
+def _figures(trial: Trial, unit: Unit) -> tuple[Any, ...]:
+    run, loss = trial.history, trial.loss(unit)
+    last: Mapping[str, Any] = run.rows[-1] if run.rows else {}
+    return (
+        loss if loss < math.inf else None,
+        run.best[0] if run.best else None,
+        last.get("step"),
+        last.get("seconds"),
+        run.parameters,
+        trial.state,
+        textwrap.shorten(trial.reason, LONGEST_REASON, placeholder=" …"),
+    )
+
+
+def _scatter(found: Found, format: str) -> bytes:
+    """A panel for each setting that varied; crosses stand at the top, where no loss is known."""
+    names = list(found.space.axes)
+    down = -(-len(names) // ACROSS)
+    across = min(len(names), ACROSS)
+    figure = Figure(figsize=(max(5.0, 3.6 * across), 3.4 * down), layout="constrained")
+    panels = figure.subplots(down, across, sharey=True, squeeze=False)
+    for i, panel in enumerate(panels.flat):
+        if i >= len(names):
+            panel.set_visible(False)
+            continue
+        _panel(panel, found, names[i])
+        if i % ACROSS == 0:
+            panel.set_ylabel(f"best held out (nats for each {found.unit.name})")
+    figure.supxlabel(MARKS, fontsize=8, color="#444444")
+    return drawn(figure, format)
+
+
+def _panel(axes: Axes, found: Found, name: str) -> None:
+    axis, unit, best = found.space.axes[name], found.unit, found.best
+    places: Mapping[Any, float] = {}
+    if not axis.is_numeric:
+        values = list(dict.fromkeys(t.settings[name] for t in found.trials))
+        places = {value: i for i, value in enumerate(values)}
+        axes.set_xticks(range(len(values)), [str(v) for v in values])
+    elif axis.is_log:
+        axes.set_xscale("log")
+    for trial in found.trials:
+        x, y = places.get(trial.settings[name], trial.settings[name]), trial.loss(unit)
+        if trial.state == FAILED or y == math.inf:
+            if trial.state == FAILED:
+                axes.plot(
+                    x, 0.98, "x", transform=axes.get_xaxis_transform(), color=COLOURS[1], zorder=3
+                )
+            continue
+        face = COLOURS[0] if trial.state == FINISHED else "white"
+        axes.plot(x, y, "o", color=COLOURS[0], markerfacecolor=face, markersize=6, alpha=0.85)
+        if best is not None and trial.number == best.number:
+            axes.plot(x, y, "o", color=COLOURS[4], markerfacecolor="none", markersize=12)
+    axes.set_xlabel(name)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
