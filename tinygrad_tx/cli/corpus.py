@@ -23,6 +23,7 @@ from tinygrad_tx.data import (
     read_text,
     split,
 )
+from tinygrad_tx.distributed import ALONE, Group
 from tinygrad_tx.errors import CheckpointError, DataError, explain
 from tinygrad_tx.train import TrainConfig
 
@@ -101,14 +102,16 @@ class TokenData:
 Corpus = str | TokenData
 
 
-def corpus_of(text: str | None, data: Mapping[str, Any] | None) -> Corpus:
+def corpus_of(text: str | None, data: Mapping[str, Any] | None, group: Group = ALONE) -> Corpus:
     """What settings name: the path of a text, None for the one inside Python; or data sets.
 
-    Errors: DataError.
+    A text is read by the first rank alone, since the others may be where the file is not; each
+    opens data sets itself. Errors: DataError.
     """
     if data:
         return TokenData.again(data)
-    return read_text(Path(text)) if text else default_text()
+    read: str = group.share(lambda: read_text(Path(text)) if text else default_text())
+    return read
 
 
 def digest_of(corpus: Corpus) -> str:

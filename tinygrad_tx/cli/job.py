@@ -18,10 +18,8 @@ from tinygrad_tx.cli.report import Material, record_of
 from tinygrad_tx.data import (
     Batches,
     Tokenizer,
-    default_text,
     load_tokenizer,
     make_tokenizer,
-    read_text,
 )
 from tinygrad_tx.distributed import ALONE, Group
 from tinygrad_tx.errors import CheckpointError, DataError, explain
@@ -165,12 +163,11 @@ def new_job(options: Options, group: Group = ALONE) -> Job:
 
 
 def _corpus(options: Options, group: Group) -> Corpus:
-    """Data sets are opened by every rank. Errors: DataError, also for options that do not go
-    together."""
+    """Errors: DataError, also for options that do not go together."""
     if not options.data:
         if options.documents:
             raise DataError(explain("--documents", "goes with --data only"))
-        return _text(options.text, group)
+        return corpus_of(str(options.text) if options.text else None, None, group)
     named = {"--text": options.text, "--tokenizer": options.tokenizer}
     for name, value in {**named, "--vocab-size": options.vocab_size}.items():
         if value is not None:
@@ -200,16 +197,8 @@ def old_job(run: RunFolder, group: Group = ALONE) -> Job:
     """That of a run folder, to go on with. Errors: CheckpointError, DataError for its text."""
     settings = group.share(run.read_config)
     units = load_tokenizer(group.share(lambda: tokenizer_of(run).to_json()))
-    if settings.get("data"):
-        return Job(settings, units, corpus_of(None, settings["data"]))
-    text = Path(settings["text"]) if settings.get("text") else None
-    return Job(settings, units, _text(text, group))
-
-
-def _text(text: Path | None, group: Group) -> str:
-    """Read by the first rank alone: the others may be where the file is not."""
-    corpus: str = group.share(lambda: read_text(text) if text else default_text())
-    return corpus
+    corpus = corpus_of(settings.get("text"), settings.get("data"), group)
+    return Job(settings, units, corpus)
 
 
 def run_job(job: Job, run: RunFolder, resume: bool, watch: Watch, group: Group = ALONE) -> Trained:
