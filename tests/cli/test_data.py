@@ -75,7 +75,7 @@ def test_training_goes_on_from_where_it_was_and_from_its_weights(folder: Path) -
     assert "On the parent's corpus, set" in said.stdout
     record = json.loads((folder / "tuned" / "record.json").read_text())
     assert record["forgetting"]["after"] is not None
-    assert record["corpus"]["tokens"] == 60_000
+    assert record["corpus"]["tokens"] == 2 * len(default_text()[:30_000].encode())
 
 
 def test_bad_input_is_one_line_and_code_2(folder: Path) -> None:

@@ -15,6 +15,8 @@ from tinygrad_tx.errors import DataError, explain
 __all__ = ["Mixture", "TokenWindows"]
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
+BLOCK = 1 << 12
+"""Places that are looked up at once: one batch alone would mostly pay for calls of NumPy."""
 Pair = tuple[Integers, Integers]
 
 
@@ -42,7 +44,7 @@ class TokenWindows:
         self._shards, self._starts, self._lengths = spans
         self._counts = _windows_in(self._lengths, context)
         self._before = np.concatenate([[0], np.cumsum(self._counts)])
-        self._order: tuple[int, Permutation] | None = None
+        self._order: tuple[tuple[int, int], Integers] | None = None
 
     def __len__(self) -> int:
         """Windows in an epoch."""
@@ -66,7 +68,7 @@ class TokenWindows:
         for epoch in np.unique(epochs).tolist():
             chosen = epochs == epoch
             places = numbers[chosen] % len(self)
-            found[chosen] = self._at(self._permutation(epoch)(places), epoch)
+            found[chosen] = self._at(self._ordered(epoch, places), epoch)
         return found
 
     def in_order(self, most: int | None = None) -> Iterator[Pair]:
@@ -102,10 +104,18 @@ class TokenWindows:
         found = {"windows": len(self), "context": self.context, "seed": self.seed}
         return {**found, "documents": self.documents}
 
-    def _permutation(self, epoch: int) -> Permutation:
-        if self._order is None or self._order[0] != epoch:
-            self._order = (epoch, Permutation(len(self), self.seed, epoch))
-        return self._order[1]
+    def _ordered(self, epoch: int, places: Integers) -> Integers:
+        """The windows at `places` of an epoch."""
+        found = np.empty_like(places)
+        blocks = places // BLOCK
+        for block in np.unique(blocks).tolist():
+            if self._order is None or self._order[0] != (epoch, block):
+                some = np.arange(block * BLOCK, min(block * BLOCK + BLOCK, len(self)))
+                order = Permutation(len(self), self.seed, epoch)(some)
+                self._order = ((epoch, block), order)
+            chosen = blocks == block
+            found[chosen] = self._order[1][places[chosen] - block * BLOCK]
+        return found
 
     def _at(self, windows: Integers, epoch: int) -> Integers:
         spans = np.searchsorted(self._before, windows, side="right") - 1
