@@ -24,6 +24,7 @@ from tinygrad_tx.cli.finetune import finetune
 from tinygrad_tx.cli.generate import generate
 from tinygrad_tx.cli.gradcheck import check_gradients
 from tinygrad_tx.cli.import_ import import_weights
+from tinygrad_tx.cli.plan import plan
 from tinygrad_tx.cli.pretrain import pretrain
 from tinygrad_tx.cli.prompt import prompt
 from tinygrad_tx.cli.replay import replay
@@ -52,6 +53,7 @@ app.command()(finetune)
 app.command()(prompt)
 app.command()(bench)
 app.command()(draw)
+app.command()(plan)
 app.command()(explain)
 app.command()(replay)
 app.command("gradcheck")(check_gradients)

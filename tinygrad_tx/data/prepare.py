@@ -278,16 +278,14 @@ def _finish(progress: _Progress, out: Path, tokenizer: Tokenizer) -> None:
 
 def _check_folder(out: Path) -> None:
     """Takes away files that a kill left half written. Errors: DataError for a folder of others."""
-    if (out / HEADER).exists() or (out / PROGRESS).exists() or (out / TOKENIZER).exists():
-        ours = (HEADER, PROGRESS, TOKENIZER, *SIDES)
-        for path in out.iterdir():
-            if path.name.startswith(tuple(f".{name}" for name in ours)):
-                path.unlink()
-        return
-    others = [p.name for p in out.iterdir() if not p.name.startswith(".")]
-    if others:
+    names = [p.name for p in out.iterdir()]
+    others = [name for name in names if not name.startswith(".")]
+    if others and not {HEADER, PROGRESS, TOKENIZER}.intersection(others):
         what = f"holds other files, such as {min(others)}, and no data set"
         raise DataError(explain(str(out), what, remedy="choose a new folder"))
+    for name in names:
+        if name.startswith(tuple(f".{ours}" for ours in (HEADER, PROGRESS, TOKENIZER, *SIDES))):
+            (out / name).unlink()
 
 
 def _read_progress(out: Path) -> _Progress:

@@ -38,8 +38,9 @@ DTYPES = {"uint16": 1 << 16, "uint32": 1 << 32}
 LARGEST_HEADER = 1 << 28
 MOST_MAPPED = 256
 """Shards at once; each keeps a file open."""
-MOST_TOUCHED, FAULT = 1 << 25, 1 << 16
-"""Bytes of mapped memory before it is given back, and what one access to it may bring in."""
+MOST_TOUCHED, FAULT = 1 << 26, 1 << 21
+"""Bytes of mapped memory before it is given back, and what one access to it may bring in: a whole
+large page, where the system's cache has made one."""
 CHUNK = 1 << 23
 
 
@@ -165,11 +166,11 @@ class TokenSet:
             shards = [Shard(**fields) for fields in found["shards"]]
             said, vocab_size, dtype = found["tokenizer"], found["vocab_size"], found["dtype"]
             _check_header(shards, vocab_size, dtype)
-            text = _read(folder / TOKENIZER, LARGEST_HEADER).decode()
-            if hashlib.sha256(text.encode()).hexdigest() != said:
+            raw = _read(folder / TOKENIZER, LARGEST_HEADER)
+            if hashlib.sha256(raw).hexdigest() != said:
                 what = "is damaged: its digest is not that in data.json"
                 raise DataError(explain(str(folder / TOKENIZER), what))
-            tokenizer = load_tokenizer(text)
+            tokenizer = load_tokenizer(raw.decode())
             if tokenizer.vocab_size != vocab_size:
                 raise ValueError(f"vocabulary {vocab_size}, tokenizer {tokenizer.vocab_size}")
             sides = [

@@ -119,8 +119,8 @@ class TokenWindows:
 
 
 class Mixture:
-    """Rows of several windows by weight: after any number of rows, each part has had its share of
-    them to within one row or so (the largest debt is paid first; no chance is in it).
+    """Rows of several windows by weight: after any number of rows no part is a whole row ahead of
+    its share of them. The largest debt is paid first; no chance is in it.
 
     weights: any positive numbers, their ratios count. Each part goes through its own epochs.
     """
