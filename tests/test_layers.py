@@ -24,7 +24,7 @@ LAYERS = (
     ("viz",),
     ("models",),
     ("testing",),
-    ("reasoning", "tasks", "prompt"),
+    ("reasoning", "tasks", "prompt", "sizing"),
     ("bench",),
     ("cli",),
 )

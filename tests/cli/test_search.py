@@ -128,6 +128,10 @@ def test_a_search_that_was_killed_goes_on(here: Path) -> None:
 def test_tokens_that_vary_are_ranked_by_the_character() -> None:
     output = done(f"search --out s --vary tokenizer=char,byte -- {TINY}")
     assert "nats for each character" in output
+    for record in Path("s").glob("trials/*/record.json"):
+        record.unlink()  # as before a run's end: what a token is, config.json says from the start
+    table = json.loads(done("compare s/trials/001 s/trials/002 --json"))
+    assert all(r["best held out"] > 0 for r in table["rows"])
 
 
 REFUSED: list[tuple[str, type[TinygradTxError], str]] = [

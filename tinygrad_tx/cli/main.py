@@ -16,6 +16,7 @@ import typer
 from tinygrad_tx import __version__
 from tinygrad_tx.cli.bench import bench
 from tinygrad_tx.cli.compare import compare
+from tinygrad_tx.cli.data import data
 from tinygrad_tx.cli.draw import draw
 from tinygrad_tx.cli.explain import explain
 from tinygrad_tx.cli.export import export
@@ -23,6 +24,7 @@ from tinygrad_tx.cli.finetune import finetune
 from tinygrad_tx.cli.generate import generate
 from tinygrad_tx.cli.gradcheck import check_gradients
 from tinygrad_tx.cli.import_ import import_weights
+from tinygrad_tx.cli.plan import plan
 from tinygrad_tx.cli.pretrain import pretrain
 from tinygrad_tx.cli.prompt import prompt
 from tinygrad_tx.cli.replay import replay
@@ -51,11 +53,13 @@ app.command()(finetune)
 app.command()(prompt)
 app.command()(bench)
 app.command()(draw)
+app.command()(plan)
 app.command()(explain)
 app.command()(replay)
 app.command("gradcheck")(check_gradients)
 app.command("import")(import_weights)
 app.command()(export)
+app.add_typer(data, name="data")
 
 
 @app.command()
