@@ -89,7 +89,9 @@ def _compiled(kernel: Kernel) -> Any:
 
 def _as_callback(function: Any, stored: StoredKernel) -> Any:
     """What `numba.cfunc(SIGNATURE, cache=True, ...)` does, with our file in the cache's place."""
-    made = CFunc(function, sigutils.normalize_signature(SIGNATURE), locals={}, options=_OPTIONS)
+    made: Any = CFunc(
+        function, sigutils.normalize_signature(SIGNATURE), locals={}, options=_OPTIONS
+    )
     made._cache = stored
     made.compile()
     return made
