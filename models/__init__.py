@@ -12,12 +12,13 @@ from tinygrad_tx.models.constraints import Balanced, Banned
 from tinygrad_tx.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from tinygrad_tx.models.generation import Decoder, write_batch
 from tinygrad_tx.models.gpt import GPT, GPTConfig
-from tinygrad_tx.models.installed import from_package, read_tokenizer
+from tinygrad_tx.models.installed import from_folder, from_package, read_tokenizer
 from tinygrad_tx.models.llama import Llama, LlamaConfig
 from tinygrad_tx.models.presets import PRESETS, abstract, build, preset
 from tinygrad_tx.models.sampling import Sampling
 from tinygrad_tx.models.sentence import SentenceEncoder
 from tinygrad_tx.models.speculative import speculative
+from tinygrad_tx.models.to_onnx import save_onnx
 from tinygrad_tx.models.writing import write
 
 __all__ = [
@@ -41,9 +42,11 @@ __all__ = [
     "SentenceEncoder",
     "abstract",
     "build",
+    "from_folder",
     "from_package",
     "preset",
     "read_tokenizer",
+    "save_onnx",
     "speculative",
     "write",
     "write_batch",

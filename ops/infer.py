@@ -20,6 +20,7 @@ __all__ = [
     "float_rows",
     "floating",
     "floating_test",
+    "integers",
     "keep",
     "logical",
     "norm_weights",
@@ -60,6 +61,14 @@ def numeric(*avals: Aval) -> Aval:
     result = alike(*avals)
     if result.dtype == bool_:
         raise Rejected(DTypeError, "takes numbers, got bool", "use astype(int32) first")
+    return result
+
+
+def integers(*avals: Aval) -> Aval:
+    """As `alike`, of an integer dtype."""
+    result = alike(*avals)
+    if not is_integer(result.dtype):
+        raise Rejected(DTypeError, f"takes integers, got {result.dtype}", "use astype(int64) first")
     return result
 
 

@@ -9,6 +9,7 @@ import tinygrad_tx.ops  # noqa: F401  # registers the operators
 from tinygrad_tx import (
     data as data,
     errors as errors,
+    interop as interop,
     models as models,
     nn as nn,
     optim as optim,
@@ -20,10 +21,14 @@ from tinygrad_tx.config import config as config
 from tinygrad_tx.custom import checkpoint as checkpoint, custom_op as custom_op
 from tinygrad_tx.dtypes import (
     bool_ as bool_,
+    float16 as float16,
     float32 as float32,
     float64 as float64,
+    int8 as int8,
+    int16 as int16,
     int32 as int32,
     int64 as int64,
+    uint8 as uint8,
 )
 from tinygrad_tx.functional import (
     grad as grad,
@@ -33,14 +38,23 @@ from tinygrad_tx.functional import (
     value_and_grad as value_and_grad,
     vjp as vjp,
 )
+from tinygrad_tx.interop.einops_backend import register_when_imported
 from tinygrad_tx.jit import jit as jit
 from tinygrad_tx.profile import Profile as Profile, profile as profile
 from tinygrad_tx.runtime.kernels import cache_info as cache_info, clear_cache as clear_cache
 from tinygrad_tx.tensor import *  # noqa: F403  # the names stand in each file's __all__
+from tinygrad_tx.tensor.namespace import (
+    __array_api_version__ as __array_api_version__,
+    __array_namespace_info__ as __array_namespace_info__,
+)
 from tinygrad_tx.viz import Drawing as Drawing, draw as draw
 
 if TYPE_CHECKING:
     from tinygrad_tx import reasoning as reasoning
+
+
+bool = bool_  # the name in the array API standard
+register_when_imported()
 
 
 def __getattr__(name: str) -> Any:

@@ -20,7 +20,7 @@ from tinygrad_tx.graph.registry import find
 from tinygrad_tx.runtime.buffer import Buffer
 from tinygrad_tx.runtime.evaluate import evaluate
 
-__all__ = ["Capture", "Lazy", "capturing", "current", "pending", "refuse"]
+__all__ = ["Capture", "Lazy", "capturing", "current", "outside", "pending", "refuse"]
 
 
 class Lazy(Protocol):
@@ -104,6 +104,17 @@ def capturing() -> Iterator[Capture]:
     token = _current.set(capture)
     try:
         yield capture
+    finally:
+        _current.reset(token)
+
+
+@contextmanager
+def outside() -> Iterator[None]:
+    """Operations inside are run at once, even while a capture is going on: for what depends on
+    shapes alone, which are known."""
+    token = _current.set(None)
+    try:
+        yield
     finally:
         _current.reset(token)
 

@@ -18,6 +18,7 @@ from tinygrad_tx.graph.place import current_scope, user_place
 from tinygrad_tx.graph.registry import find
 from tinygrad_tx.graph.walk import collect
 from tinygrad_tx.ops.call import Body
+from tinygrad_tx.tensor.arrays import as_one_operation, settle_foreign
 from tinygrad_tx.tensor.tensor import Tensor, as_tensor, wrap
 from tinygrad_tx.tree import Tree, flatten, unflatten
 
@@ -163,6 +164,15 @@ def _is_tensor(value: Any) -> bool:
 
 def _called(function: Callable[..., Any], args: Any, kwargs: Any, rule: Rule) -> Any:
     """The results of `function` as parts of one `call` node."""
+    with as_one_operation():
+        made, tree = _call(function, args, kwargs, rule)
+    settle_foreign(made)
+    return unflatten(tree, made)
+
+
+def _call(
+    function: Callable[..., Any], args: Any, kwargs: Any, rule: Rule
+) -> tuple[list[Tensor], Tree]:
     found, tree = flatten((args, kwargs), _is_tensor)
     tensors = [as_tensor(t) for t in found]
     b = Builder(current_scope(), user_place())
@@ -179,12 +189,7 @@ def _called(function: Callable[..., Any], args: Any, kwargs: Any, rule: Rule) ->
     body = Body((*stand_ins, *free), outputs, len(nodes), rule)
     made = b.apply(find("call"), *nodes, *free, body=body)
     parts = made if isinstance(made, tuple) else (made,)
-    return _with_gradients(out_tree, parts, results)
-
-
-def _with_gradients(tree: Tree, parts: Sequence[Node], like: Sequence[Tensor]) -> Any:
-    pairs = zip(parts, like, strict=True)
-    return unflatten(tree, [wrap(p, r.requires_grad) for p, r in pairs])
+    return [wrap(p, r.requires_grad) for p, r in zip(parts, results, strict=True)], out_tree
 
 
 def _read_from_outside(

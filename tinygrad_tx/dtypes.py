@@ -50,6 +50,7 @@ def as_dtype(value: Any) -> DType:
         dtype: DType = np.dtype(value)
     except TypeError as error:
         raise DTypeError(explain("dtype", f"{value!r} is not an element type")) from error
+    dtype = dtype.newbyteorder("=")  # memory in the other byte order is turned around when read
     if dtype not in COMPUTE and dtype not in STORAGE:
         names = ", ".join(str(d) for d in (*COMPUTE, *STORAGE))
         raise DTypeError(

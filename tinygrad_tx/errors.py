@@ -9,18 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 __all__ = [
+    "AxisError",
     "CaptureError",
     "CheckpointError",
     "CompileError",
     "DTypeError",
     "DataError",
+    "DeviceError",
     "DrawError",
     "GraphError",
     "IndexRangeError",
     "NonFiniteError",
+    "OnnxError",
     "PointError",
     "Rejected",
     "ShapeError",
+    "SharingError",
     "TinygradTxError",
     "explain",
 ]
@@ -34,6 +38,10 @@ class ShapeError(TinygradTxError, ValueError):
     """Sizes or axes that do not fit the operation."""
 
 
+class AxisError(ShapeError, IndexError):
+    """An axis that is not there; people catch it as either, as NumPy's."""
+
+
 class DTypeError(TinygradTxError, TypeError):
     """An element type, or a Python type, that the operation does not take."""
 
@@ -44,6 +52,14 @@ class IndexRangeError(TinygradTxError, IndexError):
 
 class GraphError(TinygradTxError, RuntimeError):
     """A graph that cannot be built, differentiated or rewritten as asked."""
+
+
+class SharingError(TinygradTxError, BufferError, ValueError):
+    """Memory that cannot be used by two libraries without a copy."""
+
+
+class DeviceError(TinygradTxError, ValueError):
+    """A device that is not there: everything here is computed on the CPU."""
 
 
 class CaptureError(TinygradTxError, RuntimeError):
@@ -72,6 +88,10 @@ class DataError(TinygradTxError, ValueError):
 
 class DrawError(TinygradTxError, RuntimeError):
     """A picture that cannot be rendered or written."""
+
+
+class OnnxError(DrawError):
+    """An ONNX file that cannot be read, drawn or run, or a function that cannot become one."""
 
 
 class Rejected(Exception):  # noqa: N818  # never leaves the package

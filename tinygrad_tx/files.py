@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 try:
@@ -16,16 +16,19 @@ except ImportError:  # no such locks on this system: nobody is kept out there
 __all__ = ["keep_as", "locked", "write_whole"]
 
 
-def write_whole(path: Path, data: bytes | str) -> None:
+def write_whole(path: Path, data: bytes | str | Iterable[bytes | memoryview]) -> None:
     """Writes beside `path`, then moves into place. Errors: OSError; then the old file stands.
 
+    data: the whole, or its parts in order, for what is too large to stand in memory twice.
     Both the bytes and the name are on the disk when it returns: a power cut takes neither back.
     """
     raw = data.encode() if isinstance(data, str) else data
+    parts = [raw] if isinstance(raw, bytes) else raw
     handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(raw)
+            for part in parts:
+                file.write(part)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(beside, 0o644)

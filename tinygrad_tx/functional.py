@@ -14,6 +14,7 @@ from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.place import current_scope, user_place
 from tinygrad_tx.tensor import reshape, stack
+from tinygrad_tx.tensor.arrays import settle_foreign
 from tinygrad_tx.tensor.tensor import Tensor, as_tensor
 from tinygrad_tx.tree import Tree, flatten, unflatten
 
@@ -33,7 +34,9 @@ def _primals(values: Any) -> tuple[list[Tensor], Tree]:
     found, tree = flatten(values, _is_tensor)
     b = Builder(current_scope(), user_place())
     nodes = [b.alias(as_tensor(t).node, tag=next(_fresh)) for t in found]
-    return [Tensor(n, requires_grad=True) for n in nodes], tree
+    tensors = [Tensor(n, requires_grad=True) for n in nodes]
+    settle_foreign(tensors)
+    return tensors, tree
 
 
 def _outputs(value: Any) -> tuple[list[Tensor], Tree]:
@@ -44,7 +47,9 @@ def _zeros_where_none(found: Sequence[Node | None], like: Sequence[Node]) -> lis
     b = Builder(current_scope(), user_place())
     pairs = zip(found, like, strict=True)
     # A derivative may be differentiated again: it asks for gradients like any result.
-    return [Tensor(b.full(n.shape, 0, n.dtype) if g is None else g, True) for g, n in pairs]
+    tensors = [Tensor(b.full(n.shape, 0, n.dtype) if g is None else g, True) for g, n in pairs]
+    settle_foreign(tensors)
+    return tensors
 
 
 def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], Any]]:

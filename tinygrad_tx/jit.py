@@ -75,11 +75,29 @@ class _Recording:
         place = {id(b): i for i, b in enumerate(self.inputs)}
         # For each slot the argument that is bound to it, or the state.
         self._sources = [(place.get(id(b), -1), b) for b in self.buffers]
-        self.written = [self.buffers[slot] for slot in self.program.written]
+        sources = [self._sources[slot] for slot in self.program.written]
+        self.written = [b for i, b in sources if i < 0]
+        self._written_inputs = [i for i, _ in sources if i >= 0]
 
-    def arrays(self, passed: Sequence[Array]) -> list[Array]:
+    def arrays(self, passed: Sequence[Tensor | Array]) -> list[Array]:
         """What each slot of the Program is bound to in a call with these arguments."""
-        return [passed[i] if i >= 0 else b.array for i, b in self._sources]
+        given = [_array_of(value) for value in passed]
+        return [given[i] if i >= 0 else b.array for i, b in self._sources]
+
+    def own(self, passed: list[Tensor | Array]) -> list[Buffer]:
+        """What a call with these arguments will write to, in memory that nobody else knows.
+
+        An array among `passed` that would be written to becomes a copy: it is its owner's.
+        """
+        written = list(self.written)
+        for i in self._written_inputs:
+            value = passed[i]
+            passed[i] = tensor = as_tensor(value).realize()
+            written.append(tensor.buffer)
+        for buffer in written:
+            if buffer.is_shared:
+                buffer.own()
+        return written
 
 
 class Jitted(Generic[P, T]):
@@ -104,10 +122,11 @@ class Jitted(Generic[P, T]):
         recording, passed = self._recorded(args, kwargs)
         if recording.executable is None:
             recording.executable = Executable(recording.program, is_replayed=True)
+        written = recording.own(passed)
         arrays = recording.arrays(passed)
-        _settle_readers(recording.written)
+        _settle_readers(written)
         results = recording.executable.run(arrays)
-        for buffer in recording.written:
+        for buffer in written:
             buffer.touch()
         result: T = unflatten(recording.tree, [Tensor(Buffer(r)) for r in results])
         return result
@@ -133,19 +152,19 @@ class Jitted(Generic[P, T]):
     def arguments(self, *args: Any, **kwargs: Any) -> dict[Node, Array]:
         """The leaves of `graph` that stand for arguments, with the arrays that were passed."""
         recording, arrays = self._recorded(args, kwargs)
-        passed = {id(b): a for b, a in zip(recording.inputs, arrays, strict=True)}
+        passed = {id(b): _array_of(a) for b, a in zip(recording.inputs, arrays, strict=True)}
         nodes = collect(self.graph(*args, **kwargs))
         leaves = [n for n in nodes if n.op.name == "buffer"]
         return {n: passed[id(n.attrs["buffer"])] for n in leaves if id(n.attrs["buffer"]) in passed}
 
-    def _recorded(self, args: Any, kwargs: Any) -> tuple[_Recording, list[Array]]:
-        """The recording for these arguments, and their arrays."""
+    def _recorded(self, args: Any, kwargs: Any) -> tuple[_Recording, list[Tensor | Array]]:
+        """The recording for these arguments, and the tensors and arrays among them."""
         simple = not kwargs and all(type(a) is Tensor or type(a) is np.ndarray for a in args)
         if simple:
             shapes = tuple([(a.shape, a.dtype) for a in args])
             known = self._of_arrays.get(shapes)
             if known is not None:
-                return known, [_array_of(a) for a in args]
+                return known, list(args)
         found, tree = flatten((args, kwargs), _is_array)
         tensors = [as_tensor(t) for t in found]
         key = (_hashable(tree), tuple((t.shape, t.dtype) for t in tensors))
@@ -167,7 +186,7 @@ class Jitted(Generic[P, T]):
                 )
         if simple:
             self._of_arrays[shapes] = recording
-        return recording, [t.array for t in tensors]
+        return recording, list(tensors)
 
 
 def jit(function: Callable[P, T]) -> Jitted[P, T]:
@@ -190,7 +209,7 @@ def _array_of(value: Tensor | Array) -> Array:
     """
     if isinstance(value, Tensor):
         return value.array
-    if value.flags.carray:
+    if value.flags.c_contiguous and value.flags.aligned and value.dtype.isnative:
         return value
     return Buffer.of(value).array
 

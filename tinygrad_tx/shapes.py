@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from tinygrad_tx.errors import ShapeError, explain
+from tinygrad_tx.errors import AxisError, ShapeError, explain
 
 __all__ = [
     "Shape",
@@ -26,9 +26,9 @@ def size_of(shape: Sequence[int]) -> int:
 
 
 def axis_of(axis: int, ndim: int, operation: str) -> int:
-    """`axis` counted from the front. Errors: ShapeError when it is out of range."""
+    """`axis` counted from the front. Errors: AxisError when it is out of range."""
     if not -ndim <= axis < ndim:
-        raise ShapeError(
+        raise AxisError(
             explain(
                 operation,
                 f"axis {axis} is out of range for {ndim} dimension{'s' * (ndim != 1)}",

@@ -205,7 +205,7 @@ def test_gradcheck_of_operators_and_functions(tmp_path: Path) -> None:
     assert found["failures"][0]["name"] == "wrong"
 
 
-@pytest.mark.parametrize("name", ["train", "generate", "info", "gradcheck", "import"])
+@pytest.mark.parametrize("name", ["train", "generate", "info", "gradcheck", "import", "export"])
 def test_help_shows_an_example(tmp_path: Path, name: str) -> None:
     done = command(name, "--help", folder=tmp_path)
     assert done.returncode == 0

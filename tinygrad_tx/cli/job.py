@@ -64,6 +64,10 @@ class Options:
     seed: int = 0
     on_bad: str = "stop"
     spike: float = 0.0
+    accumulate: int = 1
+    average: float = 0.0
+    patience: int = 0
+    validate_every: int | None = None
     quick: bool = False
 
 
@@ -156,10 +160,13 @@ def _training(options: Options, sizes: Mapping[str, int], rate: float) -> TrainC
         batch=sizes["batch"],
         learning_rate=rate,
         warmup=min(100, steps // 10),
-        validate_every=max(1, min(250, steps // 4)),
+        validate_every=options.validate_every or max(1, min(250, steps // 4)),
         seed=options.seed,
         on_bad=options.on_bad,
         spike=options.spike,
+        accumulate=options.accumulate,
+        average=options.average,
+        patience=options.patience,
     )
 
 

@@ -18,6 +18,7 @@ from tinygrad_tx.cli.bench import bench
 from tinygrad_tx.cli.compare import compare
 from tinygrad_tx.cli.draw import draw
 from tinygrad_tx.cli.explain import explain
+from tinygrad_tx.cli.export import export
 from tinygrad_tx.cli.finetune import finetune
 from tinygrad_tx.cli.generate import generate
 from tinygrad_tx.cli.gradcheck import check_gradients
@@ -53,6 +54,7 @@ app.command()(explain)
 app.command()(replay)
 app.command("gradcheck")(check_gradients)
 app.command("import")(import_weights)
+app.command()(export)
 
 
 @app.command()

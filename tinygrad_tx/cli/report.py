@@ -93,7 +93,7 @@ class Screen:
             f"Text: {material.source}; {units.kind} tokens, vocabulary {units.vocab_size}; "
             f"{material.learnt:,} to learn from, {material.held:,} held out"
         )
-        tokens = config.batch * shape.context
+        tokens = config.batch * config.accumulate * shape.context
         self.say(f"Training: {config.steps} steps of {tokens:,} tokens, {process.threads} threads")
         baseline = f"{material.baseline:.3f} nats for each held-out token"
         self.say(f"To beat: bigram counts, {baseline}")
@@ -206,8 +206,9 @@ def record_of(
     forgetting: Forgetting | None,
 ) -> Record:
     """All that is known of a run at its end."""
-    shape, parent = model.config, settings.get("parent")
+    shape, parent, training = model.config, settings.get("parent"), settings["training"]
     losses = [row["validation"] for row in result.metrics if "validation" in row]
+    best = min(losses, default=None)
     tokens = material.learnt + material.held
     return Record(
         kind=FINE_TUNING if parent else PRETRAINING,
@@ -223,11 +224,12 @@ def record_of(
             model.num_parameters(),
         ),
         steps=result.step,
-        tokens=result.step * settings["training"]["batch"] * shape.context,
+        tokens=result.step * training["batch"] * training.get("accumulate", 1) * shape.context,
         seconds=result.seconds,
         loss_before=result.first if math.isfinite(result.first) else None,
-        loss_best=min(losses, default=None),
-        loss=losses[-1] if losses else None,
+        loss_best=best,
+        # That of the weights which are left: the best ones, where they were waited for.
+        loss=losses[-1] if losses and not training.get("patience") else best,
         baseline=material.baseline,
         interrupted=result.interrupted,
         parent=Parent(parent["path"], parent["digest"]) if parent else None,

@@ -48,6 +48,18 @@ def train(
     spike: Annotated[
         float, typer.Option(min=0, help="A loss above so many times the usual is bad; 0: never.")
     ] = 0.0,
+    accumulate: Annotated[
+        int, typer.Option(min=1, help="Batches in a step: their gradients are added up.")
+    ] = 1,
+    average: Annotated[
+        float, typer.Option(help="Decay of a moving average of the weights, as 0.999; 0: none.")
+    ] = 0.0,
+    patience: Annotated[
+        int, typer.Option(min=0, help="Validations without a new best before it ends; 0: never.")
+    ] = 0,
+    validate_every: Annotated[
+        int | None, typer.Option(min=1, help="Steps.  [a quarter of all, at most 250]")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A small model, some seconds.")] = False,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write what TensorBoard reads.")
@@ -88,6 +100,10 @@ def train(
                 seed=seed,
                 on_bad=on_bad,
                 spike=spike,
+                accumulate=accumulate,
+                average=average,
+                patience=patience,
+                validate_every=validate_every,
                 quick=quick,
             )
         )
@@ -99,6 +115,8 @@ def train(
         screen.say(f"Went on from a little earlier: {result.recovered}")
     for step in result.passed_over:
         screen.say(f"Step {step['step']} failed ({step['policy']}): {step['reason']}")
+    if result.stopped:
+        screen.say(f"Ended after step {result.step}: {result.stopped}")
     if result.interrupted:
         screen.say(
             f"Stopped after step {result.step}; all is saved. Go on with: "

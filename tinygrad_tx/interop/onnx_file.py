@@ -1,7 +1,7 @@
-"""An ONNX file as one flat graph in order: checked, its local functions inlined, shapes inferred.
+"""An ONNX file as one flat graph in order: checked, its local functions inlined.
 
-The file may come from anyone: whatever it holds ends in a DrawError or in a graph of bounded size.
-Weights that lie in files beside it are not read.
+The file may come from anyone: whatever it holds ends in an OnnxError or in a graph of bounded size.
+Weights that lie in files beside it are not read here (onnx_weights.py reads them, to be run).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from tinygrad_tx.errors import DrawError, explain
+from tinygrad_tx.errors import OnnxError, explain
 from tinygrad_tx.interop.foreign import printable
 from tinygrad_tx.interop.onnx_functions import inlined, subgraphs_of
 
-__all__ = ["OnnxFile", "captured_by", "load", "refused"]
+__all__ = ["OnnxFile", "captured_by", "load", "load_whole", "refused"]
 
 LARGEST_BYTES = 2**31 - 1  # what protobuf can hold
 LARGEST_VALUE = 1024  # elements: sizes and axes, which inference reads, are fewer
@@ -25,13 +25,15 @@ LARGEST_VALUE = 1024  # elements: sizes and axes, which inference reads, are few
 
 @dataclass(frozen=True)
 class OnnxFile:
-    """path: of the file. nodes: in order of computation. graph: with the shapes of all values.
-    kinds: scope of an inlined call -> name of its function."""
+    """path: of the file. nodes: in order of computation. graph: for `load` with the shapes of all
+    values and without large ones. kinds: scope of an inlined call -> name of its function. opsets:
+    domain -> version."""
 
     path: Path
     nodes: Sequence[Any]
     graph: Any
     kinds: Mapping[str, str]
+    opsets: Mapping[str, int]
 
     @property
     def initializers(self) -> Iterator[tuple[str, Any]]:
@@ -41,11 +43,32 @@ class OnnxFile:
 
 
 def load(path: str | Path, sizes: Sequence[Sequence[int]] = ()) -> OnnxFile:
-    """The file at `path`. sizes: shapes of its inputs, where those in the file stay open.
+    """The file at `path`, to be drawn: shapes inferred, large values left out.
 
-    Errors: DrawError where it cannot be read, is no ONNX file, or is not a graph.
+    sizes: shapes of its inputs, where those in the file stay open.
+    Errors: OnnxError where it cannot be read, is no ONNX file, or is not a graph.
     """
     path = Path(path)
+    model, kinds = _flat(path)
+    _bind(model.graph, sizes, path)
+    graph = _inferred(model)
+    return OnnxFile(path, list(graph.node), graph, kinds, _opsets(model))
+
+
+def load_whole(path: str | Path) -> OnnxFile:
+    """The file at `path` with all values that lie in it, to be run. Errors: as `load`."""
+    path = Path(path)
+    model, kinds = _flat(path)
+    return OnnxFile(path, list(model.graph.node), model.graph, kinds, _opsets(model))
+
+
+def refused(path: Path, what: str, remedy: str = "") -> OnnxError:
+    """The error for a file that cannot be used."""
+    return OnnxError(explain("onnx", f"{printable(path.name)}: {what}", remedy=remedy))
+
+
+def _flat(path: Path) -> tuple[Any, dict[str, str]]:
+    """The model with calls inlined and nodes in order, and the kinds of what was inlined."""
     model = _parsed(path)
     _check_text(model, path)
     if not model.HasField("graph") or not model.graph.output:
@@ -54,14 +77,11 @@ def load(path: str | Path, sizes: Sequence[Sequence[int]] = ()) -> OnnxFile:
     nodes = _ordered(model.graph, path)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    _bind(model.graph, sizes, path)
-    graph = _inferred(model)
-    return OnnxFile(path, list(graph.node), graph, kinds)
+    return model, kinds
 
 
-def refused(path: Path, what: str, remedy: str = "") -> DrawError:
-    """The error for a file that cannot be drawn."""
-    return DrawError(explain("draw", f"{printable(path.name)}: {what}", remedy=remedy))
+def _opsets(model: Any) -> dict[str, int]:
+    return {"" if o.domain == "ai.onnx" else o.domain: o.version for o in model.opset_import}
 
 
 def _parsed(path: Path) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tinygrad_tx.errors import DrawError, explain
+from tinygrad_tx.errors import OnnxError, explain
 from tinygrad_tx.interop.foreign import printable
 from tinygrad_tx.interop.onnx_names import module_of_call, scope_of_node, set_scope
 
@@ -28,7 +28,7 @@ def subgraphs_of(node: Any) -> Iterator[Any]:
 def inlined(model: Any, path: Path) -> dict[str, str]:
     """Replaces the calls in `model`; gives the kind of each module that a call became.
 
-    Errors: DrawError where functions call themselves or unfold into too many nodes.
+    Errors: OnnxError where functions call themselves or unfold into too many nodes.
     """
     inlining = _Inlining(model, path)
     nodes = list(inlining.flat(model.graph.node, "", 0))
@@ -74,9 +74,9 @@ class _Inlining:
             for inner in graph.node:
                 self._counted(inner)
 
-    def _refused(self, what: str) -> DrawError:
+    def _refused(self, what: str) -> OnnxError:
         remedy = "export a part of the model"
-        return DrawError(explain("draw", f"{printable(self.path.name)}: {what}", remedy=remedy))
+        return OnnxError(explain("onnx", f"{printable(self.path.name)}: {what}", remedy=remedy))
 
     def _body(self, call: Any, function: Any, scope: str) -> tuple[list[Any], str]:
         """The nodes of a call under names of their own, and the module that they make up."""

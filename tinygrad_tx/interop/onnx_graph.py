@@ -47,7 +47,7 @@ def read_onnx(path: str | Path, sizes: Sequence[Sequence[int]] = ()) -> ForeignG
     sizes: shapes of the inputs in order, for sizes that the file leaves open. Any float tensor that
     the file carries is a parameter, and so are integers of 8 bits or fewer in two dimensions or
     more: quantised weights. A single number is none, unless its name has a module.
-    Errors: DrawError where the file cannot be read or is no graph, or onnx is not installed.
+    Errors: OnnxError where the file cannot be read or is no graph, or onnx is not installed.
     """
     return _Reading(load(path, sizes)).graph()
 

@@ -28,7 +28,7 @@ def clip_grad_norm(parameters: Iterable[Tensor], largest: float) -> Tensor:
     chosen = [p for p in parameters if p.grad is not None]
     norm = grad_norm(chosen)
     with no_grad():
-        factor = clip(largest / (norm + 1e-6), high=1.0)
+        factor = clip(largest / (norm + 1e-6), max=1.0)
         for parameter in chosen:
             assert parameter.grad is not None
             parameter.grad = parameter.grad * factor

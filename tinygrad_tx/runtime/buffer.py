@@ -134,7 +134,16 @@ class Buffer:
     leaf of its own, so that graphs built on the old leaf never read new contents.
     """
 
-    __slots__ = ("__weakref__", "_leaf", "array", "owner", "version", "where")
+    __slots__ = (
+        "__weakref__",
+        "_leaf",
+        "array",
+        "is_foreign",
+        "is_shared",
+        "owner",
+        "version",
+        "where",
+    )
 
     def __init__(self, array: Array, where: str = "") -> None:
         self.array = array
@@ -142,6 +151,10 @@ class Buffer:
         """The user's file and line that asked for it."""
         self.version = 0
         self.owner: weakref.ref[Any] | None = None
+        self.is_shared = False
+        """Whether others may read this memory: it is left to them before a step writes there."""
+        self.is_foreign = False
+        """Whether others may write there, at any time."""
         self._leaf: weakref.ref[Node] | None = None
 
     @classmethod
@@ -151,6 +164,24 @@ class Buffer:
         array = aligned(source.shape, as_dtype(source.dtype))
         array[...] = source
         return cls(array, where)
+
+    @classmethod
+    def on(cls, array: Array, where: str = "") -> Buffer:
+        """A buffer on the memory of another library, which keeps its right to write there.
+
+        `array` is contiguous, aligned and in the byte order of the machine.
+        """
+        buffer = cls(array, where)
+        buffer.is_shared = buffer.is_foreign = True
+        return buffer
+
+    def own(self) -> None:
+        """Moves to memory that nobody else knows, where this is not."""
+        if self.is_shared:
+            array = aligned(self.shape, self.dtype)
+            array[...] = self.array
+            self.array = array
+            self.is_shared = self.is_foreign = False
 
     @property
     def is_real(self) -> bool:
@@ -183,6 +214,7 @@ class Buffer:
         if leaf is not None and self.is_real:
             realized[leaf] = self.array
         self.array = array
+        self.is_shared, self.is_foreign = True, False  # it is the value of a node, too
         self.touch()
 
     def touch(self) -> None:
@@ -202,6 +234,7 @@ class AbstractBuffer(Buffer):
         self.where = ""
         self.version = 0
         self.owner = None
+        self.is_shared = self.is_foreign = False
         self._leaf = None
 
     @property

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinygrad_tx.dtypes import as_dtype, float64, is_float
+from tinygrad_tx.dtypes import as_dtype, float64, is_float, is_integer
+from tinygrad_tx.errors import DTypeError, explain
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.place import current_scope, user_place
 from tinygrad_tx.graph.registry import find
+from tinygrad_tx.shapes import broadcast_shapes
+from tinygrad_tx.tensor.arrays import require_cpu
 from tinygrad_tx.tensor.tensor import Tensor, TensorLike, as_tensor, build, promoted, wrap
 
 __all__ = [
@@ -63,17 +66,21 @@ __all__ = [
 ]
 
 _KEEP_INTEGERS = {"negative", "abs", "square"}
+_NOTHING_TO_ROUND = {"floor", "ceil", "round", "trunc"}
 
 
-def _unary(name: str, x: TensorLike, **attrs: Any) -> Tensor:
+def unary(name: str, x: TensorLike, **attrs: Any) -> Tensor:
     x = as_tensor(x)
+    if name in _NOTHING_TO_ROUND and is_integer(x.dtype):
+        whole: Tensor = x
+        return whole
     if name not in _KEEP_INTEGERS and name != "logical_not" and not is_float(x.dtype):
         x = astype(x, float64)  # as NumPy: the functions of an integer are float64
     result: Tensor = build(name, x, **attrs)
     return result
 
 
-def _elementwise(name: str, *operands: TensorLike, floats: bool = False) -> Tensor:
+def elementwise(name: str, *operands: TensorLike, floats: bool = False) -> Tensor:
     nodes = promoted(*operands)
     b = Builder(current_scope(), user_place())
     if floats and not is_float(nodes[0].dtype):
@@ -83,8 +90,10 @@ def _elementwise(name: str, *operands: TensorLike, floats: bool = False) -> Tens
     return result
 
 
-def astype(x: TensorLike, dtype: Any) -> Tensor:
-    """The same values in another dtype."""
+def astype(x: TensorLike, dtype: Any, *, copy: bool = True, device: Any = None) -> Tensor:
+    """The same values in another dtype. `copy` has no meaning for tensors, which never change."""
+    del copy
+    require_cpu(device)
     result: Tensor = build("astype", as_tensor(x), dtype=as_dtype(dtype))
     return result
 
@@ -99,151 +108,167 @@ def where(condition: TensorLike, x: TensorLike, y: TensorLike) -> Tensor:
     return result
 
 
-def clip(x: TensorLike, low: TensorLike = None, high: TensorLike = None) -> Tensor:
-    """x held between `low` and `high`; None leaves that side open."""
+def clip(x: TensorLike, min: TensorLike = None, max: TensorLike = None) -> Tensor:
+    """x held between `min` and `max`; None leaves that side open."""
     x = as_tensor(x)
-    x = x if low is None else maximum(x, low)
-    return x if high is None else minimum(x, high)
+    x = x if min is None else maximum(x, min)
+    return x if max is None else minimum(x, max)
 
 
 def gelu(x: TensorLike, approximate: bool = False) -> Tensor:
     """Gaussian error linear unit; the tanh form where `approximate`."""
-    return _unary("gelu", x, approximate=approximate)
+    return unary("gelu", x, approximate=approximate)
 
 
 def negative(x: TensorLike) -> Tensor:
-    return _unary("negative", x)
+    return unary("negative", x)
 
 
 def abs(x: TensorLike) -> Tensor:
-    return _unary("abs", x)
+    return unary("abs", x)
 
 
 def sign(x: TensorLike) -> Tensor:
-    return _unary("sign", x)
+    x = as_tensor(x)
+    if is_integer(x.dtype):
+        return astype(x > 0, x.dtype) - astype(x < 0, x.dtype)
+    return unary("sign", x)
 
 
 def exp(x: TensorLike) -> Tensor:
-    return _unary("exp", x)
+    return unary("exp", x)
 
 
 def expm1(x: TensorLike) -> Tensor:
-    return _unary("expm1", x)
+    return unary("expm1", x)
 
 
 def log(x: TensorLike) -> Tensor:
-    return _unary("log", x)
+    return unary("log", x)
 
 
 def log1p(x: TensorLike) -> Tensor:
-    return _unary("log1p", x)
+    return unary("log1p", x)
 
 
 def sqrt(x: TensorLike) -> Tensor:
-    return _unary("sqrt", x)
+    return unary("sqrt", x)
 
 
 def rsqrt(x: TensorLike) -> Tensor:
-    return _unary("rsqrt", x)
+    return unary("rsqrt", x)
 
 
 def reciprocal(x: TensorLike) -> Tensor:
-    return _unary("reciprocal", x)
+    return unary("reciprocal", x)
 
 
 def square(x: TensorLike) -> Tensor:
-    return _unary("square", x)
+    return unary("square", x)
 
 
 def sin(x: TensorLike) -> Tensor:
-    return _unary("sin", x)
+    return unary("sin", x)
 
 
 def cos(x: TensorLike) -> Tensor:
-    return _unary("cos", x)
+    return unary("cos", x)
 
 
 def tanh(x: TensorLike) -> Tensor:
-    return _unary("tanh", x)
+    return unary("tanh", x)
 
 
 def erf(x: TensorLike) -> Tensor:
-    return _unary("erf", x)
+    return unary("erf", x)
 
 
 def sigmoid(x: TensorLike) -> Tensor:
-    return _unary("sigmoid", x)
+    return unary("sigmoid", x)
 
 
 def relu(x: TensorLike) -> Tensor:
-    return _unary("relu", x)
+    return unary("relu", x)
 
 
 def silu(x: TensorLike) -> Tensor:
-    return _unary("silu", x)
+    return unary("silu", x)
 
 
 def floor(x: TensorLike) -> Tensor:
-    return _unary("floor", x)
+    return unary("floor", x)
 
 
 def ceil(x: TensorLike) -> Tensor:
-    return _unary("ceil", x)
+    return unary("ceil", x)
 
 
 def round(x: TensorLike) -> Tensor:
-    return _unary("round", x)
+    return unary("round", x)
 
 
 def trunc(x: TensorLike) -> Tensor:
-    return _unary("trunc", x)
+    return unary("trunc", x)
 
 
 def isnan(x: TensorLike) -> Tensor:
-    return _unary("isnan", x)
+    return unary("isnan", x)
 
 
 def isinf(x: TensorLike) -> Tensor:
-    return _unary("isinf", x)
+    return unary("isinf", x)
 
 
 def isfinite(x: TensorLike) -> Tensor:
-    return _unary("isfinite", x)
+    return unary("isfinite", x)
 
 
 def logical_not(x: TensorLike) -> Tensor:
-    return _unary("logical_not", x)
+    return unary("logical_not", x)
 
 
 def add(x: TensorLike, y: TensorLike) -> Tensor:
-    return _elementwise("add", x, y)
+    return elementwise("add", x, y)
 
 
 def subtract(x: TensorLike, y: TensorLike) -> Tensor:
-    return _elementwise("subtract", x, y)
+    return elementwise("subtract", x, y)
 
 
 def multiply(x: TensorLike, y: TensorLike) -> Tensor:
-    return _elementwise("multiply", x, y)
+    return elementwise("multiply", x, y)
 
 
 def divide(x: TensorLike, y: TensorLike) -> Tensor:
-    return _elementwise("divide", x, y, floats=True)
+    return elementwise("divide", x, y, floats=True)
 
 
 def power(x: TensorLike, y: TensorLike) -> Tensor:
-    return _elementwise("power", x, y, floats=True)
+    """x to the y; of integers an integer, as in NumPy. Errors: DTypeError for their y < 0."""
+    left, right = promoted(x, y)
+    if not is_integer(left.dtype):
+        return elementwise("power", x, y, floats=True)
+    if isinstance(y, int) and y < 0:
+        what = f"an integer to the power {y} is no integer"
+        made = [("it", left.where)]
+        raise DTypeError(explain("power", what, made=made, remedy="use astype(float32) first"))
+    b = Builder(current_scope(), user_place())
+    shape = broadcast_shapes(left.shape, right.shape)
+    if shape is not None:
+        left, right = b.broadcast_to(left, shape), b.broadcast_to(right, shape)
+    result: Tensor = wrap(b.integer_power(left, right), False)
+    return result
 
 
 pow = power  # the name in the array API standard
 
 
 def remainder(x: TensorLike, y: TensorLike) -> Tensor:
-    return _elementwise("remainder", x, y)
+    return elementwise("remainder", x, y)
 
 
 def floor_divide(x: TensorLike, y: TensorLike) -> Tensor:
-    return _elementwise("floor_divide", x, y)
+    return elementwise("floor_divide", x, y)
 
 
 def maximum(x: TensorLike, y: TensorLike) -> Tensor:
@@ -259,43 +284,44 @@ def _larger(name: str, compare: str, x: TensorLike, y: TensorLike) -> Tensor:
     left, right = promoted(x, y)
     b = Builder(current_scope(), user_place())
     if not is_float(left.dtype):
-        return Tensor(b.where(b.apply(find(compare), left, right), left, right))
+        chosen: Tensor = wrap(b.where(b.apply(find(compare), left, right), left, right), False)
+        return chosen
     wants = any(isinstance(o, Tensor) and o.requires_grad for o in (x, y))
     result: Tensor = wrap(b.apply(find(name), left, right), wants)
     return result
 
 
 def equal(x: TensorLike, y: TensorLike) -> Tensor:
-    return _elementwise("equal", x, y)
+    return elementwise("equal", x, y)
 
 
 def not_equal(x: TensorLike, y: TensorLike) -> Tensor:
-    return _elementwise("not_equal", x, y)
+    return elementwise("not_equal", x, y)
 
 
 def less(x: TensorLike, y: TensorLike) -> Tensor:
-    return _elementwise("less", x, y)
+    return elementwise("less", x, y)
 
 
 def less_equal(x: TensorLike, y: TensorLike) -> Tensor:
-    return _elementwise("less_equal", x, y)
+    return elementwise("less_equal", x, y)
 
 
 def greater(x: TensorLike, y: TensorLike) -> Tensor:
-    return _elementwise("greater", x, y)
+    return elementwise("greater", x, y)
 
 
 def greater_equal(x: TensorLike, y: TensorLike) -> Tensor:
-    return _elementwise("greater_equal", x, y)
+    return elementwise("greater_equal", x, y)
 
 
 def logical_and(x: TensorLike, y: TensorLike) -> Tensor:
-    return _elementwise("logical_and", x, y)
+    return elementwise("logical_and", x, y)
 
 
 def logical_or(x: TensorLike, y: TensorLike) -> Tensor:
-    return _elementwise("logical_or", x, y)
+    return elementwise("logical_or", x, y)
 
 
 def logical_xor(x: TensorLike, y: TensorLike) -> Tensor:
-    return _elementwise("logical_xor", x, y)
+    return elementwise("logical_xor", x, y)

@@ -13,7 +13,7 @@ from tinygrad_tx.runtime.buffer import Buffer
 from tinygrad_tx.shapes import broadcast_shapes, size_of
 from tinygrad_tx.tensor.elementwise import astype, logical_or, where
 from tinygrad_tx.tensor.selection import take
-from tinygrad_tx.tensor.shape import broadcast_to, permute_dims, reshape
+from tinygrad_tx.tensor.shape import broadcast_to, expand_dims, permute_dims, reshape
 from tinygrad_tx.tensor.tensor import Tensor, as_tensor, build
 
 __all__ = ["getitem"]
@@ -24,6 +24,10 @@ def getitem(x: Tensor, key: Any) -> Tensor:
 
     A mask must have known values. Errors: IndexRangeError, DTypeError.
     """
+    if isinstance(key, (Tensor, np.ndarray)) and not key.shape and key.dtype == bool_:
+        # One truth for all: a new axis, with everything in it or nothing.
+        count = 1 if key else 0
+        return take(expand_dims(x, 0), as_tensor(np.zeros(count, np.int64)), 0)
     keys = _whole_key(x, list(key) if isinstance(key, tuple) else [key])
     cuts: list[tuple[int, int, int]] = []
     shape: list[int] = []
@@ -76,7 +80,11 @@ def _index_arrays(key: Any, x: Tensor, axis: int) -> list[Tensor]:
     """The integer array itself; for a mask the places where it is true, one array an axis."""
     chosen = as_tensor(key)
     if chosen.dtype == bool_:
-        if chosen.shape != x.shape[axis : axis + chosen.ndim]:
+        sizes = x.shape[axis : axis + chosen.ndim]
+        fits = len(sizes) == chosen.ndim and all(
+            m in (n, 0) for m, n in zip(chosen.shape, sizes, strict=True)
+        )  # a mask of size 0 selects nothing of anything, as in NumPy
+        if not fits:
             what = f"a mask of shape {chosen.shape} for {x.shape} at axis {axis}"
             raise IndexRangeError(explain("index", what, made=[("it", x.node.where)]))
         return [as_tensor(places) for places in np.nonzero(chosen.numpy())]

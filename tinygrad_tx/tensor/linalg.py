@@ -9,10 +9,10 @@ from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.place import current_scope, user_place
 from tinygrad_tx.shapes import axis_of, broadcast_shapes, size_of
-from tinygrad_tx.tensor.shape import permute_dims, reshape
+from tinygrad_tx.tensor.shape import broadcast_arrays, moveaxis, permute_dims, reshape
 from tinygrad_tx.tensor.tensor import Tensor, TensorLike, as_tensor, promoted, wrap
 
-__all__ = ["matmul", "tensordot"]
+__all__ = ["matmul", "tensordot", "vecdot"]
 
 
 def matmul(x: TensorLike, y: TensorLike) -> Tensor:
@@ -85,3 +85,19 @@ def tensordot(
     k = size_of(summed)
     product = matmul(reshape(left, (size_of(shape[0]), k)), reshape(right, (k, size_of(shape[1]))))
     return reshape(product, shape[0] + shape[1])
+
+
+def vecdot(x: TensorLike, y: TensorLike, axis: int = -1) -> Tensor:
+    """The product of vectors along `axis`; the other axes broadcast. Errors: ShapeError.
+
+    Shapes: (..., n) and (..., n) -> (...).
+    """
+    x, y = as_tensor(x), as_tensor(y)
+    at = [axis_of(axis, t.ndim, "vecdot") for t in (x, y)]
+    if x.shape[at[0]] != y.shape[at[1]]:
+        what = f"axis {axis} is {x.shape[at[0]]} in {x.shape} and {y.shape[at[1]]} in {y.shape}"
+        made = [("left", x.node.where), ("right", y.node.where)]
+        raise ShapeError(explain("vecdot", what, made=made))
+    x, y = broadcast_arrays(moveaxis(x, axis, -1), moveaxis(y, axis, -1))
+    rows, columns = reshape(x, (*x.shape[:-1], 1, x.shape[-1])), reshape(y, (*y.shape, 1))
+    return reshape(matmul(rows, columns), x.shape[:-1])

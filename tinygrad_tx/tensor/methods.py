@@ -94,14 +94,41 @@ class Methods:
     def __abs__(self) -> Tensor:
         return functions.abs(self)
 
+    def __pos__(self: Any) -> Tensor:
+        return functions.positive(self)
+
     def __invert__(self) -> Tensor:
-        return functions.logical_not(self)
+        return functions.bitwise_invert(self)
 
     def __and__(self, other: TensorLike) -> Tensor:
-        return functions.logical_and(self, other)
+        return functions.bitwise_and(self, other)
+
+    def __rand__(self, other: TensorLike) -> Tensor:
+        return functions.bitwise_and(other, self)
 
     def __or__(self, other: TensorLike) -> Tensor:
-        return functions.logical_or(self, other)
+        return functions.bitwise_or(self, other)
+
+    def __ror__(self, other: TensorLike) -> Tensor:
+        return functions.bitwise_or(other, self)
+
+    def __xor__(self, other: TensorLike) -> Tensor:
+        return functions.bitwise_xor(self, other)
+
+    def __rxor__(self, other: TensorLike) -> Tensor:
+        return functions.bitwise_xor(other, self)
+
+    def __lshift__(self, other: TensorLike) -> Tensor:
+        return functions.bitwise_left_shift(self, other)
+
+    def __rlshift__(self, other: TensorLike) -> Tensor:
+        return functions.bitwise_left_shift(other, self)
+
+    def __rshift__(self, other: TensorLike) -> Tensor:
+        return functions.bitwise_right_shift(self, other)
+
+    def __rrshift__(self, other: TensorLike) -> Tensor:
+        return functions.bitwise_right_shift(other, self)
 
     def __getitem__(self: Any, key: Any) -> Tensor:
         return functions.getitem(self, key)
@@ -195,8 +222,8 @@ class Methods:
     def argsort(self, axis: int = -1, descending: bool = False) -> Tensor:
         return functions.argsort(self, axis, descending)
 
-    def clip(self, low: Any = None, high: Any = None) -> Tensor:
-        return functions.clip(self, low, high)
+    def clip(self, min: Any = None, max: Any = None) -> Tensor:
+        return functions.clip(self, min, max)
 
     def exp(self) -> Tensor:
         return functions.exp(self)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from tinygrad_tx.dtypes import float64, is_float
+from typing import Any
+
+import numpy as np
+
+from tinygrad_tx.dtypes import as_dtype, bool_, float64, int64, is_float
+from tinygrad_tx.errors import ShapeError, explain
 from tinygrad_tx.shapes import axes_of, axis_of
-from tinygrad_tx.tensor.elementwise import astype, exp, log, sqrt, square, where
+from tinygrad_tx.tensor.elementwise import astype, exp, log, not_equal, sqrt, square, where
 from tinygrad_tx.tensor.methods import Axis
+from tinygrad_tx.tensor.shape import concat
 from tinygrad_tx.tensor.tensor import Tensor, TensorLike, as_tensor, build
 
 __all__ = [
@@ -13,7 +19,11 @@ __all__ = [
     "any",
     "argmax",
     "argmin",
+    "count_nonzero",
     "cumsum",
+    "cumulative_prod",
+    "cumulative_sum",
+    "diff",
     "logsumexp",
     "max",
     "mean",
@@ -32,14 +42,22 @@ def _reduced(name: str, x: TensorLike, axis: Axis, keepdims: bool) -> Tensor:
     return result
 
 
-def sum(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The sum over `axis` (all axes for None)."""
-    return _reduced("sum", x, axis, keepdims)
+def _accumulated(name: str, x: TensorLike, axis: Axis, keepdims: bool, dtype: Any) -> Tensor:
+    """A reduction in `dtype`; without one integers add up in int64 and floats in their own."""
+    if dtype is None:
+        return _reduced(name, x, axis, keepdims)
+    result = _reduced(name, astype(x, dtype), axis, keepdims)
+    return result if result.dtype == as_dtype(dtype) else astype(result, dtype)
 
 
-def prod(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The product over `axis`."""
-    return _reduced("prod", x, axis, keepdims)
+def sum(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, dtype: Any = None) -> Tensor:
+    """The sum over `axis` (all axes for None); in `dtype` where one is given."""
+    return _accumulated("sum", x, axis, keepdims, dtype)
+
+
+def prod(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, dtype: Any = None) -> Tensor:
+    """The product over `axis`; in `dtype` where one is given."""
+    return _accumulated("prod", x, axis, keepdims, dtype)
 
 
 def max(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -52,14 +70,19 @@ def min(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return _reduced("min", x, axis, keepdims)
 
 
+def _truths(x: TensorLike) -> Tensor:
+    x = as_tensor(x)
+    return x if x.dtype == bool_ else not_equal(x, 0)
+
+
 def any(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Whether one element is true."""
-    return _reduced("any", x, axis, keepdims)
+    """Whether one element is true, or not 0."""
+    return _reduced("any", _truths(x), axis, keepdims)
 
 
 def all(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Whether every element is true."""
-    return _reduced("all", x, axis, keepdims)
+    """Whether every element is true, or not 0."""
+    return _reduced("all", _truths(x), axis, keepdims)
 
 
 def mean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -102,10 +125,11 @@ def logsumexp(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tenso
 
 def _arg(name: str, x: TensorLike, axis: int | None, keepdims: bool) -> Tensor:
     x = as_tensor(x)
-    if axis is None:
-        x, axis = x.reshape((x.size,)), 0
-    result: Tensor = build(name, x, axis=axis_of(axis, x.ndim, name), keepdims=keepdims)
-    return result
+    if axis is not None:
+        result: Tensor = build(name, x, axis=axis_of(axis, x.ndim, name), keepdims=keepdims)
+        return result
+    place: Tensor = build(name, x.reshape((x.size,)), axis=0, keepdims=False)
+    return place.reshape((1,) * x.ndim) if keepdims else place
 
 
 def argmax(x: TensorLike, axis: int | None = None, keepdims: bool = False) -> Tensor:
@@ -123,3 +147,77 @@ def cumsum(x: TensorLike, axis: int = 0) -> Tensor:
     x = as_tensor(x)
     result: Tensor = build("cumsum", x, axis=axis_of(axis, x.ndim, "cumsum"))
     return result
+
+
+def _running(x: TensorLike, axis: int | None, dtype: Any, name: str) -> tuple[Tensor, int]:
+    """`x` in the dtype that running totals have, and the axis along which they run."""
+    x = as_tensor(x)
+    if axis is None:
+        if x.ndim != 1:
+            what = f"needs an axis for {x.ndim} axes of {x.shape}"
+            raise ShapeError(explain(name, what, made=[("it", x.node.where)]))
+        axis = 0
+    if dtype is None and not is_float(x.dtype):
+        dtype = int64
+    x = x if dtype is None or x.dtype == as_dtype(dtype) else astype(x, dtype)
+    return x, axis_of(axis, x.ndim, name)
+
+
+def _first(x: Tensor, axis: int, stop: int) -> Tensor:
+    return x[(*[slice(None)] * axis, slice(stop))]
+
+
+def cumulative_sum(
+    x: TensorLike, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+) -> Tensor:
+    """Running sum along `axis`, with the 0 that it starts from where `include_initial`."""
+    x, at = _running(x, axis, dtype, "cumulative_sum")
+    return _started(cumsum(x, at), at, 0, include_initial)
+
+
+def cumulative_prod(
+    x: TensorLike, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+) -> Tensor:
+    """Running product along `axis`, with the 1 that it starts from where `include_initial`.
+
+    Cost: log2(n) products of the whole, each of twice as many factors: its gradient needs no
+    division, so that zeros are as good as anything.
+    """
+    x, at = _running(x, axis, dtype, "cumulative_prod")
+    size, step = x.shape[at], 1
+    while step < size:
+        x = x * _started(_first(x, at, size - step), at, 1, True, step)
+        step *= 2
+    return _started(x, at, 1, include_initial)
+
+
+def _started(x: Tensor, axis: int, value: int, wanted: bool, count: int = 1) -> Tensor:
+    """`count` times `value` before `x`."""
+    if not wanted:
+        return x
+    shape = tuple(count if i == axis else n for i, n in enumerate(x.shape))
+    return concat([as_tensor(np.full(shape, value, x.dtype)), x], axis)
+
+
+def diff(
+    x: TensorLike,
+    axis: int = -1,
+    n: int = 1,
+    prepend: TensorLike = None,
+    append: TensorLike = None,
+) -> Tensor:
+    """Differences of neighbours along `axis`, taken `n` times; of bool whether they differ."""
+    x = as_tensor(x)
+    at = axis_of(axis, x.ndim, "diff")
+    if n < 0:
+        raise ShapeError(explain("diff", f"cannot be taken {n} times"))
+    found = concat([p for p in (prepend, x, append) if p is not None], at)
+    for _ in range(n):
+        later, sooner = found[(*[slice(None)] * at, slice(1, None))], _first(found, at, -1)
+        found = not_equal(later, sooner) if found.dtype == bool_ else later - sooner
+    return found
+
+
+def count_nonzero(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """How many elements are not 0, over `axis`."""
+    return sum(_truths(x), axis, keepdims)

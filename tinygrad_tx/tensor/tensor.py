@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ import numpy as np
 import tinygrad_tx.tensor as functions
 from tinygrad_tx import capture
 from tinygrad_tx.autodiff import reverse
-from tinygrad_tx.dtypes import DType, as_dtype, is_float, promote, scalar_dtype
+from tinygrad_tx.dtypes import DType, is_float, promote, scalar_dtype
 from tinygrad_tx.errors import DTypeError, GraphError, ShapeError, explain
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Node
@@ -24,11 +23,22 @@ from tinygrad_tx.graph.walk import collect
 from tinygrad_tx.runtime.buffer import Array, Buffer
 from tinygrad_tx.runtime.evaluate import evaluate
 from tinygrad_tx.shapes import Shape
+from tinygrad_tx.tensor.arrays import array_of, settle_foreign, used
 from tinygrad_tx.tensor.methods import Methods
+from tinygrad_tx.tensor.protocols import Protocols
 
-__all__ = ["Tensor", "TensorLike", "as_tensor", "build", "no_grad", "promoted", "wrap"]
+__all__ = [
+    "Tensor",
+    "TensorLike",
+    "as_tensor",
+    "build",
+    "no_grad",
+    "promoted",
+    "wrap",
+]
 
 TensorLike = Any  # a Tensor, a NumPy array, a number, or a nested list of numbers
+
 
 _gradients_on: ContextVar[bool] = ContextVar("gradients_on", default=True)
 
@@ -43,7 +53,7 @@ def no_grad() -> Iterator[None]:
         _gradients_on.reset(token)
 
 
-class Tensor(Methods):
+class Tensor(Methods, Protocols):
     """An array of numbers, known or still to be computed.
 
     Concrete tensors stand on a Buffer, all others on a Node. `requires_grad` on a concrete tensor
@@ -51,7 +61,6 @@ class Tensor(Methods):
     """
 
     __slots__ = ("__weakref__", "_capture", "_grad", "_value", "requires_grad")
-    __array_priority__ = 1000  # NumPy arrays leave mixed operations to us
 
     def __init__(self, value: Node | Buffer, requires_grad: bool = False) -> None:
         self._value = value
@@ -73,7 +82,11 @@ class Tensor(Methods):
         recording = capture.current()
         value = self._value
         if isinstance(value, Buffer):
-            return value.leaf if recording is None else recording.leaf(value)
+            if recording is not None:
+                return recording.leaf(value)
+            if value.is_foreign:
+                used.buffers.append(value)
+            return value.leaf
         if recording is not None and self._capture is not recording:
             return recording.lift(value)
         if recording is None and self._capture is not None:
@@ -144,15 +157,27 @@ class Tensor(Methods):
             if not self.requires_grad:
                 # What needs no gradient needs no history either: graphs do not grow for ever.
                 self._value = Buffer(array, self._value.where)
+                self._value.is_shared = True  # by whoever holds the node
         return array
 
     def numpy(self) -> Array:
-        """The values as a read-only NumPy array."""
+        """The values as a read-only NumPy array, which later steps leave as it is.
+
+        Without a copy, but where the tensor stands on memory of another library.
+        """
         capture.refuse("numpy()")
+        array = self.exported()
+        if isinstance(self._value, Buffer) and self._value.is_foreign:
+            array = array.copy()
+            array.flags.writeable = False
+        return array
+
+    def exported(self) -> Array:
+        """The memory itself to others, read-only: a step that would write there moves first."""
         view = self._array().view()
-        if isinstance(self._value, Buffer):
-            view = view.copy()  # the memory may change under a later step
         view.flags.writeable = False
+        if isinstance(self._value, Buffer):
+            self._value.is_shared = True
         return view
 
     def item(self) -> Any:
@@ -166,21 +191,6 @@ class Tensor(Methods):
         """Nested lists of Python numbers."""
         return self.numpy().tolist()
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        array = self.numpy()
-        return array if dtype is None and not copy else np.array(array, dtype=dtype)
-
-    def __dlpack__(self, **options: Any) -> Any:
-        return self.numpy().copy().__dlpack__(**options)
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return (1, 0)
-
-    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
-        """The functions under the names of the array API standard."""
-        del api_version
-        return importlib.import_module("tinygrad_tx")
-
     def __bool__(self) -> bool:
         capture.refuse("the truth of a tensor")
         return bool(self.item())
@@ -190,6 +200,9 @@ class Tensor(Methods):
 
     def __int__(self) -> int:
         return int(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu":
@@ -242,6 +255,8 @@ class Tensor(Methods):
         """Asks for gradients of this concrete floating-point tensor."""
         if wanted and not is_float(self.dtype):
             raise DTypeError(explain("requires_grad", f"{self.dtype} has no gradients"))
+        if self.buffer.is_foreign:
+            self.buffer.own()
         self.buffer.owner = weakref.ref(self) if wanted else None
         self.requires_grad = wanted
         return self
@@ -328,21 +343,17 @@ def as_tensor(value: TensorLike, beside: DType | None = None) -> Tensor:
         return value
     if isinstance(value, (bool, int, float)) and beside is not None:
         return Tensor(Builder().constant(value, scalar_dtype(value, beside)))
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        remedy = "give lists of equal lengths"
-        raise ShapeError(explain("tensor", "not a regular array", remedy=remedy)) from None
-    if array.dtype == np.float64 and not isinstance(value, (np.ndarray, np.generic)):
-        array = array.astype(np.float32)
-    if array.dtype == object:
-        raise DTypeError(explain("tensor", f"cannot make one of {type(value).__name__}"))
-    return Tensor(Buffer.of(array, as_dtype(array.dtype), user_place()))
+    return Tensor(Buffer.of(array_of(value), where=user_place()))
+
+
+def _is_weak(value: Any) -> bool:
+    """A Python number; np.float64 is one too, but has a dtype (NEP 50)."""
+    return isinstance(value, (bool, int, float)) and not isinstance(value, np.generic)
 
 
 def promoted(*values: TensorLike) -> list[Node]:
     """Nodes of one dtype, by the promotion of the array API; Python numbers are weak."""
-    tensors = [v if isinstance(v, (Tensor, bool, int, float)) else as_tensor(v) for v in values]
+    tensors = [v if isinstance(v, Tensor) or _is_weak(v) else as_tensor(v) for v in values]
     dtypes = [t.dtype for t in tensors if isinstance(t, Tensor)]
     if not dtypes:
         tensors = [as_tensor(v) for v in values]
@@ -372,6 +383,7 @@ def build(op: str, /, *inputs: Any, keep: bool = True, **attrs: Any) -> Any:
 def wrap(result: Any, wants: bool) -> Any:
     """Tensors of what the Builder returned."""
     wants = wants and _gradients_on.get()
-    if isinstance(result, tuple):
-        return tuple(Tensor(r, wants) for r in result)
-    return Tensor(result, wants)
+    tensors = tuple(Tensor(r, wants) for r in (result if isinstance(result, tuple) else (result,)))
+    if used.buffers:
+        settle_foreign(tensors)
+    return tensors if isinstance(result, tuple) else tensors[0]

@@ -94,7 +94,10 @@ def check_foreign(target: Any, view: str, overlay: Any) -> None:
         asked = f"view {view}" if view not in _FOREIGN_VIEWS else f"overlay {overlay}"
         what = f"{asked} of {Path(target).name}: a graph of another program is drawn, not run"
         words = [" or ".join(_FOREIGN_VIEWS), ", ".join(_FOREIGN_OVERLAYS)]
-        remedy = f"use view {words[0]}, with no overlay or one of {words[1]}"
+        remedy = (
+            f"use view {words[0]}, with no overlay or one of {words[1]}; or draw "
+            "tx.interop.import_onnx(path), which runs"
+        )
         raise DrawError(explain("draw", what, remedy=remedy))
 
 

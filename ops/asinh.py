@@ -1,0 +1,40 @@
+"""asinh: the inverse hyperbolic sine.
+
+Maths: z = asinh x; dz/dx = 1 / sqrt(x² + 1). Shapes: any. Cost: elementwise, one pass over memory.
+Errors: DTypeError for anything but floating-point numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tinygrad_tx.graph.builder import Builder
+from tinygrad_tx.graph.node import Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.registry import register
+from tinygrad_tx.ops.infer import floating
+
+
+def partials(b: Builder, node: Node) -> tuple[Node | None]:
+    (x,) = node.inputs
+    return (b.rsqrt(b.add(b.square(x), 1)),)
+
+
+def samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape in ((), (3,), (2, 3), (0, 4)):
+        yield Sample((rng.normal(size=shape),))
+
+
+register(
+    Operator(
+        "asinh",
+        infer=floating,
+        partials=partials,
+        ufunc=np.arcsinh,
+        emit=lambda dtype, x: f"np.arcsinh({x})",
+        inplace=(0,),
+        row=TestRow(samples),
+        formula="asinh x",
+    )
+)

@@ -1,0 +1,40 @@
+"""cosh: the hyperbolic cosine.
+
+Maths: z = cosh x; dz/dx = sinh x. Shapes: any. Cost: elementwise, one pass over memory.
+Errors: DTypeError for anything but floating-point numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tinygrad_tx.graph.builder import Builder
+from tinygrad_tx.graph.node import Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.registry import register
+from tinygrad_tx.ops.infer import floating
+
+
+def partials(b: Builder, node: Node) -> tuple[Node | None]:
+    (x,) = node.inputs
+    return (b.sinh(x),)
+
+
+def samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape in ((), (3,), (2, 3), (0, 4)):
+        yield Sample((rng.normal(size=shape),))
+
+
+register(
+    Operator(
+        "cosh",
+        infer=floating,
+        partials=partials,
+        ufunc=np.cosh,
+        emit=lambda dtype, x: f"np.cosh({x})",
+        inplace=(0,),
+        row=TestRow(samples),
+        formula="cosh x",
+    )
+)
