@@ -19,7 +19,7 @@ Role = Literal["a", "c", "p", "s", "t", "x"]
 """Address, constant, array, step, line, element: what a local name of a fused kernel stands for."""
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
-_EXPRESSION = re.compile(r"[A-Za-z0-9_.,()+\-*/<>=!&| ]+")
+_EXPRESSION = re.compile(r"[A-Za-z0-9_.,()+\-*/<>=!&|^~ ]+")
 _LOCAL = re.compile(r"[acpstx][0-9]+")
 
 
