@@ -17,7 +17,8 @@ def _processors() -> int:
 
 
 class Config:
-    """`tx.config`. Environment: TINYGRAD_TX_THREADS, TINYGRAD_TX_CACHE, TINYGRAD_TX_CACHE_MB."""
+    """`tx.config`. Environment: TINYGRAD_TX_THREADS, TINYGRAD_TX_CACHE, TINYGRAD_TX_CACHE_MB,
+    TINYGRAD_TX_RANK_TIMEOUT."""
 
     def __init__(self) -> None:
         self._threads = self._checked(os.environ.get("TINYGRAD_TX_THREADS", _processors()))
@@ -46,6 +47,11 @@ class Config:
     def cache_bytes(self) -> int:
         """What compiled kernels may take on disk; those used longest ago go first."""
         return 1_000_000 * self._checked(os.environ.get("TINYGRAD_TX_CACHE_MB", 512), "cache size")
+
+    @property
+    def rank_timeout(self) -> int:
+        """Seconds that a process of a group waits for the others before it ends the job."""
+        return self._checked(os.environ.get("TINYGRAD_TX_RANK_TIMEOUT", 600), "rank timeout")
 
     @staticmethod
     def _checked(given: int | str, what: str = "threads") -> int:

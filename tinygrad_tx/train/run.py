@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -150,18 +151,33 @@ class RunFolder:
             raise CheckpointError(explain(str(self.config), f"is damaged: {error}")) from None
         return found
 
-    def read_metrics(self) -> list[dict[str, Any]]:
+    def metric_rows(self) -> Iterator[dict[str, Any]]:
         """The rows so far; a line cut short by a crash, or damaged, is left out."""
-        rows = []
+        return (row for row, _ in self._metric_lines())
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """All of `metric_rows`."""
+        return list(self.metric_rows())
+
+    def cut_metrics(self, step: int) -> None:
+        """Takes away the rows behind that of `step`, and a line cut short. Errors: OSError."""
         if self.metrics.exists():
-            for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
-                try:
-                    row = json.loads(line)
-                except ValueError:
-                    continue
-                if isinstance(row, dict) and isinstance(row.get("step"), int):
-                    rows.append(row)
-        return rows
+            kept = (end for row, end in self._metric_lines() if row["step"] <= step)
+            os.truncate(self.metrics, max(kept, default=0))
+
+    def _metric_lines(self) -> Iterator[tuple[dict[str, Any], int]]:
+        """Rows, each with where its line ends in the file."""
+        if not self.metrics.exists():
+            return
+        end = 0
+        with self.metrics.open("rb") as file:
+            for line in file:
+                end += len(line)
+                with contextlib.suppress(ValueError):
+                    row = json.loads(line.decode(errors="replace"))
+                    is_whole = line.endswith(b"\n") and isinstance(row, dict)
+                    if is_whole and isinstance(row.get("step"), int):
+                        yield row, end
 
 
 def part_of(state: Mapping[str, Any], prefix: str) -> State:
@@ -179,10 +195,7 @@ def sealed(state: Mapping[str, Any], notes: Mapping[str, str]) -> bytes:
 def unsealed(path: Path) -> tuple[State, dict[str, str]]:
     """What `sealed` wrote. Errors: CheckpointError for a missing or damaged file."""
     try:
-        raw = path.read_bytes()
-        state = load(raw)
-        size = struct.unpack("<Q", raw[:8])[0]
-        notes = json.loads(raw[8 : 8 + size]).get("__metadata__", {})
+        state, notes = unsealed_bytes(path.read_bytes())
     except OSError as error:
         what = f"cannot be read: {error.strerror}"
         raise CheckpointError(explain(f"checkpoint {path}", what)) from None
@@ -195,6 +208,14 @@ def unsealed(path: Path) -> tuple[State, dict[str, str]]:
         what = "is damaged: its digest is not that of its contents"
         raise CheckpointError(explain(f"checkpoint {path}", what))
     return state, notes
+
+
+def unsealed_bytes(raw: bytes) -> tuple[State, dict[str, str]]:
+    """Arrays and notes, also of a file without a digest. Errors: SafetensorError, ValueError,
+    struct.error."""
+    state = load(raw)
+    size = struct.unpack("<Q", raw[:8])[0]
+    return state, json.loads(raw[8 : 8 + size]).get("__metadata__", {})
 
 
 def _digest(arrays: Mapping[str, Any], notes: Mapping[str, str]) -> str:
