@@ -9,14 +9,19 @@ from pathlib import Path
 __all__ = ["Config", "config"]
 
 
+def _processors() -> int:
+    """Those that this process may use; macOS and Windows know only how many there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class Config:
     """`tx.config`. Environment: TINYGRAD_TX_THREADS, TINYGRAD_TX_CACHE, TINYGRAD_TX_CACHE_MB,
     TINYGRAD_TX_RANK_TIMEOUT."""
 
     def __init__(self) -> None:
-        self._threads = self._checked(
-            os.environ.get("TINYGRAD_TX_THREADS", len(os.sched_getaffinity(0)))
-        )
+        self._threads = self._checked(os.environ.get("TINYGRAD_TX_THREADS", _processors()))
         self.on_compile: Callable[[str], None] | None = None
         """Called with the name of each kernel that has to be compiled, before it is."""
 

@@ -64,7 +64,7 @@ class Step:
         loss, norm = self._run(self._finish, batches[-1], limit)
         return loss.item(), norm.item()
 
-    def _run(self, part: Jitted, batch: Batch, limit: float) -> tuple[Tensor, Tensor]:
+    def _run(self, part: Jitted[..., Any], batch: Batch, limit: float) -> tuple[Tensor, Tensor]:
         try:
             loss, norm = part(_limit(limit), *self.shards.group.rows(batch))
         except NonFiniteError as error:
