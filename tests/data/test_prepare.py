@@ -186,13 +186,13 @@ def kill_until_done(texts: Path, out: Path, seconds: float, workers: int, seed: 
         if code == 0:
             return kills
         kills += 1
-        seconds *= 1.3
+        seconds *= 1.5
 
 
 def test_a_killed_preparation_goes_on_to_the_same_bytes(
     texts: Path, tmp_path: Path, whole: dict[str, bytes]
 ) -> None:
-    kill_until_done(texts, tmp_path / "out", 0.1, 1, 0)
+    kill_until_done(texts, tmp_path / "out", 0.5, 1, 0)
     assert contents(tmp_path / "out") == whole
 
 
