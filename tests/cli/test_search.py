@@ -145,6 +145,7 @@ REFUSED: list[tuple[str, type[TinygradTxError], str]] = [
     ("search --vary width=16..32", DataError, "--random"),
     ("search --vary width=16,32 -- --wdth 3", DataError, "wdth"),
     ("search --vary width=16,32 -- --text nope.txt", DataError, "nope.txt"),
+    ("search --vary width=16,32 -- --distributed", DataError, "one process"),
     ("search --vary width=16,32 -- --out x", DataError, "before the --"),
     ("search --vary text=a.txt,nope.txt", DataError, "nope.txt"),
     ("search --vary start=nope,a.txt", CheckpointError, "not a run folder"),
