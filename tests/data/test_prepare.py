@@ -244,7 +244,7 @@ def test_a_source_that_changed_in_between_is_named(
     else:
         stopped(mine, out, monkeypatch)
     raw = (mine / name).read_bytes()
-    (mine / name).write_bytes(raw + b"\n" if grows else b"T" + raw[1:])
+    (mine / name).write_bytes(raw + b"\n" if grows else b"~" + raw[1:])
     with pytest.raises(DataError, match=rf"{name}: has changed since"):
         prepare([mine], out, SMALL)
     (mine / name).write_bytes(raw)  # put back, though written to later
