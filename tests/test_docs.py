@@ -55,11 +55,7 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
-<<<<<<< HEAD
-@pytest.mark.parametrize("page", ["operators", "models", "sizing"])
-=======
-@pytest.mark.parametrize("page", ["operators", "models", "onnx"])
->>>>>>> main
+@pytest.mark.parametrize("page", ["operators", "models", "sizing", "onnx"])
 def test_generated_pages_are_up_to_date(page: str) -> None:
     made = subprocess.run(
         [sys.executable, ROOT / "docs" / f"make_{page}.py"],
