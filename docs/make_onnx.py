@@ -61,7 +61,7 @@ TAIL = """
 ## What falls short
 
 - Random numbers (dropout while training, `random_uniform`) and functions of NumPy arrays are not
-  written: ONNX has neither.
+  written: ONNX has neither. Nor are shifts of bits and the few others that are refused above.
 - `require_finite` and the bounds of indices are checked here and not in the file.
 - onnxruntime 1.32 has no float64 kernels for Erf and Atanh: `erf`, `gelu` and `log1p` in float64
   are written, and run in ONNX's own evaluator.

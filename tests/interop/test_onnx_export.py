@@ -133,9 +133,9 @@ def test_random_graphs_mean_the_same(tmp_path: Path, graph: RandomGraph) -> None
     try:
         found, truth, by_runtime = exported(graph.__call__, inputs, tmp_path / "m.onnx")
     except OnnxError as error:
-        if "random_uniform" not in str(error):
+        if "has no form" not in str(error):
             raise
-        event("refused: random numbers")
+        event("refused: ONNX has no form for it")
         return
     event("by onnxruntime" if by_runtime else "by ONNX's evaluator")
     check(found, truth, 1e-5 if by_runtime else 1e-4)

@@ -16,6 +16,7 @@ import typer
 from tinygrad_tx import __version__
 from tinygrad_tx.cli.bench import bench
 from tinygrad_tx.cli.compare import compare
+from tinygrad_tx.cli.data import data
 from tinygrad_tx.cli.draw import draw
 from tinygrad_tx.cli.explain import explain
 from tinygrad_tx.cli.export import export
@@ -58,6 +59,7 @@ app.command()(replay)
 app.command("gradcheck")(check_gradients)
 app.command("import")(import_weights)
 app.command()(export)
+app.add_typer(data, name="data")
 
 
 @app.command()

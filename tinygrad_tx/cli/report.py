@@ -17,7 +17,7 @@ from rich.progress import Progress, TaskID
 
 from tinygrad_tx.cli.bar import progress_on
 from tinygrad_tx.config import config as process
-from tinygrad_tx.data import Tokenizer, Windows
+from tinygrad_tx.data import Batches, Tokenizer
 from tinygrad_tx.errors import DrawError
 from tinygrad_tx.jit import Plan
 from tinygrad_tx.models import GPT
@@ -54,6 +54,8 @@ class Material:
     learnt: int
     held: int
     baseline: float
+    counted: int | None = None
+    """Tokens that the loss to beat was counted in, if not all."""
 
 
 class Screen:
@@ -99,7 +101,9 @@ class Screen:
             rows = f"{config.batch // ranks} of {config.batch} rows each"
             self.say(f"By {ranks} processes, {rows}")
         baseline = f"{material.baseline:.3f} nats for each held-out token"
-        self.say(f"To beat: bigram counts, {baseline}")
+        counted = material.counted
+        which = f" of {counted:,} tokens spread evenly" if counted is not None else ""
+        self.say(f"To beat: bigram counts{which}, {baseline}")
 
     def on_plan(self, plan: Plan) -> None:
         """What a step needs, once it is planned and before it runs."""
@@ -159,7 +163,7 @@ def write_report(
     units: Tokenizer,
     result: Result,
     record: Record,
-    held_out: Windows,
+    held_out: Batches,
     is_on_board: bool = False,
 ) -> None:
     """Loss curve, diagram, samples and the one-page summary. is_on_board: for TensorBoard too."""

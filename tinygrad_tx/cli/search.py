@@ -38,7 +38,7 @@ from tinygrad_tx.train.space import Choice, Settings
 
 __all__ = ["search"]
 
-FIXED = ("out", "resume", "quick", "tensorboard")
+FIXED = ("out", "resume", "quick", "tensorboard", "distributed")
 """Options of `train` that are the same for all trials, or are the search's own."""
 
 
@@ -198,6 +198,9 @@ class _Trials:
             if said is None:
                 raise
             raise DataError(explain("train", str(said()).rstrip("."))) from None
+        if found["distributed"]:
+            what = "a search trains in one process"
+            raise DataError(explain("--distributed", what, remedy="leave it out"))
         if found["resume"] or found["out"] != DEFAULT_OUT:
             what = "--out and --resume are given to search itself, before the --"
             raise DataError(explain("search", what))

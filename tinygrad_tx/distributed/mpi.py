@@ -1,4 +1,4 @@
-"""MpiGroup: a Group over MPI. mpi4py, the extra `distributed`, is imported here and only here."""
+"""MpiGroup: a Group over MPI. mpi4py, the extra `distributed`, is imported when one is made."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mpi4py import MPI
 
 from tinygrad_tx.config import config
 from tinygrad_tx.distributed.group import Array, Group, Request
@@ -33,6 +32,9 @@ class MpiGroup(Group):
     """All processes that `mpirun` started."""
 
     def __init__(self) -> None:
+        from mpi4py import MPI  # begins MPI
+
+        self._mpi = MPI
         self._comm = MPI.COMM_WORLD.Dup()
         self._end = MPI.COMM_WORLD.Dup()
         self.rank, self.size = self._comm.rank, self._comm.size
@@ -83,4 +85,4 @@ class MpiGroup(Group):
 
     def abort(self, code: int) -> None:
         """Ends all ranks, whatever they wait for."""
-        MPI.COMM_WORLD.Abort(code)
+        self._mpi.COMM_WORLD.Abort(code)
