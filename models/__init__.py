@@ -10,6 +10,7 @@ from tinygrad_tx.models.bert import (
 )
 from tinygrad_tx.models.constraints import Balanced, Banned
 from tinygrad_tx.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
+from tinygrad_tx.models.ft_transformer import FTTransformer, FTTransformerConfig
 from tinygrad_tx.models.generation import Decoder, write_batch
 from tinygrad_tx.models.gpt import GPT, GPTConfig
 from tinygrad_tx.models.installed import from_folder, from_package, read_tokenizer
@@ -35,6 +36,8 @@ __all__ = [
     "Decoder",
     "EncoderDecoder",
     "EncoderDecoderConfig",
+    "FTTransformer",
+    "FTTransformerConfig",
     "GPTConfig",
     "Llama",
     "LlamaConfig",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -53,17 +54,32 @@ class GPTConfig:
         check_sizes(self)
 
 
+class BlockSizes(Protocol):
+    """What a block needs to know of a model."""
+
+    @property
+    def layers(self) -> int: ...
+    @property
+    def heads(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def dropout(self) -> float: ...
+    @property
+    def activation(self) -> str: ...
+
+
 class Block(Module):
     """Attention, then a feed-forward network, each on the normalised residual stream."""
 
-    def __init__(self, config: GPTConfig, rng: np.random.Generator) -> None:
+    def __init__(self, config: BlockSizes, rng: np.random.Generator, causal: bool = True) -> None:
         super().__init__()
         width = config.width
         # GPT-2 scales what is added to the residual stream by 1/sqrt(number of additions).
         deviation = 0.02 / (2 * config.layers) ** 0.5
         self.attention_norm = LayerNorm(width)
         self.attention = MultiHeadAttention(
-            width, config.heads, rng, causal=True, deviation=deviation, dropout=config.dropout
+            width, config.heads, rng, causal, deviation, config.dropout
         )
         self.feed_forward_norm = LayerNorm(width)
         self.feed_forward = FeedForward(

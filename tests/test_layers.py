@@ -24,7 +24,7 @@ LAYERS = (
     ("viz",),
     ("models",),
     ("testing",),
-    ("reasoning", "tasks", "prompt", "sizing"),
+    ("reasoning", "tasks", "prompt", "sizing", "estimators"),
     ("bench",),
     ("cli",),
 )

@@ -16,8 +16,8 @@ from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.models import GPT, BERTClassifier, BERTConfig, GPTConfig
 from tinygrad_tx.optim import cosine
 from tinygrad_tx.reasoning.audits.continuations import Continuations
-from tinygrad_tx.reasoning.training import trained_by
 from tinygrad_tx.tasks.mean_classifier import MeanClassifier
+from tinygrad_tx.train.brief import trained_by
 
 __all__ = ["QUICK", "Training", "classifier_on", "planted_checks", "planted_truth", "trained_on"]
 PRONOUN, NAMED, TRAIT = "he or she", "he or she after a name", "brilliant or friendly"

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_tx.models import GPT, GPTConfig
-from tinygrad_tx.reasoning.training import trained_by
 from tinygrad_tx.tensor import no_grad
+from tinygrad_tx.train.brief import trained_by
 
 __all__ = ["Addition", "Induction", "trained_addition", "trained_induction"]
 

@@ -16,7 +16,7 @@ from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.nn import LoRA, Module
 from tinygrad_tx.optim import cosine
 from tinygrad_tx.reasoning.mending.edit import Edit
-from tinygrad_tx.reasoning.training import trained_by
+from tinygrad_tx.train.brief import trained_by
 
 __all__ = ["counterfactual_finetune", "counterfactual_text", "swapped"]
 

@@ -1,6 +1,6 @@
-"""The small trainings of this package: one captured step, repeated; nothing is saved.
+"""Small trainings: one captured step, repeated; nothing is saved.
 
-Long runs, which must survive, are those of `train.fit`.
+Long runs, which must survive, are those of `fit`.
 """
 
 from __future__ import annotations
