@@ -9,19 +9,21 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from tinygrad_tx.errors import CheckpointError, explain
 from tinygrad_tx.files import keep_as, locked, write_whole
+from tinygrad_tx.untrusted import opened, parse_json, read_bytes, read_safetensors, read_text
 
 __all__ = ["RunFolder"]
+
+LARGEST_METRICS = 1_000_000_000
+"""Bytes: a line for each of some millions of steps."""
 
 State = dict[str, np.ndarray[Any, Any]]
 
@@ -131,7 +133,8 @@ class RunFolder:
     def digest(self) -> str:
         """SHA-256 of the checkpoint file: other weights have another. Errors: CheckpointError."""
         try:
-            return hashlib.sha256(self.checkpoint.read_bytes()).hexdigest()
+            with opened(self.checkpoint) as (file, _):
+                return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             what = f"cannot be read: {error.strerror}"
             raise CheckpointError(explain(f"checkpoint {self.checkpoint}", what)) from None
@@ -139,7 +142,7 @@ class RunFolder:
     def read_config(self) -> dict[str, Any]:
         """Errors: CheckpointError if this is no run folder."""
         try:
-            found = json.loads(self.config.read_text(encoding="utf-8"))
+            found = parse_json(read_text(self.config))
             if not isinstance(found, dict):
                 raise ValueError("it is not an object")
         except OSError as error:
@@ -151,15 +154,18 @@ class RunFolder:
         return found
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """The rows so far; a line cut short by a crash, or damaged, is left out."""
+        """The rows so far; a line cut short by a crash, or damaged, is left out.
+
+        Errors: OSError."""
         rows = []
         if self.metrics.exists():
-            for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
+            raw = read_bytes(self.metrics, LARGEST_METRICS)
+            for line in raw.decode(errors="replace").splitlines():
                 try:
-                    row = json.loads(line)
+                    row = parse_json(line)
                 except ValueError:
                     continue
-                if isinstance(row, dict) and isinstance(row.get("step"), int):
+                if isinstance(row, dict) and type(row.get("step")) is int:
                     rows.append(row)
         return rows
 
@@ -179,14 +185,13 @@ def sealed(state: Mapping[str, Any], notes: Mapping[str, str]) -> bytes:
 def unsealed(path: Path) -> tuple[State, dict[str, str]]:
     """What `sealed` wrote. Errors: CheckpointError for a missing or damaged file."""
     try:
-        raw = path.read_bytes()
-        state = load(raw)
-        size = struct.unpack("<Q", raw[:8])[0]
-        notes = json.loads(raw[8 : 8 + size]).get("__metadata__", {})
+        file = read_safetensors(path)
+        state = {name: np.asarray(stored) for name, stored in file.arrays.items()}
+        notes = dict(file.notes)
     except OSError as error:
         what = f"cannot be read: {error.strerror}"
         raise CheckpointError(explain(f"checkpoint {path}", what)) from None
-    except (SafetensorError, ValueError, struct.error) as error:
+    except ValueError as error:
         what = f"is damaged: {error}"
         raise CheckpointError(explain(f"checkpoint {path}", what)) from None
     said = notes.pop("digest", None)
