@@ -13,8 +13,9 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -110,7 +111,7 @@ def parse_json(text: str | bytes, *, finite: bool = False) -> Any:
 
 
 @contextmanager
-def opened(path: Path | str) -> Iterator[tuple[BinaryIO, int]]:
+def opened(path: Path | str) -> Iterator[tuple[BufferedReader, int]]:
     """An ordinary file for reading, and its size. Errors: OSError for anything else."""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | os.O_CLOEXEC)
@@ -150,7 +151,7 @@ class UntrustedFile:
                 raise OSError(errno.ESTALE, "it changed while it was read")
             found = np.empty(count, np.uint8)
             file.seek(start)
-            if file.readinto(memoryview(found)) != count:
+            if file.readinto(found.data) != count:
                 raise OSError(errno.ESTALE, "it was cut short while it was read")
         return found
 
@@ -265,7 +266,7 @@ def _are_sizes(values: Any) -> bool:
     return isinstance(values, list) and all(type(v) is int and v >= 0 for v in values)
 
 
-def _mark_of(file: BinaryIO) -> tuple[int, ...]:
+def _mark_of(file: BufferedReader) -> tuple[int, ...]:
     found = os.fstat(file.fileno())
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 

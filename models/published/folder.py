@@ -136,6 +136,8 @@ def check_believable(config: Any, arrays: int) -> None:
     for field in fields(config):
         value = getattr(config, field.name)
         whole = isinstance(value, int) and not isinstance(value, bool)
+        if str(field.type).startswith("int") and value is not None and not whole:
+            raise ShapeError(explain(who, f"{field.name} is {value!r}, not a whole number"))
         if whole and value > LARGEST_SIZE:
             what = f"{field.name} is {value:,}, more than {LARGEST_SIZE:,}"
             raise ShapeError(explain(who, what))

@@ -149,8 +149,9 @@ class PretrainedTokenizer:
         marks = [found[name] for name in ("bos", "eos", "pad")]
         if not all(m is None or (type(m) is int and 0 <= m < 1 << 31) for m in marks):
             raise ValueError(f"bos, eos and pad are {marks}, not tokens")
-        made = cls(inner, *marks, None if found["chat"] is None else Chat(found["chat"]["system"]))
-        chat = made._chat
+        bos, eos, pad = marks
+        chat = None if found["chat"] is None else Chat(found["chat"]["system"])
+        made = cls(inner, bos, eos, pad, chat)
         if chat is not None and not (
             {"<|im_start|>", "<|im_end|>"} <= made.special.keys()
             and isinstance(chat.system, str | None)

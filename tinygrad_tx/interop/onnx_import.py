@@ -143,6 +143,8 @@ class OnnxModule(Module):
         except (ValueError, TypeError) as error:
             raise refused(self._file, f"{title}: {printable(str(error), 120)}") from None
         if node.op_type == "Constant" and "value" in attrs:
+            if not hasattr(attrs["value"], "data_type") or len(node.output) != 1:
+                raise refused(self._file, f"{title}: its value is no tensor")
             self._fixed[node.output[0]] = _known(
                 array_of(attrs["value"], self._file, self._claimed)
             )

@@ -102,7 +102,8 @@ def _external(
             what = f"tensors claim more than the {size:,} bytes of {shown!r}, up to {name}"
             raise refused(path, what, "a piece of a file is one tensor")
     try:
-        found = UntrustedFile.at(file).piece(offset, nbytes)
+        raw = UntrustedFile.at(file).piece(offset, nbytes)
     except OSError as error:
         raise refused(path, f"{name}: {shown!r}: {error.strerror}") from None
-    return found.view(dtype.newbyteorder("<")).astype(dtype, copy=False)
+    values: Array = raw.view(dtype.newbyteorder("<")).astype(dtype, copy=False)
+    return values
