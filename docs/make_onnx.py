@@ -41,8 +41,8 @@ WRITTEN = f"""
 ## Operators that are written
 
 From opset {LOWEST_OPSET} on. Where an operator of ONNX is newer, or does not mean the same
-(norms and GELU in float64; attention with a mask, or causal with more keys than queries), the
-expansion of ours is written instead.
+(norms and GELU in float64, causal attention with more keys than queries), the expansion of ours is
+written instead.
 
 | operator | in ONNX | from opset |
 | --- | --- | --- |
@@ -61,10 +61,10 @@ TAIL = """
 ## What falls short
 
 - Random numbers (dropout while training, `random_uniform`) and functions of NumPy arrays are not
-  written: ONNX has neither.
+  written: ONNX has neither. Nor are shifts of bits and the few others that are refused above.
 - `require_finite` and the bounds of indices are checked here and not in the file.
-- onnxruntime 1.32 has no float64 kernels for Erf, Sinh and Atanh: `erf`, `gelu`, `expm1` and
-  `log1p` in float64 are written, and run in ONNX's own evaluator.
+- onnxruntime 1.32 has no float64 kernels for Erf and Atanh: `erf`, `gelu` and `log1p` in float64
+  are written, and run in ONNX's own evaluator.
 - Open sizes are proven by recording at several sizes: a function that takes another way at a size
   that was not tried is not caught. The sizes are below those of the example, or at most 11.
 - Read: no convolutions, no loops or branches, no quantised weights, no bfloat16, no strings or

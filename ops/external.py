@@ -1,7 +1,8 @@
 """external: a function of NumPy arrays, written by a user, as one node.
 
 `tx.custom_op` makes these. Shapes and dtypes: as its `result` rule said. Errors: ShapeError where
-the function returns something else.
+the function returns something else. early: it begins something that goes on beside the rest, so
+that it comes as soon as its inputs are known; what must follow it takes its result.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ Rule = Callable[..., Sequence[Node | None]]
 
 
 def infer(
-    *inputs: Aval, function: Callable[..., Any], results: tuple[Aval, ...], rule: Rule
+    *inputs: Aval, function: Callable[..., Any], results: tuple[Aval, ...], rule: Rule, early: bool
 ) -> tuple[Aval, ...]:
-    del inputs, function, rule
+    del inputs, function, rule, early
     return results
 
 
 def reference(
-    *arrays: Array, function: Callable[..., Any], results: tuple[Aval, ...], rule: Rule
+    *arrays: Array, function: Callable[..., Any], results: tuple[Aval, ...], rule: Rule, early: bool
 ) -> tuple[Array, ...]:
-    del rule
+    del rule, early
     found = function(*arrays)
     found = found if isinstance(found, tuple) else (found,)
     given = [Aval(np.shape(a), np.asarray(a).dtype) for a in found]

@@ -19,11 +19,12 @@ LAYERS = (
     ("capture",),
     ("tensor", "functional", "custom", "jit", "profile", "roofline"),
     ("nn", "optim", "data", "interop"),
+    ("distributed",),
     ("train",),
     ("viz",),
     ("models",),
     ("testing",),
-    ("reasoning", "tasks", "prompt"),
+    ("reasoning", "tasks", "prompt", "sizing"),
     ("bench",),
     ("cli",),
 )

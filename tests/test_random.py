@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies as st
 
 import tinygrad_tx as tx
 from tinygrad_tx.errors import DTypeError, ShapeError
 from tinygrad_tx.ops.kernels.philox import philox
+from tinygrad_tx.tensor import random
 
 
 @pytest.mark.parametrize(
@@ -135,3 +137,32 @@ def test_bad_arguments() -> None:
         tx.randint(3, 3)
     with pytest.raises(ValueError, match="seed"):
         tx.manual_seed(1.5)  # type: ignore[arg-type]  # wrong on purpose
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(1, 5), st.integers(1, 6), st.sampled_from(["uniform", "dropout", "attention"]))
+def test_parts_of_a_draw_are_the_whole_draw(parts: int, rows: int, kind: str) -> None:
+    """What ranks draw for their rows is what one process draws for all rows."""
+
+    def draw(x: tx.Tensor) -> tx.Tensor:
+        if kind == "uniform":
+            return random.default.uniform(x.shape)
+        if kind == "dropout":
+            return tx.dropout(x, 0.5)
+        q = tx.reshape(x, (-1, 1, 4, 2))
+        return tx.attention(q, q, q, dropout=0.5)
+
+    x = np.random.default_rng(0).normal(size=(parts * rows, 8)).astype(np.float32)
+    tx.manual_seed(3)
+    whole = [tx.jit(draw)(x).numpy(), draw(tx.tensor(x)).numpy()]
+    state = tx.get_state()
+    found: list[list[np.ndarray]] = [[], []]
+    for which in range(parts):
+        tx.manual_seed(3)
+        mine = x[which * rows : (which + 1) * rows]
+        with random.default.as_part(which, parts):
+            found[0].append(tx.jit(draw)(mine).numpy())
+            found[1].append(draw(tx.tensor(mine)).numpy())
+        np.testing.assert_array_equal(tx.get_state(), state)
+    for truth, pieces in zip(whole, found, strict=True):
+        np.testing.assert_array_equal(np.concatenate(pieces), truth)

@@ -95,6 +95,7 @@ class CustomOp:
         )
         b = Builder(current_scope(), user_place())
         attrs: dict[str, Any] = {"function": self._function, "results": avals, "rule": self._rule}
+        attrs["early"] = False
         made = b.apply(find("external"), *(t.node for t in tensors), **attrs)
         return wrap(made, any(t.requires_grad for t in tensors))
 

@@ -18,6 +18,7 @@ __all__ = [
     "DeviceError",
     "DrawError",
     "GraphError",
+    "GroupError",
     "IndexRangeError",
     "NonFiniteError",
     "OnnxError",
@@ -56,6 +57,10 @@ class IndexRangeError(TinygradTxError, IndexError):
 
 class GraphError(TinygradTxError, RuntimeError):
     """A graph that cannot be built, differentiated or rewritten as asked."""
+
+
+class GroupError(TinygradTxError, RuntimeError):
+    """Processes that cannot train together: one is missing, silent, or was started otherwise."""
 
 
 class SharingError(TinygradTxError, BufferError, ValueError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from tinygrad_tx.tensor.tensor import Tensor, as_tensor
 from tinygrad_tx.tree import Tree, flatten, unflatten
 
 __all__ = ["grad", "hessian", "jacobian", "jvp", "value_and_grad", "vjp"]
+
+T = TypeVar("T")
 
 _fresh = itertools.count()
 
@@ -81,21 +83,21 @@ def jvp(function: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any,
 
 
 def value_and_grad(
-    function: Callable[..., Any], argnums: int | tuple[int, ...] = 0
-) -> Callable[..., Any]:
+    function: Callable[..., T], argnums: int | tuple[int, ...] = 0
+) -> Callable[..., tuple[T, Any]]:
     """A function that gives (value, gradients with respect to the arguments `argnums`).
 
     `function` returns one number, or a tuple of it and anything else. Errors: ShapeError.
     """
 
-    def derived(*args: Any, **kwargs: Any) -> Any:
+    def derived(*args: Any, **kwargs: Any) -> tuple[T, Any]:
         chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
         tensors, tree = _primals(tuple(args[i] for i in chosen))
         values = list(args)
         for i, value in zip(chosen, unflatten(tree, list(tensors)), strict=True):
             values[i] = value
         out = function(*values, **kwargs)
-        loss = out[0] if isinstance(out, tuple) else out
+        loss: Any = out[0] if isinstance(out, tuple) else out
         if not isinstance(loss, Tensor) or loss.size != 1:
             shape = loss.shape if isinstance(loss, Tensor) else type(loss).__name__
             remedy = "reduce it to one number, or use vjp or jacobian"

@@ -10,7 +10,7 @@ import functools
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 import numpy as np
 
@@ -30,6 +30,9 @@ from tinygrad_tx.tree import Tree, flatten, unflatten
 __all__ = ["Jitted", "Plan", "jit"]
 
 MANY_SIGNATURES = 16
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -97,17 +100,23 @@ class _Recording:
         return written
 
 
-class Jitted:
-    """A function under `jit`."""
+class Jitted(Generic[P, T]):
+    """A function under `jit`: called as the function is."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[P, T]) -> None:
         self._function = function
         self._recordings: dict[Any, _Recording] = {}
         self._of_arrays: dict[Any, _Recording] = {}
         """By shapes alone, for calls with nothing but tensors and arrays: no look at a nest."""
         functools.update_wrapper(self, function)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    # Editors show the function's own signature. Arrays may be passed where it says Tensor, so that
+    # the second is there as well.
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    @overload
+    def __call__(self, *args: Any, **kwargs: Any) -> T: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> T:
         if capture.current() is not None:
             return self._function(*args, **kwargs)
         recording, passed = self._recorded(args, kwargs)
@@ -119,7 +128,8 @@ class Jitted:
         results = recording.executable.run(arrays)
         for buffer in written:
             buffer.touch()
-        return unflatten(recording.tree, [Tensor(Buffer(r)) for r in results])
+        result: T = unflatten(recording.tree, [Tensor(Buffer(r)) for r in results])
+        return result
 
     def bound(self, *args: Any, **kwargs: Any) -> tuple[Program, list[Array]]:
         """The Program for these arguments, and a copy of every array that it is bound to."""
@@ -179,7 +189,7 @@ class Jitted:
         return recording, list(tensors)
 
 
-def jit(function: Callable[..., Any]) -> Jitted:
+def jit(function: Callable[P, T]) -> Jitted[P, T]:
     """`function` recorded at its first call for each signature and replayed from then on.
 
     A signature is the shapes and dtypes of tensor arguments and the values of all others.

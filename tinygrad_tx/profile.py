@@ -112,7 +112,7 @@ class Profile:
         write_whole(Path(path), json.dumps(self.trace()))
 
 
-def profile(step: Jitted, *args: Any, rounds: int = 20, **kwargs: Any) -> Profile:
+def profile(step: Jitted[..., Any], *args: Any, rounds: int = 20, **kwargs: Any) -> Profile:
     """Times every row of a captured function on these arguments; nothing it assigns is kept.
 
     Errors: ValueError for a function that is not under tx.jit.

@@ -80,11 +80,12 @@ class Pretrained(Module):
         model: Self = make(config)
         return model
 
-    def load_published(self, state: Mapping[str, Any], source: str) -> None:
+    def load_published(self, state: Mapping[str, Any], source: str = "state dict") -> None:
         """New values for all parameters, from arrays under their published names.
 
-        An array is anything with a shape that `np.asarray` takes; each is read and let go before
-        the next. Errors: CheckpointError; nothing has changed if names or shapes do not fit.
+        `state` may be what `state_dict()` of a PyTorch model gives: an array is anything with a
+        shape that `np.asarray` takes, read and let go before the next. Errors: CheckpointError;
+        nothing has changed if names or shapes do not fit.
         """
         family = self.family
         names = {
@@ -111,16 +112,21 @@ class Pretrained(Module):
                 raise CheckpointError(explain(source, what, remedy="fetch it once more"))
             parameter.assign_(values)
 
+    def published_state(self) -> dict[str, Array]:
+        """Copies of all parameters under their published names, in the layout of PyTorch."""
+        state = theirs_of(self.family.entries(self.config), self.state_dict())
+        prefix = self.family.prefixes[0] if self.family.prefixes else ""
+        own = ("cls.", "lm_head.")
+        return {n if n.startswith(own) else prefix + n: a for n, a in state.items()}
+
     def save_pretrained(self, path: str | Path) -> None:
         """Writes config.json and model.safetensors. Errors: CheckpointError."""
         folder, family = Path(path), self.family
         settings = {"model_type": family.model_type, **family.settings(self.config)}
-        state = theirs_of(family.entries(self.config), self.state_dict())
-        prefix = family.prefixes[0] if family.prefixes else ""
-        own = {n if n.startswith(("cls.", "lm_head.")) else prefix + n: a for n, a in state.items()}
+        state = self.published_state()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write_whole(folder / "model.safetensors", save(own, {"format": "pt"}))
+            write_whole(folder / "model.safetensors", save(state, {"format": "pt"}))
             write_whole(folder / "config.json", json.dumps(settings, indent=2) + "\n")
         except OSError as error:
             what = f"cannot be written: {error.strerror}"

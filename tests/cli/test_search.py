@@ -77,6 +77,15 @@ def test_halving_and_keep_and_json() -> None:
     assert len(list(Path("s").glob("trials/*/checkpoint.safetensors"))) == 1
 
 
+def test_a_trial_that_is_to_validate_more_often_does() -> None:
+    """Else a search that halves validates at its rungs."""
+    for more, every in (("", 8), ("--validate-every 2", 2)):
+        out = f"s{every}"
+        done(f"search --out {out} --vary heads=1,2 --halving -- {TINY} {more}")
+        config = json.loads(Path(out, "trials/001/config.json").read_text())
+        assert config["training"]["validate_every"] == every
+
+
 def test_a_budget_ends_the_search_and_it_goes_on_without_the_options() -> None:
     vary = "--vary learning_rate=log:1e-3..1e-2 --random 2 --seed 4"
     output = done(f"search --out s {vary} --budget-steps 20 -- {TINY}")
@@ -119,6 +128,10 @@ def test_a_search_that_was_killed_goes_on(here: Path) -> None:
 def test_tokens_that_vary_are_ranked_by_the_character() -> None:
     output = done(f"search --out s --vary tokenizer=char,byte -- {TINY}")
     assert "nats for each character" in output
+    for record in Path("s").glob("trials/*/record.json"):
+        record.unlink()  # as before a run's end: what a token is, config.json says from the start
+    table = json.loads(done("compare s/trials/001 s/trials/002 --json"))
+    assert all(r["best held out"] > 0 for r in table["rows"])
 
 
 REFUSED: list[tuple[str, type[TinygradTxError], str]] = [
@@ -132,6 +145,7 @@ REFUSED: list[tuple[str, type[TinygradTxError], str]] = [
     ("search --vary width=16..32", DataError, "--random"),
     ("search --vary width=16,32 -- --wdth 3", DataError, "wdth"),
     ("search --vary width=16,32 -- --text nope.txt", DataError, "nope.txt"),
+    ("search --vary width=16,32 -- --distributed", DataError, "one process"),
     ("search --vary width=16,32 -- --out x", DataError, "before the --"),
     ("search --vary text=a.txt,nope.txt", DataError, "nope.txt"),
     ("search --vary start=nope,a.txt", CheckpointError, "not a run folder"),

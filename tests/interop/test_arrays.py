@@ -258,7 +258,9 @@ def test_a_call_and_a_derivative_count_as_one_operation() -> None:
     value, moved = tx.jvp(lambda v: v * v * x, (x,), (x,))
     _, pull = tx.vjp(lambda v: v * x, tx.ones(3))
     pulled = pull(x)
+    itself, _ = tx.vjp(lambda v: v, x)
     array[:] = 5
+    assert itself.tolist() == [1, 1, 1]
     assert [t.tolist() for t in called] == [[3, 3, 3], [0, 0, 0]]
     assert (value.tolist(), moved.tolist()) == ([1, 1, 1], [2, 2, 2])
     assert np.asarray(pulled[0] if isinstance(pulled, tuple) else pulled).tolist() == [1, 1, 1]

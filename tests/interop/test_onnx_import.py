@@ -157,7 +157,7 @@ def test_random_graphs_come_back_with_their_values_and_gradients(
     try:
         tx.interop.export_onnx(graph.__call__, inputs, path, input_names=names)
     except OnnxError as error:
-        if "random_uniform" not in str(error):
+        if "has no form" not in str(error):
             raise
         return
     back = tx.interop.import_onnx(path)

@@ -49,9 +49,13 @@ class Fake:
     """Trains nothing, but leaves what `fit` leaves, in its order; dies after so many writes."""
 
     def __init__(
-        self, lives: int = 10**9, fails: Mapping[int, int] | None = None, every: int = 1
+        self,
+        lives: int = 10**9,
+        fails: Mapping[int, int] | None = None,
+        every: int = 1,
+        ends: Mapping[int, int] | None = None,
     ) -> None:
-        self.lives, self.fails, self.every = lives, fails or {}, every
+        self.lives, self.fails, self.every, self.ends = lives, fails or {}, every, ends or {}
         self.trained: list[tuple[int, int]] = []
 
     def _write(self, path: Path, text: str) -> None:
@@ -68,7 +72,7 @@ class Fake:
             result.step = int(run.checkpoint.read_text())
             kept = [r for r in run.read_metrics() if r["step"] <= result.step]
             self._write(run.metrics, "".join(json.dumps(r) + "\n" for r in kept))
-        while result.step < STEPS:
+        while result.step < self.ends.get(x, STEPS):
             if self.fails.get(x) == result.step:
                 raise NonFiniteError(f"step {result.step + 1}: loss: is not finite.")
             result.step += 1
@@ -160,6 +164,16 @@ def test_a_killed_search_ends_with_the_table_of_one_that_was_not(
         resume = (Path(parts) / "search.json").exists()
         search(Fake(fails=fails), space(5), parts, halving=halving, resume=resume)
         assert rows_of(Path(parts)) == rows_of(Path(whole))
+
+
+def test_rows_of_before_the_first_checkpoint_are_not_kept_beside_the_new_ones(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(Killed):
+        search(Fake(lives=1, every=2), space(1), tmp_path)
+    found = search(Fake(every=2), space(1), tmp_path, resume=True)
+    steps = [row["step"] for row in found.trials[0].run.read_metrics()]
+    assert steps == list(range(1, STEPS + 1))
 
 
 def test_finished_trials_are_not_trained_again(tmp_path: Path) -> None:
@@ -257,6 +271,27 @@ def test_weights_of_the_best_alone_are_kept(tmp_path: Path) -> None:
 def test_halving_is_refused_where_trials_validate_too_seldom(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="first validated at step 2"):
         search(Fake(every=2), space(8), tmp_path, halving=Halving(STEPS, 1))
+
+
+def test_a_trial_whose_patience_was_over_is_judged_by_where_it_ended(tmp_path: Path) -> None:
+    """The first ends at step 3 and is still the best at step 4: the others are stopped."""
+    assert curve(2, 3) < curve(7, 4) < curve(5, 4)
+    points = Space.of(x=(2, 7, 5))
+    found = search(Fake(ends={2: 3}), points, tmp_path, halving=Halving(STEPS, 4))
+    states = {t.settings["x"]: (t.state, t.history.rows[-1]["step"]) for t in found.trials}
+    assert states == {2: ("finished", 3), 7: ("stopped early", 4), 5: ("stopped early", 4)}
+
+
+def test_the_picture_has_a_panel_for_each_setting_with_the_values_that_are_words(
+    tmp_path: Path,
+) -> None:
+    points = Space.of(x=(1, 30, 2), units=("char", "byte"))
+    found = search(Fake(fails={2: 0}), points, tmp_path)
+    drawn = found.picture("svg").decode()
+    assert drawn == found.picture("svg").decode()
+    for said in (">x<", ">units<", ">char<", ">byte<", "cross: failed", "nats for each token"):
+        assert said in drawn
+    assert drawn.count('id="axes_') == 2
 
 
 def test_a_damaged_plan_is_one_line(tmp_path: Path) -> None:

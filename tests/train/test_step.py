@@ -13,9 +13,11 @@ import pytest
 
 import tinygrad_tx as tx
 from tinygrad_tx.data import Batch, Windows
+from tinygrad_tx.distributed import ALONE, Shards
 from tinygrad_tx.errors import CheckpointError, DataError, NonFiniteError
 from tinygrad_tx.optim import Average
 from tinygrad_tx.train import Progress, RunFolder, TrainConfig, fit, held_out_loss
+from tinygrad_tx.train.step import Step
 
 TOKENS = np.tile(np.arange(11), 60)
 NOISE = np.random.default_rng(5).integers(0, 11, 200)
@@ -102,8 +104,9 @@ def test_a_batch_that_fails_among_several_is_the_one_that_is_kept(tmp_path: Path
 def test_a_sum_of_an_abandoned_step_is_not_carried_on(tmp_path: Path) -> None:
     """The first batch of a step starts the sums anew, whatever an earlier step left there."""
     model = model_of()
-    optimizer = tx.optim.SGD(model.parameters(), 0.1)
-    step = tx.train.step.Step(model, optimizer, 1e9, accumulate=2)
+    parameters = list(model.parameters())
+    shards = Shards(ALONE, parameters, lambda: None)
+    step = Step(model, shards, tx.optim.AdamW(parameters, 0.1), 1e9, accumulate=2)
     rows = Rows(2)
     first, second, third = rows.draw(), rows.draw(), rows.draw()
     with pytest.raises(NonFiniteError):

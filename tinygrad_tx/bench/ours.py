@@ -86,7 +86,7 @@ def _training(model: Any, batch: tuple[np.ndarray[Any, Any], ...]) -> Step:
 class Step:
     """A captured training step on its batch."""
 
-    step: Jitted
+    step: Jitted[..., Any]
     batch: tuple[np.ndarray[Any, Any], ...]
 
     def __call__(self) -> float:

@@ -28,7 +28,7 @@ TEXT = "Attention lets every word of a sentence look at all the words that stand
 class Prompt:
     """A captured forward pass over tokens (1, time); the logits of all places."""
 
-    forward: Jitted
+    forward: Jitted[..., Any]
     tokens: np.ndarray[Any, Any]
 
     def __call__(self) -> Any:

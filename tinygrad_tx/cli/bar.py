@@ -2,39 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from tinygrad_tx.config import config
 
 __all__ = ["bar", "progress_on"]
 
 
-def progress_on(console: Console) -> Progress:
-    """A bar on a terminal, nothing elsewhere."""
+class Show(Protocol):
+    """Moves a bar; with `name`, under another name from then on."""
+
+    def __call__(self, done: int, total: int, name: str = "", /) -> None: ...
+
+
+def progress_on(console: Console, in_bytes: bool = False) -> Progress:
+    """A bar on a terminal, nothing elsewhere. in_bytes: counts them, and says how many a second."""
+    counted: tuple[ProgressColumn, ...] = (TextColumn("{task.completed}/{task.total}"),)
+    if in_bytes:
+        counted = (DownloadColumn(), TransferSpeedColumn())
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
+        *counted,
         TimeRemainingColumn(),
     )
-    return Progress(*columns, console=console, disable=not console.is_terminal)
+    return Progress(*columns, console=console, disable=console.quiet or not console.is_terminal)
 
 
 @contextmanager
-def bar(name: str) -> Iterator[Callable[[int, int], None]]:
+def bar(name: str, in_bytes: bool = False) -> Iterator[Show]:
     """Gives what is called with (done, total) as the work goes on; on standard error."""
-    with progress_on(Console(highlight=False, stderr=True)) as shown:
+    with progress_on(Console(highlight=False, stderr=True), in_bytes) as shown:
         task = shown.add_task(name, total=None)
         config.on_compile = lambda kernel: shown.update(
             task, description=f"{name}: compiling {kernel[:40]}"
         )
+
+        def show(done: int, total: int, other: str = "") -> None:
+            shown.update(task, completed=done, total=total, description=other or name)
+
         try:
-            yield lambda done, total: shown.update(
-                task, completed=done, total=total, description=name
-            )
+            yield show
         finally:
             config.on_compile = None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tinygrad_tx.cli.corpus import Corpus, TokenData, corpus_of, digest_of, held_out_of
 from tinygrad_tx.cli.load import load_run
-from tinygrad_tx.data import Tokenizer, Windows, default_text, read_text, split
+from tinygrad_tx.data import Tokenizer
 from tinygrad_tx.errors import CheckpointError, DataError, explain
 from tinygrad_tx.models import GPT
 from tinygrad_tx.train import Forgetting, RunFolder, held_out_loss, source_name
@@ -48,8 +48,15 @@ def start_from(path: Path, asked: Mapping[str, Any]) -> Start:
     return Start(run, settings, model, units)
 
 
-def check_text(text: str, start: Start, name: str) -> None:
-    """Errors: DataError where the parent's tokenizer has no token for some characters."""
+def check_text(text: Corpus, start: Start, name: str) -> None:
+    """Errors: DataError where the parent's tokenizer has no token for some characters, or tokens
+    were made by another one."""
+    if isinstance(text, TokenData):
+        if text.sets[0].tokenizer.to_json() != start.units.to_json():
+            remedy = f"prepare it with --tokenizer {start.folder.tokenizer}"
+            what = f"has other tokens than {start.folder.path}"
+            raise DataError(explain(f"data {text.name}", what, remedy=remedy))
+        return
     alphabet = getattr(start.units, "alphabet", None)
     unknown = sorted(set(text) - set(alphabet)) if alphabet is not None else []
     if unknown:
@@ -69,14 +76,15 @@ def with_parent(run: RunFolder, settings: Mapping[str, Any], start: Start) -> di
     Measures the held-out loss on the parent's corpus, where that is found, before anything is
     learnt; a resumed run then needs the parent no more.
     """
-    text = start.settings.get("text")
+    text, data = start.settings.get("text"), start.settings.get("data")
     try:
         path = os.path.relpath(start.folder.path, run.path)
     except ValueError:  # no way from one drive to another
         path = str(start.folder.path.resolve())
-    corpus = _corpus_of(text)
+    corpus = _corpus_of(text, data)
     loss = _loss_on(corpus, start.model, start.units, settings)
     parent = {"path": path, "digest": start.folder.digest(), "text": text, "loss": loss}
+    parent |= {"data": data} if data else {}
     return {**settings, "parent": parent | {"text_digest": _digest(corpus)}}
 
 
@@ -95,34 +103,33 @@ def after_training(settings: Mapping[str, Any], model: GPT, units: Tokenizer) ->
         raise CheckpointError(explain("config.json", f"has a damaged parent: {error}")) from None
     if before is None:
         return None
-    corpus = _corpus_of(text)
+    corpus = _corpus_of(text, parent.get("data"))
     is_same = _digest(corpus) == digest
     after = _loss_on(corpus, model, units, settings) if is_same else None
     return Forgetting(source_name(text), before, after)
 
 
-def _corpus_of(text: str | None) -> str | None:
-    """The text of a run, or None where its file is gone."""
+def _corpus_of(text: str | None, data: Mapping[str, Any] | None) -> Corpus | None:
+    """What a run was trained on, or None where it is gone."""
     try:
-        return read_text(Path(text)) if text else default_text()
+        return corpus_of(text, data)
     except DataError:
         return None
 
 
-def _digest(corpus: str | None) -> str | None:
-    return None if corpus is None else hashlib.sha256(corpus.encode()).hexdigest()
+def _digest(corpus: Corpus | None) -> str | None:
+    return None if corpus is None else digest_of(corpus)
 
 
 def _loss_on(
-    corpus: str | None, model: GPT, units: Tokenizer, settings: Mapping[str, Any]
+    corpus: Corpus | None, model: GPT, units: Tokenizer, settings: Mapping[str, Any]
 ) -> float | None:
     """The held-out loss on a corpus; None where it has changed and no longer fits."""
     if corpus is None:
         return None
     training = settings["training"]
     try:
-        _, held = split(units.encode(corpus))
-        windows = Windows(held, training["batch"], model.config.context)
+        windows = held_out_of(corpus, units, training["batch"], model.config.context)
     except DataError:
         return None
     return held_out_loss(model, windows, training["validation_batches"])

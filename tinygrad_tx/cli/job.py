@@ -9,19 +9,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
+from tinygrad_tx.cli.corpus import Corpus, TokenData, corpus_of, material_of
 from tinygrad_tx.cli.fine_tune import Start, after_training, check_text, start_from, with_parent
 from tinygrad_tx.cli.load import model_of, tokenizer_of
 from tinygrad_tx.cli.report import Material, record_of
 from tinygrad_tx.data import (
+    Batches,
     Tokenizer,
-    Windows,
-    bigram_loss,
-    default_text,
+    load_tokenizer,
     make_tokenizer,
-    read_text,
-    split,
 )
-from tinygrad_tx.errors import CheckpointError, explain
+from tinygrad_tx.distributed import ALONE, Group
+from tinygrad_tx.errors import CheckpointError, DataError, explain
 from tinygrad_tx.jit import Plan
 from tinygrad_tx.models import GPT, GPTConfig
 from tinygrad_tx.train import (
@@ -50,6 +51,8 @@ class Options:
     """What the command line can say of a run; None: not said. Named as the options of `train`."""
 
     text: Path | None = None
+    data: tuple[str, ...] = ()
+    documents: bool = False
     start: Path | None = None
     tokenizer: str | None = None
     vocab_size: int | None = None
@@ -77,7 +80,7 @@ class Job:
 
     settings: dict[str, Any]
     units: Tokenizer
-    corpus: str
+    corpus: Corpus
     parent: Start | None = None
 
 
@@ -88,7 +91,7 @@ class Trained:
     model: GPT
     result: Result
     record: Record
-    held_out: Windows
+    held_out: Batches
 
 
 class Watch(Protocol):
@@ -99,7 +102,7 @@ class Watch(Protocol):
         ...
 
     def announce(
-        self, model: GPT, config: TrainConfig, units: Tokenizer, material: Material
+        self, model: GPT, config: TrainConfig, units: Tokenizer, material: Material, ranks: int
     ) -> None:
         """What is going to happen."""
         ...
@@ -117,16 +120,20 @@ class Watch(Protocol):
         ...
 
 
-def new_job(options: Options) -> Job:
+def new_job(options: Options, group: Group = ALONE) -> Job:
     """The settings of a run that begins. Errors: DataError, CheckpointError (of the parent)."""
-    text = options.text
-    corpus = read_text(text) if text else default_text()
+    text, corpus = options.text, _corpus(options, group)
+    if isinstance(corpus, TokenData):
+        text = corpus.sets[0].path
     shape = ("layers", "heads", "width", "context")
     given = {k: getattr(options, k) for k in (*shape, "batch", "steps")}
     dropout, rate = options.dropout, options.learning_rate
     parent = None
     if options.start is None:
-        units = make_tokenizer(options.tokenizer or "char", corpus, options.vocab_size or 512)
+        if isinstance(corpus, TokenData):
+            units = corpus.sets[0].tokenizer
+        else:
+            units = make_tokenizer(options.tokenizer or "char", corpus, options.vocab_size or 512)
         sizes = SIZES | (QUICK if options.quick else {})
         rate = RATE if rate is None else rate
     else:
@@ -148,9 +155,25 @@ def new_job(options: Options) -> Job:
         "model": dataclasses.asdict(config),
         "training": dataclasses.asdict(_training(options, sizes, rate)),
     }
+    if isinstance(corpus, TokenData):
+        settings["data"] = corpus.as_settings()
     if parent is not None:
         settings["model"] = {**parent.settings["model"], "dropout": dropout}
     return Job(settings, units, corpus, parent)
+
+
+def _corpus(options: Options, group: Group) -> Corpus:
+    """Errors: DataError, also for options that do not go together."""
+    if not options.data:
+        if options.documents:
+            raise DataError(explain("--documents", "goes with --data only"))
+        return corpus_of(str(options.text) if options.text else None, None, group)
+    named = {"--text": options.text, "--tokenizer": options.tokenizer}
+    for name, value in {**named, "--vocab-size": options.vocab_size}.items():
+        if value is not None:
+            remedy = "leave it out: text and tokenizer come with the data set"
+            raise DataError(explain(name, "does not go with --data", remedy=remedy))
+    return TokenData.open(options.data, options.documents)
 
 
 def _training(options: Options, sizes: Mapping[str, int], rate: float) -> TrainConfig:
@@ -170,43 +193,45 @@ def _training(options: Options, sizes: Mapping[str, int], rate: float) -> TrainC
     )
 
 
-def old_job(run: RunFolder) -> Job:
+def old_job(run: RunFolder, group: Group = ALONE) -> Job:
     """That of a run folder, to go on with. Errors: CheckpointError, DataError for its text."""
-    settings = run.read_config()
-    text = Path(settings["text"]) if settings.get("text") else None
-    return Job(settings, tokenizer_of(run), read_text(text) if text else default_text())
+    settings = group.share(run.read_config)
+    units = load_tokenizer(group.share(lambda: tokenizer_of(run).to_json()))
+    corpus = corpus_of(settings.get("text"), settings.get("data"), group)
+    return Job(settings, units, corpus)
 
 
-def run_job(job: Job, run: RunFolder, resume: bool, watch: Watch) -> Trained:
-    """Trains in the folder and leaves its record there. Errors: those of `fit`, DataError."""
+def run_job(job: Job, run: RunFolder, resume: bool, watch: Watch, group: Group = ALONE) -> Trained:
+    """Trains in the folder and leaves its record there, written by the first of the group, whose
+    ranks all call this. Errors: those of `fit`, DataError."""
     settings, units = job.settings, job.units
     model: GPT = model_of(settings, run)
     try:
         config = TrainConfig(**settings["training"])
     except (KeyError, TypeError) as error:
         raise CheckpointError(explain(str(run.config), f"is damaged: {error}")) from None
-    learnt, held = split(units.encode(job.corpus))
-    context = model.config.context
-    batches = Windows(learnt, config.batch, context, config.seed)
-    held_out = Windows(held, config.batch, context)
-    baseline = bigram_loss(learnt, held, units.vocab_size)
     source = settings["text"] or "the language reference inside Python"
-    material = Material(source, len(job.corpus), len(learnt), len(held), baseline)
+    batches, held_out, material = material_of(
+        job.corpus, source, units, config, model.config.context
+    )
     with contextlib.ExitStack() as stack:
-        board = stack.enter_context(TensorBoard(run)) if settings.get("tensorboard") else None
-        stack.enter_context(run.held())
+        has_board = settings.get("tensorboard") and group.is_first
+        board = stack.enter_context(TensorBoard(run)) if has_board else None
+        group.rows((np.empty(config.batch),))  # known now, before anything is written
+        group.share(lambda: stack.enter_context(run.held()))
         if job.parent is not None:
             model.load_state_dict(job.parent.model.state_dict())
             settings = with_parent(run, settings, job.parent)
             watch.announce_parent(job.parent.folder.path, settings["parent"])
         if not resume:
             # Known before the record is: a token of one run may be more text than one of another.
-            facts = {"characters": material.characters, "tokens": len(learnt) + len(held)}
-            settings = {**settings, "corpus": facts | {"held_out": len(held)}}
-            run.write(run.config, json.dumps(settings, indent=2) + "\n")
-            run.write(run.tokenizer, units.to_json())
-            run.metrics.unlink(missing_ok=True)
-        watch.announce(model, config, units, material)
+            facts = {"characters": material.characters, "tokens": material.learnt + material.held}
+            settings = {**settings, "corpus": facts | {"held_out": material.held}}
+            if group.is_first:
+                run.write(run.config, json.dumps(settings, indent=2) + "\n")
+                run.write(run.tokenizer, units.to_json())
+                run.metrics.unlink(missing_ok=True)
+        watch.announce(model, config, units, material, group.size)
 
         def on_step(step: Progress) -> None:
             if board is not None:
@@ -214,8 +239,10 @@ def run_job(job: Job, run: RunFolder, resume: bool, watch: Watch) -> Trained:
             watch.on_step(step)
 
         stack.enter_context(watch.training(config.steps))
-        result = fit(model, batches, held_out, config, run, resume, on_step, watch.on_plan)
+        told = (on_step, watch.on_plan)
+        result = fit(model, batches, held_out, config, run, resume, *told, group=group)
     forgetting = after_training(settings, model, units)
     record = record_of(settings, model, material, result, forgetting)
-    write_record(run, record)
+    if group.is_first:
+        write_record(run, record)
     return Trained(model, result, record, held_out)

@@ -16,6 +16,7 @@ import typer
 from tinygrad_tx import __version__
 from tinygrad_tx.cli.bench import bench
 from tinygrad_tx.cli.compare import compare
+from tinygrad_tx.cli.data import data
 from tinygrad_tx.cli.draw import draw
 from tinygrad_tx.cli.explain import explain
 from tinygrad_tx.cli.export import export
@@ -23,12 +24,14 @@ from tinygrad_tx.cli.finetune import finetune
 from tinygrad_tx.cli.generate import generate
 from tinygrad_tx.cli.gradcheck import check_gradients
 from tinygrad_tx.cli.import_ import import_weights
+from tinygrad_tx.cli.plan import plan
 from tinygrad_tx.cli.pretrain import pretrain
 from tinygrad_tx.cli.prompt import prompt
 from tinygrad_tx.cli.replay import replay
 from tinygrad_tx.cli.search import search
 from tinygrad_tx.cli.train import train
 from tinygrad_tx.config import config
+from tinygrad_tx.distributed import end_of_job
 from tinygrad_tx.errors import TinygradTxError
 from tinygrad_tx.ops.kernels.simd import LANES
 from tinygrad_tx.runtime.kernels import cache_info
@@ -50,11 +53,13 @@ app.command()(finetune)
 app.command()(prompt)
 app.command()(bench)
 app.command()(draw)
+app.command()(plan)
 app.command()(explain)
 app.command()(replay)
 app.command("gradcheck")(check_gradients)
 app.command("import")(import_weights)
 app.command()(export)
+app.add_typer(data, name="data")
 
 
 @app.command()
@@ -99,5 +104,5 @@ def main() -> None:
 def _end(message: str, code: int) -> None:
     if os.environ.get("TINYGRAD_TX_TRACEBACK"):
         raise  # called from an except block, for those who debug
-    print(f"tinygrad-tx: {message}", file=sys.stderr)
+    end_of_job(message, code)
     sys.exit(code)

@@ -17,7 +17,7 @@ from rich.progress import Progress, TaskID
 
 from tinygrad_tx.cli.bar import progress_on
 from tinygrad_tx.config import config as process
-from tinygrad_tx.data import Tokenizer, Windows
+from tinygrad_tx.data import Batches, Tokenizer
 from tinygrad_tx.errors import DrawError
 from tinygrad_tx.jit import Plan
 from tinygrad_tx.models import GPT
@@ -54,13 +54,15 @@ class Material:
     learnt: int
     held: int
     baseline: float
+    counted: int | None = None
+    """Tokens that the loss to beat was counted in, if not all."""
 
 
 class Screen:
-    """The terminal: a bar where there is one, else a line now and then."""
+    """The terminal: a bar where there is one, else a line now and then; nothing if `quiet`."""
 
-    def __init__(self) -> None:
-        self.console = Console(highlight=False, soft_wrap=True)
+    def __init__(self, quiet: bool = False) -> None:
+        self.console = Console(highlight=False, soft_wrap=True, quiet=quiet)
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._steps = 0
@@ -80,7 +82,7 @@ class Screen:
             self.say(f"On its corpus: {parent['loss']:.3f} nats for each held-out token")
 
     def announce(
-        self, model: GPT, config: TrainConfig, units: Tokenizer, material: Material
+        self, model: GPT, config: TrainConfig, units: Tokenizer, material: Material, ranks: int
     ) -> None:
         """What is going to happen."""
         shape = model.config
@@ -95,8 +97,13 @@ class Screen:
         )
         tokens = config.batch * config.accumulate * shape.context
         self.say(f"Training: {config.steps} steps of {tokens:,} tokens, {process.threads} threads")
+        if ranks > 1:
+            rows = f"{config.batch // ranks} of {config.batch} rows each"
+            self.say(f"By {ranks} processes, {rows}")
         baseline = f"{material.baseline:.3f} nats for each held-out token"
-        self.say(f"To beat: bigram counts, {baseline}")
+        counted = material.counted
+        which = f" of {counted:,} tokens spread evenly" if counted is not None else ""
+        self.say(f"To beat: bigram counts{which}, {baseline}")
 
     def on_plan(self, plan: Plan) -> None:
         """What a step needs, once it is planned and before it runs."""
@@ -156,7 +163,7 @@ def write_report(
     units: Tokenizer,
     result: Result,
     record: Record,
-    held_out: Windows,
+    held_out: Batches,
     is_on_board: bool = False,
 ) -> None:
     """Loss curve, diagram, samples and the one-page summary. is_on_board: for TensorBoard too."""

@@ -38,7 +38,7 @@ from tinygrad_tx.train.space import Choice, Settings
 
 __all__ = ["search"]
 
-FIXED = ("out", "resume", "quick", "tensorboard")
+FIXED = ("out", "resume", "quick", "tensorboard", "distributed")
 """Options of `train` that are the same for all trials, or are the search's own."""
 
 
@@ -179,7 +179,7 @@ class _Trials:
     def _new_job(self, settings: Settings) -> Job:
         given = self._params(settings)
         job = new_job(_options(given))
-        if self.rungs:
+        if self.rungs and given.get("validate_every") is None:
             job.settings["training"]["validate_every"] = self.rungs[0]
         if given["tensorboard"]:
             job.settings["tensorboard"] = True
@@ -198,6 +198,9 @@ class _Trials:
             if said is None:
                 raise
             raise DataError(explain("train", str(said()).rstrip("."))) from None
+        if found["distributed"]:
+            what = "a search trains in one process"
+            raise DataError(explain("--distributed", what, remedy="leave it out"))
         if found["resume"] or found["out"] != DEFAULT_OUT:
             what = "--out and --resume are given to search itself, before the --"
             raise DataError(explain("search", what))
@@ -292,7 +295,7 @@ class Screen:
         pass
 
     def announce(
-        self, model: GPT, config: TrainConfig, units: Tokenizer, material: Material
+        self, model: GPT, config: TrainConfig, units: Tokenizer, material: Material, ranks: int
     ) -> None:
         self.bars.update(self.steps, total=config.steps, completed=0, description="planning")
 

@@ -9,6 +9,7 @@ import typer
 
 from tinygrad_tx.cli.job import Options, new_job, old_job, run_job
 from tinygrad_tx.cli.report import Screen, write_report
+from tinygrad_tx.distributed import join
 from tinygrad_tx.errors import CheckpointError, DataError, explain
 from tinygrad_tx.train import RunFolder
 
@@ -19,6 +20,13 @@ DEFAULT_OUT = Path("runs/gpt")
 
 def train(
     text: Annotated[Path | None, typer.Option(help="Your own text, UTF-8.")] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(help="A folder of `data prepare`; more of them with shares, as DIR=0.3."),
+    ] = None,
+    documents: Annotated[
+        bool, typer.Option("--documents", help="With --data: no window crosses a document's end.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="The run folder.")] = DEFAULT_OUT,
     start: Annotated[
         Path | None,
@@ -65,27 +73,36 @@ def train(
         bool, typer.Option("--tensorboard", help="Also write what TensorBoard reads.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder --out.")] = False,
+    distributed: Annotated[
+        bool, typer.Option("--distributed", help="Ask MPI, also where mpirun is not recognised.")
+    ] = False,
 ) -> None:
     """Trains a GPT on text: the English reference inside Python, or your own.
 
     Leaves the folder --out: configuration, checkpoint, metrics, record, pictures, summary.
     Example: tinygrad-tx train --text novel.txt --out runs/novel
+    Larger than memory: tinygrad-tx data prepare books --out data/books, then
+    tinygrad-tx train --data data/books --out runs/books
+    By two processes: mpirun -n 2 tinygrad-tx train --out runs/novel
     Fine-tuning: tinygrad-tx train --start-from runs/novel --text letters.txt --out runs/letters
     """
-    run, screen = RunFolder(out), Screen()
+    run, group = RunFolder(out), join(distributed)
+    screen = Screen(quiet=not group.is_first)
     if resume:
         if start is not None:
             remedy = "leave one out: a run goes on from its own checkpoint"
             raise DataError(explain("--start-from", "does not go with --resume", remedy=remedy))
-        job = old_job(run)
+        job = old_job(run, group)
     else:
-        if run.checkpoint.exists():
+        if group.share(run.checkpoint.exists):
             what = "already holds a checkpoint"
             remedy = "go on from it with --resume, or choose another --out"
             raise CheckpointError(explain(f"run folder {out}", what, remedy=remedy))
         job = new_job(
             Options(
                 text=text,
+                data=tuple(data or ()),
+                documents=documents,
                 start=start,
                 tokenizer=tokenizer,
                 vocab_size=vocab_size,
@@ -105,11 +122,14 @@ def train(
                 patience=patience,
                 validate_every=validate_every,
                 quick=quick,
-            )
+            ),
+            group,
         )
     if tensorboard:
         job.settings["tensorboard"] = True  # also when it goes on some day
-    trained = run_job(job, run, resume, screen)
+    trained = run_job(job, run, resume, screen, group)
+    if not group.is_first:
+        return
     result = trained.result
     if result.recovered:
         screen.say(f"Went on from a little earlier: {result.recovered}")

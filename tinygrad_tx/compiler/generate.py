@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Literal
 
 from tinygrad_tx.compiler.fuse import Body
+from tinygrad_tx.compiler.names import expression, local, shown
 from tinygrad_tx.dtypes import DType, bool_, float32, float64, int32, int64
 from tinygrad_tx.graph.lowering import Kernel
 
@@ -74,8 +75,8 @@ def fused_kernel(
     text = _text(body, ports, is_flat, is_sum)
     title = " ".join([line.op.name for line in body.lines] + ["sum"] * is_sum)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    shown = title if len(title) < 60 else title[:57] + "..."
-    return Kernel(f"fused_{digest}", source=_HEADER.format(title=shown) + text)
+    title = shown(title if len(title) < 60 else title[:57] + "...")
+    return Kernel(f"fused_{digest}", source=_HEADER.format(title=title) + text)
 
 
 def _text(body: Body, ports: Sequence[Port], is_flat: bool, is_sum: bool) -> str:
@@ -88,7 +89,7 @@ def _text(body: Body, ports: Sequence[Port], is_flat: bool, is_sum: bool) -> str
         lines += [*_opened(ports, is_flat), *before, *loop, *after]
         return "\n".join("    " + line for line in lines) + "\n"
     lines += ["m = n", "low, high = share(operands[1], ith, nth)"]
-    lines += [f"c{i} = {c}" for i, c in _constants(ports, is_flat)]
+    lines += [f"{local('c', i)} = {c}" for i, c in _constants(ports, is_flat)]
     lines += [
         *before,
         "i2 = low % operands[3]",
@@ -137,7 +138,7 @@ def _constants(ports: Sequence[Port], is_flat: bool) -> list[tuple[int, str]]:
 
 def _opened(ports: Sequence[Port], is_flat: bool, constants: bool = True) -> list[str]:
     """Lines that open each operand as an array over the inner loop, or read its one value."""
-    lines = [f"c{i} = {c}" for i, c in _constants(ports, is_flat)] if constants else []
+    lines = [f"{local('c', i)} = {c}" for i, c in _constants(ports, is_flat)] if constants else []
     for i, (port, at) in enumerate(zip(ports, _slots(ports, is_flat), strict=False)):
         if port.motion == "constant" or port.alias >= 0:
             continue
@@ -151,13 +152,13 @@ def _opened(ports: Sequence[Port], is_flat: bool, constants: bool = True) -> lis
             steps = (f"i{k} * operands[{at + 1 + k}]" for k in range(3))
             address += " + " + " + ".join(steps)
         if port.motion == "unit":
-            lines.append(f"p{i} = {opener}({address}, m)")
+            lines.append(f"{local('p', i)} = {opener}({address}, m)")
         elif port.motion == "scalar":
             read = f"{opener}({address}, 1)[0]"
-            lines.append(f"c{i} = {read} != 0" if port.dtype == bool_ else f"c{i} = {read}")
+            lines.append(f"{local('c', i)} = {read}" + " != 0" * (port.dtype == bool_))
         else:
-            lines.append(f"a{i} = {address}")
-            lines.append(f"s{i} = operands[{at + (1 if is_flat else 4)}]")
+            lines.append(f"{local('a', i)} = {address}")
+            lines.append(f"{local('s', i)} = operands[{at + (1 if is_flat else 4)}]")
     return lines
 
 
@@ -166,8 +167,8 @@ def _loop(body: Body, ports: Sequence[Port]) -> list[str]:
     lines = ["for j in range(m):", *_values(body, ports[:count])]
     for i, (port, result) in enumerate(zip(ports[count:], body.results, strict=True), count):
         home = port.alias if port.alias >= 0 else i
-        target = f"p{home}[j]" if port.motion == "unit" else _strided(home, port)
-        lines.append(f"    {target} = t{result}")
+        target = f"{local('p', home)}[j]" if port.motion == "unit" else _strided(home, port)
+        lines.append(f"    {target} = {local('t', result)}")
     return lines
 
 
@@ -179,7 +180,7 @@ def _summed(body: Body, ports: Sequence[Port]) -> list[str]:
         f"    part = {_CASTS[body.avals[0].dtype]}(0)",
         f"    for j in range(begin, min(m, begin + {PIECE})):",
         *("    " + line for line in values),
-        f"        part += t{body.results[0]}",
+        f"        part += {local('t', body.results[0])}",
         "    total += part",
     ]
 
@@ -189,17 +190,17 @@ def _values(body: Body, ports: Sequence[Port]) -> list[str]:
     lines, names = [], []
     for i, port in enumerate(ports):
         if port.motion in ("constant", "scalar"):
-            names.append(f"c{i}")
+            names.append(local("c", i))
             continue
-        read = f"p{i}[j]" if port.motion == "unit" else _strided(i, port)
-        lines.append(f"    x{i} = {read} != 0" if port.dtype == bool_ else f"    x{i} = {read}")
-        names.append(f"x{i}")
+        read = f"{local('p', i)}[j]" if port.motion == "unit" else _strided(i, port)
+        names.append(local("x", i))
+        lines.append(f"    {names[-1]} = {read}" + " != 0" * (port.dtype == bool_))
     for k, line in enumerate(body.lines):
         text = line.op.emit(line.dtype, *(names[a] for a in line.args), **dict(line.attrs))  # type: ignore[misc]  # elementwise: emit is there
-        lines.append(f"    t{k} = {text}")
-        names.append(f"t{k}")
+        names.append(local("t", k))
+        lines.append(f"    {names[-1]} = {expression(text)}")
     return lines
 
 
 def _strided(i: int, port: Port) -> str:
-    return f"{_ARRAYS[port.dtype]}(a{i} + j * s{i}, 1)[0]"
+    return f"{_ARRAYS[port.dtype]}({local('a', i)} + j * {local('s', i)}, 1)[0]"

@@ -17,6 +17,7 @@ from tinygrad_tx.shapes import contiguous_strides
 __all__ = ["Schedule", "schedule"]
 
 NEVER = 1 << 60
+PACKING = ("concat", "constant", "buffer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ def schedule(
     wanted = _in_place_candidates(outputs, updates, slots)
     producers = [_producer(n) for n in wanted]
     late = depends_on(nodes, producers) if producers else set()
-    order = [n for n in nodes if n not in late] + [n for n in nodes if n in late]
+    order = _early_first([n for n in nodes if n not in late])
+    order += _early_first([n for n in nodes if n in late])
     position = {n: i for i, n in enumerate(order)}
     last_read: dict[Node, int] = {}
     for node in order:
@@ -79,6 +81,32 @@ def schedule(
         parts,
         last_read,
     )
+
+
+def _early_first(nodes: list[Node]) -> list[Node]:
+    """The order in which nodes marked `early` come as soon as what they read is known.
+
+    What they read through views and concatenations moves along; all other nodes keep their order.
+    What one of them must wait for is among its inputs, so that their own order is the same
+    wherever the graph is.
+    """
+    moving = {n for n in nodes if n.attrs.get("early")}
+    if not moving:
+        return nodes
+    for node in reversed(nodes):
+        if node in moving:
+            moving.update(s for s in node.inputs if s.op.view is not None or s.op.name in PACKING)
+    # Each moving node stands behind the last of what it reads, in the order of creation.
+    place = {n: (i, 0) for i, n in enumerate(nodes)}
+    for i, node in enumerate(nodes):
+        if node in moving:
+            computed = [s for s in node.inputs if s in place and not _is_given(s)]
+            place[node] = (max((place[s][0] for s in computed), default=0), i + 1)
+    return sorted(nodes, key=place.__getitem__)
+
+
+def _is_given(node: Node) -> bool:
+    return node.op.name == "buffer" or scalar_of(node) is not None
 
 
 def _producer(node: Node) -> Node:

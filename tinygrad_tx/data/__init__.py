@@ -5,13 +5,18 @@ from tinygrad_tx.data.bigram import bigram_loss
 from tinygrad_tx.data.corpus import default_text, read_text
 from tinygrad_tx.data.examples import Change, Examples
 from tinygrad_tx.data.masking import hide_words
+from tinygrad_tx.data.permutation import Permutation
 from tinygrad_tx.data.planted_reviews import PlantedReviews, planted_reviews
+from tinygrad_tx.data.prepare import Preparation, prepare
 from tinygrad_tx.data.pretrained import (
     PretrainedTokenizer,
     gguf_tokenizer,
     pretrained_tokenizer,
 )
 from tinygrad_tx.data.skewed import BALANCED, SKEWED, Skew, SkewedText, skewed_text
+from tinygrad_tx.data.sources import SUFFIXES
+from tinygrad_tx.data.token_set import TokenSet, TokenSide
+from tinygrad_tx.data.token_windows import Mixture, TokenWindows
 from tinygrad_tx.data.tokenizers import (
     BPETokenizer,
     ByteTokenizer,
@@ -25,6 +30,7 @@ from tinygrad_tx.data.units import CharacterUnits, Units, WordPieces, WordUnits,
 __all__ = [
     "BALANCED",
     "SKEWED",
+    "SUFFIXES",
     "BPETokenizer",
     "Batch",
     "Batches",
@@ -33,10 +39,16 @@ __all__ = [
     "CharTokenizer",
     "CharacterUnits",
     "Examples",
+    "Mixture",
+    "Permutation",
     "PlantedReviews",
+    "Preparation",
     "PretrainedTokenizer",
     "Skew",
     "SkewedText",
+    "TokenSet",
+    "TokenSide",
+    "TokenWindows",
     "Tokenizer",
     "Units",
     "Windows",
@@ -50,6 +62,7 @@ __all__ = [
     "load_tokenizer",
     "make_tokenizer",
     "planted_reviews",
+    "prepare",
     "pretrained_tokenizer",
     "read_text",
     "skewed_text",

@@ -17,20 +17,23 @@ def bigram_loss(
 ) -> float:
     """Mean cross-entropy in nats of `held_out` under P(next | token) counted in `train`.
 
+    Shapes: each is (time,), or (rows, time); no pair of tokens goes from one row to the next.
+
     Counts are smoothed towards the unigram distribution, (n(ab) + s V p(b)) / (n(a) + s V), with
     the strength s that serves the held-out text best: the baseline gets every benefit of doubt.
     """
-    pairs = train[:-1] * vocab_size + train[1:]
+    pairs = (train[..., :-1] * vocab_size + train[..., 1:]).ravel()
     kinds, counts = np.unique(pairs, return_counts=True)
-    singles = np.bincount(train, minlength=vocab_size)
+    singles = np.bincount(train.ravel(), minlength=vocab_size)
     unigram = (singles + 1.0) / (singles.sum() + vocab_size)
-    wanted = held_out[:-1] * vocab_size + held_out[1:]
+    before, after = held_out[..., :-1].ravel(), held_out[..., 1:].ravel()
+    wanted = before * vocab_size + after
     at = np.minimum(np.searchsorted(kinds, wanted), len(kinds) - 1)
     seen = np.where(kinds[at] == wanted, counts[at], 0)
-    before = np.bincount(train[:-1], minlength=vocab_size)[held_out[:-1]]
+    begun = np.bincount(train[..., :-1].ravel(), minlength=vocab_size)[before]
     losses = []
     for strength in smoothing:
         weight = strength * vocab_size
-        chance = (seen + weight * unigram[held_out[1:]]) / (before + weight)
+        chance = (seen + weight * unigram[after]) / (begun + weight)
         losses.append(float(-np.log(chance).mean()))
     return min(losses)

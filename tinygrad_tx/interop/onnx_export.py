@@ -7,7 +7,8 @@ onnx_writing says each operator, and the file is checked by ONNX before it is mo
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_tx.autodiff.expansion import open_where
+from tinygrad_tx.dtypes import as_dtype
 from tinygrad_tx.errors import OnnxError, TinygradTxError, explain
 from tinygrad_tx.graph.node import Aval, Node
 from tinygrad_tx.graph.walk import collect
@@ -96,17 +98,13 @@ def export_onnx(
     given = [None if i is None else _aval_of(i) for i in inputs]
     names = _input_names(function, given, input_names)
     axes = _open_axes(names, given, dynamic)
-    was_training = owner is not None and owner.training
-    if owner is not None:
-        owner.eval()
-    try:
+    with _not_training(owner):
         recordings, sizes = _recordings(function, given, axes, opset)
-    finally:
-        if owner is not None:
-            owner.train(was_training)
     leaves, outputs = unified(recordings, sizes)
     writer = Writer(opset, _paths(owner), _kinds(owner))
-    results = _output_names(writer, outputs, output_names)  # before others take them
+    for name in names:
+        writer.name(name)
+    results = _output_names(writer, outputs, names, output_names)  # before others take them
     _write(writer, leaves, outputs, names, axes)
     shapes = {n: _shape(a, o) for n, a, o in zip(names, given, axes, strict=True) if a is not None}
     weights = save(path, writer, _typed(shapes, names, given), results, outputs, external)
@@ -117,7 +115,7 @@ def export_onnx(
         tuple(dict.fromkeys(n for row in axes for n in row if n)),
         len(recordings),
         len(writer.nodes),
-        sum(w.size for w in writer.weights.values()),
+        sum(w.size for n, w in writer.weights.items() if n not in writer.fixed),
         weights,
     )
 
@@ -141,11 +139,26 @@ def _function_of(
     return model, module or (owner if isinstance(owner, Module) else None)
 
 
+@contextmanager
+def _not_training(owner: Module | None) -> Iterator[None]:
+    """Each part as in `eval()` inside, and as it was afterwards."""
+    parts = [] if owner is None else [m for _, m in owner.named_modules()]
+    before = [m.training for m in parts]
+    try:
+        for module in parts:
+            module.training = False
+        yield
+    finally:
+        for module, mode in zip(parts, before, strict=True):
+            module.training = mode
+
+
 def _aval_of(value: Any) -> Aval:
+    """Errors: DTypeError."""
     if isinstance(value, Tensor):
         return Aval(value.shape, value.dtype)
     array = np.asarray(value)
-    return Aval(array.shape, array.dtype)
+    return Aval(array.shape, as_dtype(array.dtype))
 
 
 def _input_names(
@@ -282,8 +295,6 @@ def _write(
     names: Sequence[str],
     axes: Sequence[list[str | None]],
 ) -> None:
-    for name in names:
-        writer.name(name)
     for number, leaf in leaves.items():
         writer.values[leaf] = (names[number],)
     order = _order(outputs)
@@ -338,11 +349,15 @@ def _typed(
 
 
 def _output_names(
-    writer: Writer, outputs: Sequence[OpenNode], asked: Sequence[str] | None
+    writer: Writer,
+    outputs: Sequence[OpenNode],
+    inputs: Sequence[str],
+    asked: Sequence[str] | None,
 ) -> list[str]:
     """As asked; else the point that a result is, or `output`."""
-    if asked is not None and (len(asked) != len(outputs) or len(set(asked)) != len(asked)):
-        what = f"output_names {list(asked)} are not {len(outputs)} different names"
-        raise OnnxError(explain("onnx", what))
     wanted = list(asked) if asked is not None else [o.first.name or "output" for o in outputs]
+    different = len({*wanted, *inputs}) == len(outputs) + len(inputs)
+    if asked is not None and (len(asked) != len(outputs) or not different):
+        what = f"output_names {wanted} are not {len(outputs)} names unlike those of inputs"
+        raise OnnxError(explain("onnx", what))
     return [writer.name(name) for name in wanted]

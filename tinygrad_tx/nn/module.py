@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -81,7 +81,7 @@ class Module:
         for name, parameter in own.items():
             parameter.assign_(np.asarray(state[name], parameter.dtype))
 
-    def astype(self, dtype: Any) -> Module:
+    def astype(self, dtype: Any) -> Self:
         """Turns all parameters into another element type, as new tensors; returns itself.
 
         Before an optimiser is made: one that exists keeps the old tensors.
@@ -113,12 +113,12 @@ class Module:
             for module, name, before, _ in places:
                 setattr(module, name, before)
 
-    def train(self, mode: bool = True) -> Module:
+    def train(self, mode: bool = True) -> Self:
         for _, module in self.named_modules():
             module.training = mode
         return self
 
-    def eval(self) -> Module:
+    def eval(self) -> Self:
         return self.train(False)
 
 

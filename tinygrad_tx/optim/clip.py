@@ -20,13 +20,16 @@ def grad_norm(parameters: Iterable[Tensor]) -> Tensor:
         return sqrt(sum(terms[1:], terms[0]))
 
 
-def clip_grad_norm(parameters: Iterable[Tensor], largest: float) -> Tensor:
+def clip_grad_norm(
+    parameters: Iterable[Tensor], largest: float, norm: Tensor | None = None
+) -> Tensor:
     """Scales all gradients so that their joint norm is at most `largest`; returns the norm.
 
-    Source: Pascanu et al. 2013, algorithm 1. A norm that is not finite makes the gradients NaN.
+    norm: what the joint norm is, where these are not all that belong together. Source: Pascanu et
+    al. 2013, algorithm 1. A norm that is not finite makes the gradients NaN.
     """
     chosen = [p for p in parameters if p.grad is not None]
-    norm = grad_norm(chosen)
+    norm = grad_norm(chosen) if norm is None else norm
     with no_grad():
         factor = clip(largest / (norm + 1e-6), max=1.0)
         for parameter in chosen:

@@ -118,7 +118,7 @@ class Parts:
         """The pretrained model anew."""
         model = GPT(self.start.config, self.config.seed)
         model.load_state_dict(self.start.state_dict())
-        return model.eval()  # type: ignore[return-value]
+        return model.eval()
 
 
 def trained(parts: Parts, way: Way, best: Candidate, before: Array) -> tuple[Row, list[str]]:

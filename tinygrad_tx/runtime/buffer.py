@@ -71,6 +71,24 @@ class Slab:
         return (ctypes.c_uint8 * self._sizes[number]).from_buffer(raw.data, start)
 
 
+def _references(kept: list[Any], number: int) -> int:
+    """How many hold an element of a list, counted in one place: what the count itself adds differs
+    between versions of Python (3.14 borrows where 3.11 counts)."""
+    return sys.getrefcount(kept[number])
+
+
+def _count_of_free() -> int:
+    """The count of what only its list holds; -1, which no count is, where a view does not show in
+    it: memory is then never given out again."""
+    kept = [np.empty(1, np.uint8)]
+    free = _references(kept, 0)
+    view = kept[0][:1]
+    return free if _references(kept, 0) == free + 1 and view.base is kept[0] else -1
+
+
+_FREE = _count_of_free()
+
+
 class Recycler:
     """Memory for one result of a Program: what nobody holds any more is given out again.
 
@@ -90,10 +108,9 @@ class Recycler:
 
     def take(self) -> Array:
         """An array with any contents, C-ordered, at the start of a cache line."""
-        for raw in self._kept:
-            # The list, the loop's name and the argument hold it; a view of it would too.
-            if sys.getrefcount(raw) == 3:
-                return self._view(raw)
+        for number in range(len(self._kept)):
+            if _references(self._kept, number) == _FREE:
+                return self._view(self._kept[number])
         is_kept = len(self._kept) < self.KEPT
         if is_kept and self._slab is not None:
             raw = self._slab.block(self._number, len(self._kept))

@@ -1,18 +1,17 @@
 """The kernel cache: addresses of compiled kernels, in memory and on disk.
 
-Each kernel becomes a module of its own in the cache folder with one `cfunc`; Numba's on-disk cache
-stands beside it. Numba stamps only the file of the cached function, so the file's name carries a
-hash of every kernel source, of the versions and of the CPU: whatever changes, a new file is made.
+Each kernel is a module of its own with one `cfunc`; the file of its compiled form carries a hash of
+every kernel source, of the versions and of the CPU: whatever changes, a new file is made.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import platform
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,21 +22,17 @@ import llvmlite
 import numba
 import numpy as np
 from llvmlite import binding
-from numba.core import event
+from numba.core import event, sigutils
+from numba.core.ccallback import CFunc
 
 import tinygrad_tx.ops
+from tinygrad_tx.compiler.names import identifier, shown
 from tinygrad_tx.config import config
 from tinygrad_tx.errors import CompileError, explain
 from tinygrad_tx.graph.lowering import Kernel
-from tinygrad_tx.runtime.cache import (
-    folder,
-    index_files,
-    is_compiled,
-    locked,
-    note_use,
-    trim,
-    write_text,
-)
+from tinygrad_tx.ops.kernels.kernel import FAST, SIGNATURE
+from tinygrad_tx.runtime.cache import files, folder, locked, note_use, put, put_text, trim
+from tinygrad_tx.runtime.stored import StoredKernel
 
 __all__ = [
     "CacheInfo",
@@ -48,14 +43,7 @@ __all__ = [
     "load_generated",
 ]
 
-_ENTRY = """
-
-from numba import cfunc
-
-from tinygrad_tx.ops.kernels.kernel import FAST, SIGNATURE
-
-entry = cfunc(SIGNATURE, cache=True, error_model="numpy", fastmath=FAST)(entry)
-"""
+_OPTIONS = {"error_model": "numpy", "fastmath": FAST}
 
 _loaded: dict[str, Any] = {}
 _used: set[str] = set()
@@ -95,8 +83,18 @@ def address_of(kernel: Kernel) -> int:
 
 
 def _compiled(kernel: Kernel) -> Any:
-    text = (kernel.source or _handwritten(kernel)) + _ENTRY
-    return load_generated(kernel.name, text).entry
+    text = kernel.source or _handwritten(kernel)
+    return load_generated(kernel.name, "entry", text, _as_callback)
+
+
+def _as_callback(function: Any, stored: StoredKernel) -> Any:
+    """What `numba.cfunc(SIGNATURE, cache=True, ...)` does, with our file in the cache's place."""
+    made: Any = CFunc(
+        function, sigutils.normalize_signature(SIGNATURE), locals={}, options=_OPTIONS
+    )
+    made._cache = stored
+    made.compile()
+    return made
 
 
 def _handwritten(kernel: Kernel) -> str:
@@ -105,63 +103,71 @@ def _handwritten(kernel: Kernel) -> str:
     if not found:
         raise CompileError(explain(kernel.name, f"is not a name in {module}"))
     return (
-        f'"""{kernel.name}"""\n\nfrom {module} import {found[0]} as _kernel\n\n'
+        f'"""{shown(kernel.name)}"""\n\n'
+        f"from {identifier(module)} import {identifier(found[0])} as _kernel\n\n"
         "body = _kernel.function\n\n\n"
         "def entry(ith, nth, operands, arena):\n    body(ith, nth, operands, arena)\n"
     )
 
 
-def load_generated(name: str, text: str) -> ModuleType:
-    """The module of `text`, from a file in the cache whose name tells content and environment."""
-    digest = hashlib.sha256((environment() + text).encode()).hexdigest()[:20]
-    module_name = f"tinygrad_tx_kernel_{digest}"
-    if module_name in sys.modules:
-        return sys.modules[module_name]
-    safe = "".join(c if c.isalnum() else "_" for c in name)
-    path = folder() / f"{safe}_{digest}.py"
-    _used.add(path.stem)
+def load_generated(
+    name: str, function: str, text: str, compiled: Callable[[Any, StoredKernel], Any]
+) -> Any:
+    """What `compiled` makes of `function` of the module `text`; from its file, if it is there.
+
+    The file's name tells content and environment. One process compiles a kernel while others that
+    want it wait.
+    """
+    digest = hashlib.sha256((environment() + text).encode()).hexdigest()[:32]
+    stem = f"{shown(name).replace('.', '_').replace(' ', '_')}_{digest}"
+    where = folder()
+    source = (where or Path("tinygrad_tx_kernels")) / f"{stem}.py"
+    path = None if where is None else source.with_suffix(".kernel")
+    stored = StoredKernel(stem, path, put)
+    found = _function(f"tinygrad_tx_kernel_{digest}", function, text, source)
+    _used.add(stem)
+    if path is None:
+        return _told(name, found, stored, compiled)
+    if not stored.read():
+        put_text(source, text)
+        with locked(source):
+            if not stored.read():
+                made = _told(name, found, stored, compiled)
+                _trim_now_and_then(path.parent)
+                return made
+    note_use(path)
     try:
-        return _loaded_from(path, name, module_name, text)
-    except Exception:
-        # A damaged cache entry, or one that another process removed just now: made once more.
-        sys.modules.pop(module_name, None)
-        for index in index_files(path):
-            index.unlink(missing_ok=True)
-        return _loaded_from(path, name, module_name, text)
+        return compiled(found, stored)
+    except Exception:  # whole, ours, and yet not to be put together: compiled once more
+        stored.forget()
+        return _told(name, found, stored, compiled)
 
 
-def _loaded_from(path: Path, name: str, module_name: str, text: str) -> ModuleType:
-    """Imports a kernel; one process compiles it while others that want it wait."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        write_text(path, text)
-    if is_compiled(path):
-        note_use(path)
-        return _imported(module_name, path)
-    with locked(path):
-        if config.on_compile and not is_compiled(path):
-            config.on_compile(name)
-        module = _imported(module_name, path)
-    _trim_now_and_then()
-    return module
+def _told(
+    name: str, function: Any, stored: StoredKernel, compiled: Callable[[Any, StoredKernel], Any]
+) -> Any:
+    if config.on_compile:
+        config.on_compile(name)
+    return compiled(function, stored)
 
 
-def _trim_now_and_then() -> None:
+def _function(module_name: str, function: str, text: str, source: Path) -> Any:
+    """`function` of the module `text`. Never from the disk: a .py or .pyc could have changed."""
+    module = sys.modules.get(module_name)
+    if module is None:
+        module = ModuleType(module_name)
+        module.__file__ = str(source)
+        exec(compile(text, source, "exec"), vars(module))
+        sys.modules[module_name] = module
+    return getattr(module, function)
+
+
+def _trim_now_and_then(where: Path) -> None:
     """After the first kernel that a process compiles, then after every 32."""
     global _compiled_files
     if _compiled_files % 32 == 0:
-        trim(folder(), config.cache_bytes, _used)
+        trim(where, config.cache_bytes, _used)
     _compiled_files += 1
-
-
-def _imported(module_name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @cache
@@ -173,6 +179,7 @@ def environment() -> str:
         digest.update(path.read_bytes())
     parts = (
         digest.hexdigest(),
+        repr(sorted(FAST)),
         numba.__version__,
         llvmlite.__version__,
         np.__version__,
@@ -197,11 +204,11 @@ class CacheInfo:
 
 def cache_info() -> CacheInfo:
     """How many kernels the cache folder holds, their size, and how many this process used."""
-    files = [f for f in folder().rglob("*") if f.is_file()]
+    found = files()
     return CacheInfo(
-        folder=folder(),
-        kernels=sum(f.suffix == ".py" for f in files),
-        bytes=sum(f.stat().st_size for f in files),
+        folder=folder() or config.cache / "kernels",
+        kernels=sum(f.suffix == ".kernel" for f in found),
+        bytes=sum(f.stat().st_size for f in found),
         bound=config.cache_bytes,
         loaded=len(_loaded),
         compiled=compilations(),
@@ -210,7 +217,7 @@ def cache_info() -> CacheInfo:
 
 def clear_cache() -> int:
     """Removes the compiled kernels on disk; returns how many files went."""
-    files = [f for f in folder().rglob("*") if f.is_file()]
-    for file in files:
+    found = files()
+    for file in found:
         file.unlink(missing_ok=True)
-    return len(files)
+    return len(found)

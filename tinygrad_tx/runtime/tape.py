@@ -17,25 +17,21 @@ from tinygrad_tx.compiler.waves import CHUNKS
 from tinygrad_tx.config import config
 from tinygrad_tx.runtime.buffer import address_of_array
 from tinygrad_tx.runtime.kernels import load_generated
+from tinygrad_tx.runtime.stored import StoredKernel
 
 __all__ = ["COMMIT", "PLAIN", "walk"]
 
 PLAIN, COMMIT = 0, 1
 
+_SIGNATURE = "void(int64[:,::1], int64, int64[::1], int64)"
+
 _WALKER = '''"""The walker of tapes."""
 
-from numba import njit, prange
+from numba import prange
 
 from tinygrad_tx.ops.kernels.kernel import call, int64s
 
 
-@njit(
-    "void(int64[:,::1], int64, int64[::1], int64)",
-    parallel={parallel},
-    cache=True,
-    nogil=True,
-    error_model="numpy",
-)
 def walk(rows, operands, status, arena):
     """A row of kind 1 changes state: it and all after it run only while the status is clean."""
     i = 0
@@ -71,7 +67,15 @@ def _walker(parallel: bool) -> Any:
     text = _WALKER.replace("{parallel}", str(parallel))
     text = text.replace("{range}", "prange" if parallel else "range")
     text = text.replace("{chunks}", str(CHUNKS))
-    return load_generated("walk_parallel" if parallel else "walk_serial", text).walk
+
+    def compiled(function: Any, stored: StoredKernel) -> Any:
+        made = numba.njit(function, parallel=parallel, nogil=True, error_model="numpy")
+        made._cache = stored
+        made.compile(_SIGNATURE)
+        made.disable_compile()
+        return made
+
+    return load_generated("walk_parallel" if parallel else "walk_serial", "walk", text, compiled)
 
 
 def walk(

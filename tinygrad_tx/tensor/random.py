@@ -7,7 +7,8 @@ next replay draws new numbers, and a replay from a restored counter draws the sa
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,9 @@ class Generator:
     """A stream of random numbers. `seed` and `counter` are state tensors, int64[]."""
 
     def __init__(self, seed: int = 0) -> None:
+        self.part = (0, 1)
+        """(which, of how many) parts of each draw is made here: a rank draws for its rows what
+        one process would draw for them, where a part is a multiple of 16 bytes."""
         self.seed = Tensor(Buffer.of(_as_seed(seed)))
         self.counter = Tensor(Buffer.of(np.int64(0)))
         # What a capture has drawn so far: the value it assigned, the counter that its draws start
@@ -54,6 +58,15 @@ class Generator:
         self._drawn: weakref.WeakKeyDictionary[Capture, tuple[Node, Node, int]] = (
             weakref.WeakKeyDictionary()
         )
+
+    @contextmanager
+    def as_part(self, which: int, parts: int) -> Iterator[None]:
+        """Until the end of the block each draw is one of so many parts of a larger one."""
+        before, self.part = self.part, (which, parts)
+        try:
+            yield
+        finally:
+            self.part = before
 
     def manual_seed(self, seed: int) -> None:
         """Starts the stream of `seed`, from -2^63 to 2^64 - 1. Errors: ValueError."""
@@ -92,15 +105,16 @@ class Generator:
         It is made before the counter changes: a tensor not yet computed reads what it was made of.
         """
         recording = capture.current()
-        start, offset = self.counter.node, 0
+        which, parts = self.part
+        start, offset, skipped, steps = self.counter.node, 0, which * steps, parts * steps
         if recording is None:
-            drawn = make(self.counter, 0)
+            drawn = make(self.counter, skipped)
             self.counter.assign_(self.counter.numpy() + np.int64(steps))
             return drawn
         assigned, first, before = self._drawn.get(recording, (None, start, 0))
         if assigned is start:
             start, offset = first, before
-        drawn = make(Tensor(start), offset)
+        drawn = make(Tensor(start), offset + skipped)
         after = Builder(current_scope(), user_place()).add(start, offset + steps)
         self.counter.assign_(Tensor(after))
         self._drawn[recording] = (after, start, offset + steps)

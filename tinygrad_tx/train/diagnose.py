@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from tinygrad_tx.graph.node import Node
-from tinygrad_tx.optim import Optimizer
 from tinygrad_tx.runtime import not_finite
 
 __all__ = ["explain_step", "first_not_finite"]
 
 
+class _Learning(Protocol):
+    def zero_grad(self) -> None: ...
+
+
 def explain_step(
-    model: Any, optimizer: Optimizer, batch: Sequence[Any], limit: float = float("inf")
+    model: Any, optimizer: _Learning, batch: Sequence[Any], limit: float = float("inf")
 ) -> str:
     """The same step outside of a capture: what failed has changed no state, so it fails again.
 

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tinygrad_tx.data import Batch, Batches
-from tinygrad_tx.errors import CheckpointError, NonFiniteError
+from tinygrad_tx.distributed import ALONE, Group, Shards
+from tinygrad_tx.errors import CheckpointError, NonFiniteError, explain
 from tinygrad_tx.jit import Plan, jit
 from tinygrad_tx.optim import AdamW, Average, Rates, cosine, same
 from tinygrad_tx.tensor import Tensor, get_state, manual_seed, no_grad, set_state
 from tinygrad_tx.train.config import TrainConfig
 from tinygrad_tx.train.diagnose import explain_step
 from tinygrad_tx.train.guard import Spikes, Tries
-from tinygrad_tx.train.run import RunFolder, part_of, sealed
+from tinygrad_tx.train.interrupt import interruptible
+from tinygrad_tx.train.metrics import Metrics
+from tinygrad_tx.train.run import RunFolder, part_of, sealed, unsealed_bytes
 from tinygrad_tx.train.step import Step, StepError
 from tinygrad_tx.train.writer import Writer
 
@@ -29,6 +33,9 @@ __all__ = ["Pause", "Progress", "Result", "fit", "held_out_loss"]
 
 MOST_FAILURES = 10
 """In a row, before a policy of passing over gives up."""
+
+Contents = tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]
+"""Arrays by name, and notes."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,7 @@ class Result:
     best_step: int = 0
     interrupted: bool = False
     stopped: str = ""
-    metrics: list[dict[str, Any]] = field(default_factory=list)
+    metrics: Metrics = field(default_factory=Metrics)
     passed_over: list[dict[str, Any]] = field(default_factory=list)
     """Steps that failed and were left out or gone back from: step, policy, reason."""
     recovered: str = ""
@@ -85,6 +92,7 @@ def fit(
     on_step: Callable[[Progress], None] | None = None,
     on_plan: Callable[[Plan], None] | None = None,
     rates: Rates = same,
+    group: Group = ALONE,
 ) -> Result:
     """Trains `model` with AdamW on a warmed-up cosine, validating and saving as it goes.
 
@@ -94,24 +102,28 @@ def fit(
     `Pause` out of on_step ends it like one Ctrl-C. What is not finite, or leaps, is met as
     `config.on_bad` says. With `config.average` the model ends with averaged weights, and is
     validated with them; with `config.patience` it ends with the best. on_plan is told what a
-    step will do, before the first. Errors: NonFiniteError names the first node that was not
-    finite, CheckpointError a folder that cannot be written or that another process trains in; the
-    last good checkpoint stands in all cases.
+    step will do, before the first. group: the ranks that train together, each on its rows of the
+    batches; all call this alike, the first one writes and calls on_step. Errors: NonFiniteError
+    names the first node that was not finite, CheckpointError a folder that cannot be written or
+    that another process trains in; the last good checkpoint stands in all cases.
     """
-    with run.held():
+    with contextlib.ExitStack() as stack:
+        group.share(lambda: stack.enter_context(run.held()))
         manual_seed(config.seed)
-        trainer = _Trainer(model, train, held_out, config, run, rates)
+        trainer = _Trainer(model, train, held_out, config, run, rates, group)
         if resume:
             trainer.restore()
         if on_plan is not None:
             on_plan(trainer.plan())
         if not resume:
-            run.best.unlink(missing_ok=True)
+            if group.is_first:
+                run.best.unlink(missing_ok=True)
             trainer.result.first = trainer.held_out_loss()
-        with contextlib.closing(trainer.writer), _interruptible() as interrupted:
+        with contextlib.closing(trainer.writer), interruptible(group.size > 1) as interrupted:
             trainer.loop(on_step or (lambda progress: None), interrupted)
         if config.average or config.patience:
-            model.load_state_dict(run.load_weights())
+            weights, _ = _read(group, lambda: (run.load_weights(), {}))
+            model.load_state_dict(weights)
         return trainer.result
 
 
@@ -142,15 +154,17 @@ class _Trainer:
         config: TrainConfig,
         run: RunFolder,
         rates: Rates,
+        group: Group,
     ) -> None:
         self.model, self.batches, self.held_out = model, train, held_out
-        self.config, self.run = config, run
+        self.config, self.run, self.group = config, run, group
         learning = [(p, f) for n, p in model.named_parameters() if (f := rates(n)) > 0]
+        self.shards = Shards(group, [p for p, _ in learning], self._backward)
         self.optimizer = AdamW(
-            [p for p, _ in learning],
+            self.shards.pieces,
             config.learning_rate,
             weight_decay=config.weight_decay,
-            factors=[f for _, f in learning],
+            factors=[learning[owner][1] for owner in self.shards.owners],
         )
         self.rate = cosine(
             config.learning_rate, config.steps, config.warmup, 0.1 * config.learning_rate
@@ -160,18 +174,29 @@ class _Trainer:
         self.spikes, self.tries = Spikes(config.spike), Tries(MOST_FAILURES)
         decay = config.average
         self.average = Average(model.named_parameters(), decay) if decay else None
-        self.step = Step(model, self.optimizer, config.clip, config.accumulate, self.average)
+        self.step = Step(
+            model, self.shards, self.optimizer, config.clip, config.accumulate, self.average
+        )
         self.measure = jit(partial(_loss, model))
 
     def plan(self) -> Plan:
         """What a training step will do."""
-        return self.step.plan(next(iter(self.batches.in_order(1))))
+        return self.step.plan(self._some_batch())
+
+    def _some_batch(self) -> Batch:
+        return next(iter(self.batches.in_order(1)))
+
+    def _backward(self) -> None:
+        """Gradients of this rank's rows of a batch."""
+        self.model.train()
+        batch = self.group.rows(self._some_batch())
+        self.model.loss(*batch).backward()
 
     def loop(self, on_step: Callable[[Progress], None], interrupted: threading.Event) -> None:
         config, result = self.config, self.result
         began = time.perf_counter() - result.seconds
         while result.step < config.steps and not self._is_patience_over():
-            if interrupted.is_set():
+            if self.group.any(interrupted.is_set()):
                 result.interrupted = True
                 self.save()
                 break
@@ -200,10 +225,11 @@ class _Trainer:
             self._note(progress)
             if due:
                 self.save()
-            try:
-                on_step(progress)
-            except Pause:
-                interrupted.set()
+            if self.group.is_first:
+                try:
+                    on_step(progress)
+                except Pause:
+                    interrupted.set()
         self.model.eval()
         self.writer.wait()
 
@@ -220,23 +246,24 @@ class _Trainer:
     def _pass_over(self, error: StepError) -> None:
         """Errors: NonFiniteError where the policy is to stop, or nothing else helped."""
         step, policy = self.result.step + 1, self.config.on_bad
-        reason = explain_step(self.model, self.optimizer, error.batch, self.spikes.limit)
+        reason = self.group.share(
+            lambda: explain_step(self.model, self.shards, error.batch, self.spikes.limit)
+        )
         parts = [f"step {step}: {str(error)[:-1]}", reason]
         notes = {"step": str(step), "reason": reason, "random": json.dumps(get_state().tolist())}
         with contextlib.suppress(CheckpointError):  # the step itself is worse news
-            self.run.write(
-                self.run.bad_step, sealed({**self._state(), **_named(error.batch)}, notes)
-            )
+            self._write(self.run.bad_step, sealed({**self._state(), **_named(error.batch)}, notes))
             parts.append(f"look at it with: tinygrad-tx replay {self.run.path}")
         kept = f"the last good checkpoint is {self.run.checkpoint}"
-        parts.append(kept if self.run.checkpoint.exists() else "nothing had been saved yet")
+        is_saved = self.group.share(self.run.checkpoint.exists)
+        parts.append(kept if is_saved else "nothing had been saved yet")
         remedy = "lower --learning-rate, clip harder, or pass over such steps: --on-bad skip"
         bad = NonFiniteError("; ".join([*parts, remedy]) + ".")
         if policy == "stop":
             raise bad from None
         self.tries.failed(bad)
         self.result.passed_over.append({"step": step, "policy": policy, "reason": reason})
-        if policy == "rollback" and self.run.checkpoint.exists():
+        if policy == "rollback" and is_saved:
             # Other batches than those that led here.
             reached = self.batches.state()
             self.restore()
@@ -248,7 +275,16 @@ class _Trainer:
 
     def held_out_loss(self) -> float:
         with self._averaged():
-            return _mean_loss(self.measure, self.held_out, self.config.validation_batches)
+            return self._mean_loss()
+
+    def _mean_loss(self) -> float:
+        """As `held_out_loss`, each rank reading its part of the batches: the same bits."""
+        batches = list(self.held_out.in_order(self.config.validation_batches))
+        found = np.zeros(-(-len(batches) // self.group.size))
+        for i, batch in enumerate(self.group.mine(batches)):
+            found[i] = self.measure(*batch).item()
+        losses: list[float] = self.group.gather(found).T.reshape(-1)[: len(batches)].tolist()
+        return sum(losses) / len(losses)
 
     def validate(self) -> float:
         """The held-out loss, noted as the last one, and as the best one if it is."""
@@ -261,18 +297,24 @@ class _Trainer:
                 with self._averaged():
                     weights = self.model.state_dict()
                 notes = {"step": str(result.step), "validation": str(result.validation)}
-                self.run.save_best(weights, notes)
+                if self.group.is_first:
+                    self.run.save_best(weights, notes)
         return result.validation
 
     def _note(self, progress: Progress) -> None:
         row = {k: v for k, v in vars(progress).items() if v is not None}
-        self.result.metrics.append(row)
+        self.result.metrics.note(row)
+        if not self.group.is_first:
+            return
         try:
             with self.run.metrics.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
         except OSError as error:
-            message = f"{self.run.metrics}: cannot be written: {error.strerror}; "
-            raise CheckpointError(message + "the last good checkpoint is kept.") from None
+            raise self._cannot_note(error) from None
+
+    def _cannot_note(self, error: OSError) -> CheckpointError:
+        what, remedy = f"cannot be written: {error.strerror}", "the last good checkpoint is kept"
+        return CheckpointError(explain(str(self.run.metrics), what, remedy=remedy))
 
     def save(self) -> None:
         """The checkpoint: from it a run goes on as if it had never stopped."""
@@ -288,18 +330,25 @@ class _Trainer:
             "losses": self.spikes.state(),
             "passed over": json.dumps(self.result.passed_over),
         }
-        self.writer.save(self._state(), notes)
+        state = self._state()
+        if self.group.is_first:
+            self.writer.save(state, notes)
+
+    def _write(self, path: Path, data: str | bytes) -> None:
+        if self.group.is_first:
+            self.run.write(path, data)
 
     def _state(self) -> dict[str, Any]:
-        """Copies of weights and moments by name."""
+        """Copies of weights and moments by name, on each rank as one process would have them."""
         state = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        state |= {f"optimizer.{k}": v for k, v in self.optimizer.state_dict().items()}
+        moments = self.shards.whole_state(self.optimizer.state_dict())
+        state |= {f"optimizer.{k}": v for k, v in moments.items()}
         average = self.average.state_dict() if self.average else {}
         return state | {f"average.{k}": v for k, v in average.items()}
 
     def restore(self) -> None:
         """Goes on from the checkpoint. Errors: CheckpointError."""
-        state, notes = self.run.load_checkpoint()
+        state, notes = _read(self.group, self.run.load_checkpoint)
         try:
             self.result.step = int(notes["step"])
             self.result.seconds = float(notes["seconds"])
@@ -310,7 +359,7 @@ class _Trainer:
             self.spikes.restore(notes.get("losses", "[]"))
             self.result.best, self.result.best_step = json.loads(notes.get("best", "[Infinity, 0]"))
             self.result.recovered = notes.get("recovered", "")
-            if self.result.recovered:
+            if self.result.recovered and self.group.is_first:
                 # Else the next save would keep the damaged one as the spare.
                 self.run.checkpoint.unlink(missing_ok=True)
             if not self.result.passed_over:
@@ -322,31 +371,28 @@ class _Trainer:
         if self.average is not None:
             owners["average."] = self.average
         for prefix, owner in owners.items():
-            owner.load_state_dict(part_of(state, prefix))
-        rows = [r for r in self.run.read_metrics() if r["step"] <= self.result.step]
-        self.result.metrics = rows
-        self.run.write(self.run.metrics, "".join(json.dumps(r) + "\n" for r in rows))
+            own = part_of(state, prefix)
+            is_sharded = owner is self.optimizer
+            owner.load_state_dict(self.shards.own_state(own) if is_sharded else own)
+        self.result.metrics = Metrics()
+        for row in self.group.share(self._kept_rows):
+            self.result.metrics.note(row)
+
+    def _kept_rows(self) -> list[dict[str, Any]]:
+        """The rows up to the checkpoint; those behind it go. Errors: CheckpointError."""
+        try:
+            self.run.cut_metrics(self.result.step)
+        except OSError as error:
+            raise self._cannot_note(error) from None
+        return self.run.read_metrics()
+
+
+def _read(group: Group, load: Callable[[], Contents]) -> Contents:
+    """What the first rank reads: the others may be where the folder is not."""
+    if group.size == 1:
+        return load()
+    return unsealed_bytes(group.share_bytes(lambda: sealed(*load())))
 
 
 def _named(batch: Batch) -> dict[str, Any]:
     return {f"batch.{i}": array for i, array in enumerate(batch)}
-
-
-@contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """Ctrl-C sets the event; a second one interrupts at once."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-
-    def on_interrupt(number: int, frame: Any) -> None:
-        if event.is_set():
-            raise KeyboardInterrupt
-        event.set()
-
-    before = signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -9,21 +9,23 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
+import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save
+from safetensors.numpy import load, save
 
 from tinygrad_tx.errors import CheckpointError, explain
 from tinygrad_tx.files import keep_as, locked, write_whole
-from tinygrad_tx.untrusted import opened, parse_json, read_bytes, read_safetensors, read_text
+from tinygrad_tx.untrusted import opened, parse_json, read_safetensors, read_text
 
 __all__ = ["RunFolder"]
 
-LARGEST_METRICS = 1_000_000_000
-"""Bytes: a line for each of some millions of steps."""
+LONGEST_LINE = 1_000_000
+"""Bytes of a row of metrics."""
 
 State = dict[str, np.ndarray[Any, Any]]
 
@@ -153,21 +155,33 @@ class RunFolder:
             raise CheckpointError(explain(str(self.config), f"is damaged: {error}")) from None
         return found
 
-    def read_metrics(self) -> list[dict[str, Any]]:
-        """The rows so far; a line cut short by a crash, or damaged, is left out.
+    def metric_rows(self) -> Iterator[dict[str, Any]]:
+        """The rows so far; a line cut short by a crash, or damaged, is left out."""
+        return (row for row, _ in self._metric_lines())
 
-        Errors: OSError."""
-        rows = []
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """All of `metric_rows`."""
+        return list(self.metric_rows())
+
+    def cut_metrics(self, step: int) -> None:
+        """Takes away the rows behind that of `step`, and a line cut short. Errors: OSError."""
         if self.metrics.exists():
-            raw = read_bytes(self.metrics, LARGEST_METRICS)
-            for line in raw.decode(errors="replace").splitlines():
-                try:
-                    row = parse_json(line)
-                except ValueError:
-                    continue
-                if isinstance(row, dict) and type(row.get("step")) is int:
-                    rows.append(row)
-        return rows
+            kept = (end for row, end in self._metric_lines() if row["step"] <= step)
+            os.truncate(self.metrics, max(kept, default=0))
+
+    def _metric_lines(self) -> Iterator[tuple[dict[str, Any], int]]:
+        """Rows, each with where its line ends in the file."""
+        if not self.metrics.exists():
+            return
+        end = 0
+        with opened(self.metrics) as (file, _):
+            while line := file.readline(LONGEST_LINE):
+                end += len(line)
+                with contextlib.suppress(ValueError):
+                    row = parse_json(line.decode(errors="replace"))
+                    is_whole = line.endswith(b"\n") and isinstance(row, dict)
+                    if is_whole and type(row.get("step")) is int:
+                        yield row, end
 
 
 def part_of(state: Mapping[str, Any], prefix: str) -> State:
@@ -200,6 +214,13 @@ def unsealed(path: Path) -> tuple[State, dict[str, str]]:
         what = "is damaged: its digest is not that of its contents"
         raise CheckpointError(explain(f"checkpoint {path}", what))
     return state, notes
+
+
+def unsealed_bytes(raw: bytes) -> tuple[State, dict[str, str]]:
+    """What `sealed` gave in another process of this run."""
+    state = load(raw)
+    size = struct.unpack("<Q", raw[:8])[0]
+    return state, json.loads(raw[8 : 8 + size]).get("__metadata__", {})
 
 
 def _digest(arrays: Mapping[str, Any], notes: Mapping[str, str]) -> str:

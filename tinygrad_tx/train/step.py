@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_tx.data import Batch
+from tinygrad_tx.distributed import Shards
 from tinygrad_tx.errors import NonFiniteError
 from tinygrad_tx.jit import Jitted, Plan, jit
-from tinygrad_tx.optim import Average, Optimizer, clip_grad_norm, grad_norm
+from tinygrad_tx.optim import AdamW, Average, clip_grad_norm, grad_norm
 from tinygrad_tx.tensor import Tensor, no_grad, require_finite, tensor, where, zeros_like
 
 __all__ = ["Step", "StepError"]
@@ -35,21 +36,23 @@ class Step:
     def __init__(
         self,
         model: Any,
-        optimizer: Optimizer,
+        shards: Shards,
+        optimizer: AdamW,
         clip: float,
         accumulate: int = 1,
         average: Average | None = None,
     ) -> None:
-        self.model, self.optimizer, self.clip, self.average = model, optimizer, clip, average
+        self.model, self.shards, self.optimizer = model, shards, optimizer
+        self.clip, self.average = clip, average
         self._share = 1 / accumulate
-        self._sums = [zeros_like(p) for p in optimizer.parameters] if accumulate > 1 else []
+        self._sums = [zeros_like(p) for p in shards.parameters] if accumulate > 1 else []
         self._loss = tensor(np.float32(0))
         self._begin, self._go_on = jit(self._add_first), jit(self._add)
         self._finish = jit(self._update)
 
     def plan(self, batch: Batch) -> Plan:
         """What a step, or the end of one of several batches, will do."""
-        return self._finish.plan(_limit(), *batch)
+        return self._finish.plan(_limit(), *self.shards.group.rows(batch))
 
     def __call__(self, batches: Sequence[Batch], limit: float) -> tuple[float, float]:
         """The mean loss, and the norm of the gradients before they were clipped.
@@ -61,58 +64,70 @@ class Step:
         loss, norm = self._run(self._finish, batches[-1], limit)
         return loss.item(), norm.item()
 
-    def _run(self, part: Jitted, batch: Batch, limit: float) -> tuple[Tensor, Tensor]:
+    def _run(self, part: Jitted[..., Any], batch: Batch, limit: float) -> tuple[Tensor, Tensor]:
         try:
-            loss, norm = part(_limit(limit), *batch)
+            loss, norm = part(_limit(limit), *self.shards.group.rows(batch))
         except NonFiniteError as error:
             raise StepError(error, batch) from None
         return loss, norm
 
-    def _gradients(self, limit: Tensor, batch: Sequence[Tensor]) -> Tensor:
-        """Leaves them with the parameters; the loss, which must be usual."""
+    def _gradients(self, batch: Sequence[Tensor]) -> Tensor:
+        """Leaves them with the parameters; the loss of this rank's rows."""
         self.model.train()
-        self.optimizer.zero_grad()
-        loss: Tensor = self.model.loss(*batch)
+        self.shards.zero_grad()
+        with self.shards.drawing():
+            loss: Tensor = self.model.loss(*batch)
         loss.backward()
-        return require_finite(where(loss > limit, float("inf"), loss), "loss")
+        return loss
+
+    def _checked(
+        self, limit: Tensor, loss: Tensor, having_gradients: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """The mean loss of all ranks, which must be usual, and the norm of all their gradients,
+        which must be finite: a batch that fails is known while it is at hand, by all alike."""
+        loss, norm = self.shards.agreed(loss, grad_norm(having_gradients))
+        loss = require_finite(where(loss > limit, float("inf"), loss), "loss")
+        return loss, require_finite(norm, "gradient norm")
 
     def _add_first(self, limit: Tensor, *batch: Tensor) -> tuple[Tensor, Tensor]:
         """The sums are those of this batch, whatever they were."""
-        loss = self._gradients(limit, batch)
+        loss = self._gradients(batch)
+        loss, norm = self._checked(limit, loss, self.shards.parameters)
         with no_grad():
             self._loss.assign_(loss)
-            for total, parameter in zip(self._sums, self.optimizer.parameters, strict=True):
+            for total, parameter in zip(self._sums, self.shards.parameters, strict=True):
                 if parameter.grad is not None:
                     total.assign_(parameter.grad)
-        return loss, self._norm()
+        return loss, norm
 
     def _add(self, limit: Tensor, *batch: Tensor) -> tuple[Tensor, Tensor]:
-        loss = self._gradients(limit, batch)
-        norm = self._norm()
+        loss = self._gradients(batch)
+        loss, norm = self._checked(limit, loss, self.shards.parameters)
         with no_grad():
             self._loss.assign_(self._loss + loss)
-            for total, parameter in zip(self._sums, self.optimizer.parameters, strict=True):
+            for total, parameter in zip(self._sums, self.shards.parameters, strict=True):
                 if parameter.grad is not None:
                     total.assign_(total + parameter.grad)
         return loss, norm
 
     def _update(self, limit: Tensor, *batch: Tensor) -> tuple[Tensor, Tensor]:
-        loss = self._gradients(limit, batch)
+        loss = self._gradients(batch)
+        if self._sums:
+            with no_grad():
+                for total, parameter in zip(self._sums, self.shards.parameters, strict=True):
+                    if parameter.grad is not None:
+                        parameter.grad = (total + parameter.grad) * self._share
+        self.shards.reduce()
+        loss, norm = self._checked(limit, loss, self.shards.pieces)
         if self._sums:
             with no_grad():
                 loss = (self._loss + loss) * self._share
-                for total, parameter in zip(self._sums, self.optimizer.parameters, strict=True):
-                    if parameter.grad is not None:
-                        parameter.grad = (total + parameter.grad) * self._share
-        norm = clip_grad_norm(self.optimizer.parameters, self.clip)
+        clip_grad_norm(self.shards.pieces, self.clip, norm)
         self.optimizer.step()
+        self.shards.spread()
         if self.average is not None:
             self.average.update()
-        return loss, require_finite(norm, "gradient norm")
-
-    def _norm(self) -> Tensor:
-        """Finite, so that a batch that fails is known while it is at hand."""
-        return require_finite(grad_norm(self.optimizer.parameters), "gradient norm")
+        return loss, norm
 
 
 def _limit(limit: float = float("inf")) -> Any:

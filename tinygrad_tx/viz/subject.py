@@ -69,7 +69,7 @@ class Subject:
         """What leaves stand for, where that is not their own memory."""
         return self.target.arguments(*self.inputs) if isinstance(self.target, Jitted) else {}
 
-    def captured(self) -> Jitted:
+    def captured(self) -> Jitted[..., Any]:
         """What can be compiled and timed."""
         target = self.target
         if isinstance(target, Jitted):

@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_tx.dtypes import as_dtype, bool_, is_float
 from tinygrad_tx.errors import DTypeError
 from tinygrad_tx.interop.onnx_reading.call import Call, meaning
-from tinygrad_tx.tensor import Tensor, elementwise as f, ones, zeros
+from tinygrad_tx.tensor import Tensor, bits, elementary, elementwise as f, ones, zeros
 
 __all__: list[str] = []
 
@@ -26,8 +26,16 @@ def _plain(name: str, function: Callable[..., Any], count: int) -> None:
 
 _ONE: Mapping[str, Callable[..., Any]] = {
     "Abs": f.abs,
+    "Acos": elementary.acos,
+    "Acosh": elementary.acosh,
+    "Asin": elementary.asin,
+    "Asinh": elementary.asinh,
+    "Atan": elementary.atan,
+    "Atanh": elementary.atanh,
+    "BitwiseNot": bits.bitwise_invert,
     "Ceil": f.ceil,
     "Cos": f.cos,
+    "Cosh": elementary.cosh,
     "Erf": f.erf,
     "Exp": f.exp,
     "Floor": f.floor,
@@ -40,13 +48,18 @@ _ONE: Mapping[str, Callable[..., Any]] = {
     "Round": f.round,
     "Sigmoid": f.sigmoid,
     "Sin": f.sin,
+    "Sinh": elementary.sinh,
     "Sqrt": f.sqrt,
+    "Tan": elementary.tan,
     "Tanh": f.tanh,
 }
 
 _TWO: Mapping[str, Callable[..., Any]] = {
     "Add": f.add,
     "And": f.logical_and,
+    "BitwiseAnd": bits.bitwise_and,
+    "BitwiseOr": bits.bitwise_or,
+    "BitwiseXor": bits.bitwise_xor,
     "Equal": f.equal,
     "Greater": f.greater,
     "GreaterOrEqual": f.greater_equal,
@@ -168,33 +181,6 @@ def clip(call: Call) -> Tensor:
     if call.has(2):
         found = (f.minimum if single else _smaller)(found, call.tensor(2))
     return found
-
-
-@meaning("Sinh")
-def sinh(call: Call) -> Tensor:
-    """(e + e / (e + 1)) / 2 with e = exp(|x|) - 1, exact near 0, and the sign of x."""
-    x = call.tensor(0)
-    e = f.expm1(f.abs(x))
-    return f.sign(x) * (e + e / (e + 1)) * 0.5
-
-
-@meaning("Cosh")
-def cosh(call: Call) -> Tensor:
-    x = call.tensor(0)
-    return (f.exp(x) + f.exp(-x)) * 0.5
-
-
-@meaning("Atanh")
-def atanh(call: Call) -> Tensor:
-    """log((1 + x) / (1 - x)) / 2, exact near 0."""
-    x = call.tensor(0)
-    return f.log1p(2 * x / (1 - x)) * 0.5
-
-
-@meaning("Tan")
-def tan(call: Call) -> Tensor:
-    x = call.tensor(0)
-    return f.sin(x) / f.cos(x)
 
 
 # Activations

@@ -2,6 +2,7 @@
 
 from tinygrad_tx.interop.onnx_writing import (  # noqa: F401  # they fill the table
     composites,
+    elementary,
     elementwise,
     selection,
     shapes,

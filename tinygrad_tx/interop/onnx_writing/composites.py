@@ -1,6 +1,6 @@
 """Rules for products, and for composites that ONNX has as one operator of the same meaning.
 
-Where it has none (cross-entropy, all gradients, attention with a mask), the expansion is written.
+Where it has none (cross-entropy, all gradients, attention with dropout), the expansion is written.
 """
 
 from __future__ import annotations
@@ -44,15 +44,18 @@ def gelu(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
 
 
 def is_plain(node: Node) -> bool:
-    """No mask (a query that sees nothing gets zeros here, not there), no dropout, and causal only
-    where both align the same way."""
+    """No dropout, and causal only where both align the same way.
+
+    A query that sees no key gets zeros there too, by the standard's errata; runtimes older than
+    those may give it NaN.
+    """
     q, k = node.inputs[:2]
     aligned = not node.attrs["causal"] or q.shape[-2] == k.shape[-2]
-    return node.dtype == float32 and len(q.shape) == 4 and not node.attrs["extras"] and aligned
+    return node.dtype == float32 and len(q.shape) == 4 and node.attrs["extras"] < 2 and aligned
 
 
 @rule("attention", "Attention", since=23, fits=is_plain)
 def attention(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> Sequence[str]:
-    """The log-sum-exp has no name there: who reads it gets the expansion (see `exportable`)."""
+    """The log-sum-exp has no name there: who reads it gets the expansion (see onnx_export.py)."""
     attrs = {"is_causal": int(node.attrs["causal"]), "scale": node.attrs["scale"]}
     return [writer.add("Attention", inputs, **attrs), ""]

@@ -79,12 +79,12 @@ def trunc(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
     return writer.add("Mul", [writer.add("Sign", inputs), size])
 
 
-@rule("expm1", "Exp, Sinh, Mul")
+@rule("expm1", "Exp, Tanh, Add, Mul")
 def expm1(writer: Writer, node: OpenNode, inputs: Sequence[str]) -> str:
-    """2 sinh(x/2) exp(x/2), which keeps what exp(x) - 1 loses near 0."""
+    """tanh(x/2) (exp(x) + 1), which keeps what exp(x) - 1 loses near 0."""
     half = writer.add("Mul", [inputs[0], writer.scalar(0.5, node.dtype)])
-    twice = writer.add("Mul", [writer.add("Sinh", [half]), writer.scalar(2.0, node.dtype)])
-    return writer.add("Mul", [twice, writer.add("Exp", [half])])
+    above = writer.add("Add", [writer.add("Exp", inputs), writer.scalar(1.0, node.dtype)])
+    return writer.add("Mul", [writer.add("Tanh", [half]), above])
 
 
 @rule("log1p", "Log, Atanh, Where")

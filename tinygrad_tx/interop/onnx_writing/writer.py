@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -170,14 +171,10 @@ class Writer:
         return self.array(buffer)
 
     def array(self, values: Any, name: str = "") -> str:
-        """An initialiser with these numbers; equal small ones without a name are one."""
+        """An initialiser with these numbers; equal ones without a name are one."""
         array = np.ascontiguousarray(values).reshape(np.shape(values))
-        key = (
-            name,
-            array.dtype.str,
-            array.shape,
-            array.tobytes() if array.size < 64 else id(values),
-        )
+        content = (array.dtype.str, array.shape, hashlib.sha256(array.tobytes()).digest())
+        key = name or content
         if key not in self._stored:
             self._stored[key] = self.name(name or "constant")
             self.weights[self._stored[key]] = array

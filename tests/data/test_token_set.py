@@ -1,0 +1,146 @@
+"""Files of tokens that are not what they say: found out before they are mapped, or by check."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from tinygrad_tx.data import Preparation, TokenSet, TokenWindows, default_text, prepare
+from tinygrad_tx.data.token_set import dtype_of, header_text
+from tinygrad_tx.errors import DataError
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "a.txt").write_text(default_text()[:9000])
+    how = Preparation("byte", held_out=0.3, piece=300, shard_tokens=3000)
+    return prepare([folder / "a.txt"], folder / "set", how).path
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.data())
+def test_a_flipped_bit_is_found_wherever_it_is(
+    made: Path, tmp_path: Path, data: st.DataObject
+) -> None:
+    names = sorted(p.name for p in made.iterdir() if p.stat().st_size and p.name != ".lock")
+    name = data.draw(st.sampled_from(names))
+    shutil.copytree(made, tmp_path / "set", dirs_exist_ok=True)
+    path = tmp_path / "set" / name
+    raw = bytearray(path.read_bytes())
+    raw[data.draw(st.integers(0, len(raw) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(raw)
+    try:
+        meaning = json.loads(raw) if name == "data.json" else None
+    except ValueError:
+        meaning = None
+    if meaning is not None and meaning == json.loads((made / name).read_text()):
+        return  # a space that became another one
+    with pytest.raises(DataError, match=name.replace(".", r"\.")):
+        TokenSet.open(tmp_path / "set").check()
+
+
+@pytest.mark.parametrize("change", [-1, 1, -100])
+@pytest.mark.parametrize("name", ["learning-00001.tokens", "held_out-00000.borders"])
+def test_a_file_of_another_size_is_refused_before_it_is_mapped(
+    made: Path, tmp_path: Path, name: str, change: int
+) -> None:
+    shutil.copytree(made, tmp_path / "set")
+    path = tmp_path / "set" / name
+    raw = path.read_bytes() + b"\0"
+    path.write_bytes(raw[: len(raw) - 1 + change])
+    with pytest.raises(DataError, match=rf"{name}: is damaged: \d+ bytes, not \d+"):
+        TokenSet.open(tmp_path / "set")
+    path.unlink()
+    with pytest.raises(DataError, match=rf"{name}: cannot be read"):
+        TokenSet.open(tmp_path / "set")
+
+
+def shard(**fields: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda header: header["shards"][0].update(fields)
+
+
+LIES: dict[str, Callable[[dict[str, Any]], None]] = {
+    "huge": shard(tokens=2**62),
+    "negative": shard(tokens=-1),
+    "no whole number": shard(tokens=1.5),
+    "true": shard(documents=True),
+    "a path": shard(side="../../etc/passwd"),
+    "a path in a number": shard(number="../x"),
+    "a field too many": shard(path="x"),
+    "twice": lambda h: h["shards"].append(h["shards"][0]),
+    "a list of none": lambda h: h.update(shards=None),
+    "a dtype of Python's": lambda h: h.update(dtype="object"),
+    "a vocabulary too large": lambda h: h.update(vocab_size=2**17),
+    "a vocabulary of another tokenizer": lambda h: h.update(vocab_size=255),
+    "no sources": lambda h: h.pop("sources"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES.values(), ids=list(LIES))
+def test_a_header_that_lies_under_a_good_digest_is_refused(
+    made: Path, tmp_path: Path, lie: Callable[[dict[str, Any]], None]
+) -> None:
+    shutil.copytree(made, tmp_path / "set")
+    path = tmp_path / "set" / "data.json"
+    header = json.loads(path.read_text())
+    lie(header)
+    for name in ("magic", "version", "digest"):
+        header.pop(name)
+    path.write_text(header_text(header))
+    with pytest.raises(DataError, match="is damaged"):
+        TokenSet.open(tmp_path / "set")
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", '{"magic": 1}', "[" * 100_000, "\xff"])
+def test_headers_of_something_else_are_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(DataError, match="is no data set"):
+        TokenSet.open(tmp_path)
+    (tmp_path / "data.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(DataError, match=r"data\.json: is damaged"):
+        TokenSet.open(tmp_path)
+
+
+def test_another_version_is_named(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made, tmp_path / "set")
+    path = tmp_path / "set" / "data.json"
+    path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
+    with pytest.raises(DataError, match="is of version 2, and this program reads 1"):
+        TokenSet.open(tmp_path / "set")
+
+
+def test_a_token_outside_the_vocabulary_is_named_when_it_is_drawn(
+    made: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(made, tmp_path / "set")
+    path = tmp_path / "set" / "learning-00000.tokens"
+    path.write_bytes(b"\xff\xff" * (path.stat().st_size // 2))
+    windows = TokenWindows(TokenSet.open(tmp_path / "set").learning, 64, 50)
+    with pytest.raises(DataError, match=r"learning-00000\.tokens.*65535.*data check"):
+        windows.rows(np.arange(len(windows)))
+
+
+def test_many_shards_need_few_open_files(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tinygrad_tx.data.token_set.MOST_MAPPED", 1)
+    monkeypatch.setattr("tinygrad_tx.data.token_set.MOST_TOUCHED", 1)  # given back each time
+    side = TokenSet.open(made).learning
+    few, many = TokenWindows(side, 8, 50), TokenWindows(TokenSet.open(made).learning, 8, 50)
+    monkeypatch.undo()
+    for _ in range(4):
+        for a, b in zip(few.draw(), many.draw(), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_dtypes_hold_their_vocabularies() -> None:
+    assert [dtype_of(v) for v in (256, 65_536, 65_537, 2**32)] == ["uint16"] * 2 + ["uint32"] * 2
+    with pytest.raises(DataError, match="does not fit"):
+        dtype_of(2**32 + 1)

@@ -1,0 +1,7 @@
+"""Training by several processes: who they are, how they reach each other, what each one keeps."""
+
+from tinygrad_tx.distributed.group import ALONE, Group, Request
+from tinygrad_tx.distributed.launch import end_of_job, join
+from tinygrad_tx.distributed.shards import Shards
+
+__all__ = ["ALONE", "Group", "Request", "Shards", "end_of_job", "join"]
