@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "tinygrad_tx"
 
 # From the bottom up; the parts of one row may use each other.
 LAYERS = (
-    ("errors", "config", "dtypes", "shapes", "tree", "files", "table"),
+    ("errors", "config", "dtypes", "shapes", "tree", "files", "table", "untrusted"),
     ("graph",),
     ("ops",),
     ("autodiff",),

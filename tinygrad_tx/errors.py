@@ -31,6 +31,10 @@ __all__ = [
 ]
 
 
+LONGEST = 4000
+"""Characters of a message."""
+
+
 class TinygradTxError(Exception):
     """Base of every error that tinygrad_tx raises on purpose."""
 
@@ -117,4 +121,16 @@ def explain(
     `made` pairs a word for each operand with the place (`file:line`) where it was made.
     """
     places = ", ".join(f"{word} made at {place}" for word, place in made if place)
-    return "; ".join(part for part in (f"{operation}: {what}", places, remedy) if part) + "."
+    whole = "; ".join(part for part in (f"{operation}: {what}", places, remedy) if part) + "."
+    return _one_line(whole)
+
+
+def _one_line(text: str) -> str:
+    """Whatever a file says that is complained of: no line ends, no signs that steer a terminal, and
+    no more of it than can be read."""
+    if len(text) > LONGEST:
+        half = LONGEST // 2
+        text = f"{text[:half]} … {text[-half:]}"
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
+    )

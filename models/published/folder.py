@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save
 
 from tinygrad_tx.errors import CheckpointError, ShapeError, explain
@@ -21,13 +20,13 @@ from tinygrad_tx.models.published.entry import Family, ours_of, problems_of, the
 from tinygrad_tx.models.published.gguf import read_gguf
 from tinygrad_tx.nn import Module
 from tinygrad_tx.nn.parameters import by_shape_alone
+from tinygrad_tx.untrusted import Stored, inside, parse_json, read_safetensors, read_text
 
 __all__ = ["Pretrained", "check_believable", "read_optional", "read_settings", "read_weights"]
 
 LARGEST_CONFIG = 10_000_000  # bytes
 LARGEST_SIZE = 1 << 24
 LARGEST_TABLE = 1 << 27  # a context of a million places with heads 128 wide
-Array = np.ndarray[Any, Any]
 
 
 class Pretrained(Module):
@@ -54,10 +53,12 @@ class Pretrained(Module):
         try:
             config = cls.config_class(**family.sizes(settings))
             check_believable(config, len(weights))
+        except CheckpointError:
+            raise
         except KeyError as error:
             raise CheckpointError(explain(f"{path}/config.json", f"has no {error}")) from None
-        except (TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
-            raise CheckpointError(f"{path}: {error}") from None
+        except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            raise CheckpointError(explain(str(path), str(error).rstrip("."))) from None
         with by_shape_alone():
             model = cls._of(config)
         model.load_published(weights, str(path))
@@ -101,7 +102,15 @@ class Pretrained(Module):
             raise CheckpointError(explain(source, "; ".join(wrong), remedy=remedy))
         for entry in entries:
             parameter = parameters[entry.ours]
-            parameter.assign_(np.asarray(ours_of(entry, renamed), parameter.dtype))
+            try:
+                values = np.asarray(ours_of(entry, renamed), parameter.dtype)
+            except (OSError, ValueError) as error:
+                what = f"cannot be read: {', '.join(entry.theirs)}: {error}"
+                raise CheckpointError(explain(source, what)) from None
+            if not np.isfinite(values).all():
+                what = f"is damaged: {', '.join(entry.theirs)} holds weights that are not finite"
+                raise CheckpointError(explain(source, what, remedy="fetch it once more"))
+            parameter.assign_(values)
 
     def published_state(self) -> dict[str, Array]:
         """Copies of all parameters under their published names, in the layout of PyTorch."""
@@ -133,6 +142,8 @@ def check_believable(config: Any, arrays: int) -> None:
     for field in fields(config):
         value = getattr(config, field.name)
         whole = isinstance(value, int) and not isinstance(value, bool)
+        if str(field.type).startswith("int") and value is not None and not whole:
+            raise ShapeError(explain(who, f"{field.name} is {value!r}, not a whole number"))
         if whole and value > LARGEST_SIZE:
             what = f"{field.name} is {value:,}, more than {LARGEST_SIZE:,}"
             raise ShapeError(explain(who, what))
@@ -156,58 +167,48 @@ def read_optional(path: Path) -> dict[str, Any]:
     return _read_json(path) if path.exists() else {}
 
 
-def read_weights(folder: Path) -> dict[str, Array]:
-    """All arrays by name, in float32 where they are floats. Errors: CheckpointError."""
+def read_weights(folder: Path) -> dict[str, Stored]:
+    """All arrays by name, read when they are asked for. Errors: CheckpointError."""
     index = folder / "model.safetensors.index.json"
     if not index.exists():
-        return _read_safetensors(folder / "model.safetensors")
+        return _read_arrays(folder / "model.safetensors")
     places = _read_json(index).get("weight_map")
     if not isinstance(places, dict) or not all(isinstance(v, str) for v in places.values()):
         raise CheckpointError(explain(str(index), "has no weight_map of names and files"))
-    found: dict[str, Array] = {}
+    found: dict[str, Stored] = {}
     for name in sorted(set(places.values())):
-        if Path(name).name != name:
-            raise CheckpointError(explain(str(index), f"points out of its folder: {name!r}"))
-        found |= _read_safetensors(folder / name)
+        try:
+            path = inside(folder, name)
+        except (ValueError, OSError, RuntimeError) as error:  # also links that go round
+            raise CheckpointError(explain(str(index), str(error))) from None
+        arrays = _read_arrays(path)
+        if not found.keys().isdisjoint(arrays):
+            what = f"{min(found.keys() & arrays)!r} is in two of its files"
+            raise CheckpointError(explain(str(index), what))
+        found |= arrays
     return found
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > LARGEST_CONFIG:
-            raise ValueError(f"{path.stat().st_size:,} bytes are too many for settings")
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(read_text(path, LARGEST_CONFIG), finite=True)
         if not isinstance(found, dict):
             raise ValueError("it is not an object")
     except OSError as error:
         what = f"cannot be read: {error.strerror}"
         remedy = "give a folder with config.json and model.safetensors"
         raise CheckpointError(explain(str(path), what, remedy=remedy)) from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise CheckpointError(explain(str(path), f"is damaged: {error}")) from None
     return found
 
 
-def _read_safetensors(path: Path) -> dict[str, Array]:
+def _read_arrays(path: Path) -> dict[str, Stored]:
     try:
-        entries = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]  # it has no types
-        return {name: _array(entry) for name, entry in entries}
+        return dict(read_safetensors(path).arrays)
     except OSError as error:
         what = f"cannot be read: {error.strerror}"
         raise CheckpointError(explain(str(path), what)) from None
-    except (SafetensorError, ValueError, KeyError) as error:
+    except ValueError as error:
         what = f"is damaged or not safetensors: {error}"
         raise CheckpointError(explain(str(path), what, remedy="fetch it once more")) from None
-
-
-def _array(entry: Mapping[str, Any]) -> Array:
-    """One array; bfloat16 is the upper half of a float32."""
-    kind, shape, data = entry["dtype"], tuple(entry["shape"]), entry["data"]
-    if kind == "BF16":
-        return (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32).reshape(shape)
-    dtypes = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4"}
-    dtypes |= {"I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?"}
-    if kind not in dtypes:
-        raise ValueError(f"dtype {kind} is not known")
-    array = np.frombuffer(data, dtypes[kind]).reshape(shape)
-    return array.astype(np.float32) if kind.startswith("F") else array

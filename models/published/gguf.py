@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from tinygrad_tx.errors import CheckpointError, explain
 from tinygrad_tx.models.published.blocks import FORMATS, Format, unpacked
 from tinygrad_tx.shapes import Shape
+from tinygrad_tx.untrusted import UntrustedFile, opened
 
 __all__ = ["GGUF", "Packed", "read_gguf"]
 
@@ -51,19 +52,30 @@ _STRING, _LIST = 8, 9
 class Packed:
     """An array as it lies in the file. `np.asarray` unpacks it to float32.
 
-    raw: its bytes, mapped. Errors: CheckpointError from unpacking, for a weight that is not finite.
+    Errors: CheckpointError from unpacking, for a weight that is not finite, and where the file is
+    no longer what it was.
     """
 
     name: str
     shape: Shape
     form: Format
-    raw: Array
+    start: int
+    file: UntrustedFile
     source: str
+
+    @property
+    def bytes(self) -> int:
+        return prod(self.shape) // self.form.weights * self.form.bytes
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if copy is False:
             raise ValueError(f"{self.name}: cannot be unpacked without a copy.")
-        values = unpacked(self.form, self.raw).reshape(self.shape)
+        try:
+            raw = self.file.piece(self.start, self.bytes)
+        except OSError as error:
+            what = f"cannot be read: {error.strerror}"
+            raise CheckpointError(explain(self.source, what)) from None
+        values = unpacked(self.form, raw).reshape(self.shape)
         if not np.isfinite(values).all():
             what = f"is damaged: {self.name} holds weights that are not finite"
             raise CheckpointError(explain(self.source, what, remedy="fetch it once more"))
@@ -95,21 +107,19 @@ class GGUF:
 
 
 def read_gguf(path: str | Path) -> GGUF:
-    """The file, mapped into memory; arrays are read from disk when they are unpacked.
+    """The file's metadata and table; arrays are read from disk when they are unpacked.
 
     Version 2 and 3, little-endian. Errors: CheckpointError for a file that cannot be read, is cut
     off, contradicts itself, or has arrays of a type that is not in `FORMATS`.
     """
     where = str(path)
     try:
-        size = Path(path).stat().st_size
-        # An empty file cannot be mapped.
-        mapped = np.asarray(np.memmap(path, np.uint8, "r")) if size else np.zeros(0, np.uint8)
+        file = UntrustedFile.at(path)
+        with opened(path) as (reader, size):
+            return _parsed(_Cursor(reader, size), file, where)
     except OSError as error:
         what = f"cannot be read: {error.strerror}"
         raise CheckpointError(explain(where, what)) from None
-    try:
-        return _parsed(_Cursor(mapped), where)
     except _DamagedError as damage:
         what = f"is damaged or no GGUF file: {damage}"
         raise CheckpointError(explain(where, what, remedy="fetch it once more")) from None
@@ -122,25 +132,28 @@ class _DamagedError(Exception):
 class _Cursor:
     """A place in the file, which only moves over bytes that are there."""
 
-    def __init__(self, mapped: Array) -> None:
-        self.mapped = mapped
+    def __init__(self, reader: BinaryIO, size: int) -> None:
+        self.reader, self.size = reader, size
         self.at = 0
 
     @property
     def left(self) -> int:
-        return len(self.mapped) - self.at
+        return self.size - self.at
 
-    def take(self, count: int, what: str) -> Array:
+    def take(self, count: int, what: str) -> bytes:
+        place = f"at byte {self.at:,} of {self.size:,}"
         if count > self.left:
-            place = f"at byte {self.at:,} of {len(self.mapped):,}"
             raise _DamagedError(f"{what} of {count:,} bytes {place} goes beyond the end")
+        found = self.reader.read(count)
+        if len(found) != count:
+            raise _DamagedError(f"{what} {place} was cut off while it was read")
         self.at += count
-        return self.mapped[self.at - count : self.at]
+        return found
 
     def number(self, code: str, what: str) -> Any:
         """One number by its letter of `struct`."""
         form = f"<{code}"
-        return struct.unpack(form, self.take(struct.calcsize(form), what).tobytes())[0]
+        return struct.unpack(form, self.take(struct.calcsize(form), what))[0]
 
     def count(self, least: int, what: str) -> int:
         """How many things of at least `least` bytes follow."""
@@ -159,7 +172,7 @@ class _Cursor:
         length = self.number("Q", f"the length of {what}")
         if longest is not None and length > longest:
             raise _DamagedError(f"{what} of {length:,} bytes is longer than {longest:,}")
-        raw = self.take(length, what).tobytes()
+        raw = self.take(length, what)
         try:
             return raw.decode()
         except UnicodeDecodeError:
@@ -181,13 +194,13 @@ class _Cursor:
             raise _DamagedError(f"{key} is of type {kind}, which is not known")
         dtype = np.dtype(_NUMBERS[kind])
         raw = self.take(count * dtype.itemsize, key)
-        if dtype.kind == "b" and (raw > 1).any():
+        if dtype.kind == "b" and max(raw, default=0) > 1:
             raise _DamagedError(f"{key} is neither true nor false")
-        return np.frombuffer(raw.tobytes(), dtype)
+        return np.frombuffer(raw, dtype)
 
 
-def _parsed(cursor: _Cursor, source: str) -> GGUF:
-    magic = cursor.take(4, "the magic number").tobytes()
+def _parsed(cursor: _Cursor, file: UntrustedFile, source: str) -> GGUF:
+    magic = cursor.take(4, "the magic number")
     if magic != b"GGUF":
         raise _DamagedError(f"it starts with {magic!r}, not b'GGUF'")
     version = cursor.number("I", "the version")
@@ -206,9 +219,11 @@ def _parsed(cursor: _Cursor, source: str) -> GGUF:
         raise _DamagedError(f"general.alignment is {alignment!r}, not a power of two from 8")
     entries = [_entry(cursor, alignment) for _ in range(tensor_count)]
     start = -(-cursor.at // alignment) * alignment
-    data = cursor.mapped[start:]
-    _check_places(entries, len(data))
-    return GGUF(source, metadata, {e.name: e.packed(data, source) for e in entries})
+    _check_places(entries, max(file.size - start, 0))
+    tensors = {
+        e.name: Packed(e.name, e.shape, e.form, start + e.offset, file, source) for e in entries
+    }
+    return GGUF(source, metadata, tensors)
 
 
 @dataclass(frozen=True)
@@ -223,10 +238,6 @@ class _Entry:
     @property
     def bytes(self) -> int:
         return prod(self.shape) // self.form.weights * self.form.bytes
-
-    def packed(self, data: Array, source: str) -> Packed:
-        raw = data[self.offset : self.offset + self.bytes]
-        return Packed(self.name, self.shape, self.form, raw, source)
 
 
 def _entry(cursor: _Cursor, alignment: int) -> _Entry:

@@ -9,12 +9,13 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from tinygrad_tx.cli.load import model_of, tokenizer_of
+from tinygrad_tx.cli.load import filled_model, tokenizer_of
 from tinygrad_tx.errors import CheckpointError, explain
 from tinygrad_tx.optim import AdamW
 from tinygrad_tx.tensor import set_state
 from tinygrad_tx.train import RunFolder, explain_step
 from tinygrad_tx.train.run import part_of
+from tinygrad_tx.untrusted import parse_json
 
 __all__ = ["replay"]
 
@@ -33,19 +34,22 @@ def replay(
         what = "no step has failed there"
         raise CheckpointError(explain(f"run folder {run}", what))
     state, notes = folder.load_bad_step()
-    model = model_of(settings, folder)
     own = part_of(state, "model.")
-    model.load_state_dict(own)
+    model = filled_model(settings, folder, own)
     parts = part_of(state, "batch.")
-    batch = [parts[str(i)] for i in range(len(parts))]
-    set_state(json.loads(notes["random"]))
+    try:
+        batch = [parts[str(i)] for i in range(len(parts))]
+        set_state(parse_json(notes["random"]))
+        step, reason = int(notes["step"]), notes["reason"]
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(explain(str(folder.bad_step), f"is damaged: {error}")) from None
     model.train()
     found = explain_step(model, AdamW(model.parameters(), 0.0), batch)
     weights = {k: v for k, v in own.items() if not np.isfinite(v).all()}
     largest = max(float(np.abs(v[np.isfinite(v)]).max(initial=0)) for v in own.values())
     said: dict[str, Any] = {
-        "step": int(notes["step"]),
-        "then": notes["reason"],
+        "step": step,
+        "then": reason,
         "now": found,
         "weights that are not finite": list(weights),
         "largest weight": largest,

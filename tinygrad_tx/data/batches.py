@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tinygrad_tx.errors import DataError, explain
+from tinygrad_tx.untrusted import parse_json
 
 __all__ = ["Batch", "Batches", "Windows", "split"]
 
@@ -88,10 +89,16 @@ class Windows:
 
     def restore(self, state: str) -> None:
         """Draws on from `state`."""
-        found = json.loads(state)
-        found["state"] = {k: np.array(v, np.uint64) for k, v in found["state"].items()}
-        found["buffer"] = np.array(found["buffer"], np.uint64)
-        self._rng.bit_generator.state = found
+        found = parse_json(state)
+        try:
+            found["state"] = {k: np.array(v, np.uint64) for k, v in found["state"].items()}
+            found["buffer"] = np.array(found["buffer"], np.uint64)
+            # NumPy reads its buffer at this place without a look at it.
+            if not 0 <= found["buffer_pos"] <= 4:
+                raise ValueError(f"buffer_pos is {found['buffer_pos']}")
+            self._rng.bit_generator.state = found
+        except (TypeError, AttributeError, IndexError, OverflowError) as error:
+            raise ValueError(f"no state of random numbers: {error}") from None
 
     def _at(self, starts: np.ndarray[Any, Any]) -> tuple[Tokens, Tokens]:
         rows = self.tokens[starts[:, None] + np.arange(self.context + 1)]

@@ -6,6 +6,7 @@ from pathlib import Path
 from pydoc_data.topics import topics
 
 from tinygrad_tx.errors import DataError, explain
+from tinygrad_tx.untrusted import memory_of_machine, read_bytes
 
 __all__ = ["default_text", "read_text"]
 
@@ -21,7 +22,7 @@ def read_text(path: Path) -> str:
     Errors: DataError for a file that cannot be read, is empty, or is not UTF-8.
     """
     try:
-        raw = path.read_bytes()
+        raw = read_bytes(path, memory_of_machine())
     except OSError as error:
         raise DataError(explain(f"text {path}", f"cannot be read: {error.strerror}")) from None
     try:

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_tx.data.batches import Batch
 from tinygrad_tx.errors import DataError, explain
+from tinygrad_tx.untrusted import parse_json
 
 __all__ = ["Change", "Examples"]
 
@@ -69,7 +70,10 @@ class Examples:
 
     def restore(self, state: str) -> None:
         """Draws on from `state`."""
-        self._drawn = int(json.loads(state)["drawn"])
+        found = parse_json(state)
+        if not isinstance(found, dict) or type(found["drawn"]) is not int or found["drawn"] < 0:
+            raise ValueError(f"no number of batches: {found}")
+        self._drawn = found["drawn"]
 
     def _round(self, number: int) -> np.ndarray[Any, Any]:
         if self._order[0] != number:

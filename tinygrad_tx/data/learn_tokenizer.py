@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-import json
 from pathlib import Path
 from typing import Protocol
 
-from tinygrad_tx.data.pretrained import LARGEST_FILE, pretrained_tokenizer
+from tinygrad_tx.data.pretrained import pretrained_tokenizer
 from tinygrad_tx.data.tokenizers import (
     BPETokenizer,
     ByteTokenizer,
@@ -17,6 +16,7 @@ from tinygrad_tx.data.tokenizers import (
     load_tokenizer,
 )
 from tinygrad_tx.errors import DataError, explain
+from tinygrad_tx.untrusted import parse_json, read_text
 
 __all__ = ["EVERY", "LEARNING", "NONE", "Learner", "Sample", "learner_of"]
 
@@ -117,16 +117,12 @@ def learner_of(kind: str, vocab_size: int) -> Learner:
         return _LearnsMerges(vocab_size)
     path = Path(kind)
     try:
-        if path.is_file() and path.stat().st_size > LARGEST_FILE:
-            raise DataError(explain(f"tokenizer {path}", f"has more than {LARGEST_FILE:,} bytes"))
-        text = path.read_text(encoding="utf-8")
-        is_ours = "kind" in json.loads(text)
-    except DataError:
-        raise
+        text = read_text(path)
+        is_ours = "kind" in parse_json(text)
     except OSError as error:
         what = f"{kind!r} is not char, byte or bpe, and no file: {error.strerror}"
         raise DataError(explain("tokenizer", what)) from None
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError) as error:
         raise DataError(explain(f"tokenizer {path}", f"is damaged: {error}")) from None
     if not is_ours and path.name != "tokenizer.json":
         what = "is none of ours, and one of Hugging Face is called tokenizer.json"

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from tokenizers import AddedToken, Tokenizer as HubTokenizer, decoders, models, pre_tokenizers
 
+from tinygrad_tx.data.descriptions import library_errors, tokenizer_of_json
 from tinygrad_tx.errors import DataError, explain
+from tinygrad_tx.untrusted import parse_json, read_text
 
 __all__ = ["PretrainedTokenizer", "gguf_tokenizer", "pretrained_tokenizer"]
 
 Tokens = np.ndarray[Any, np.dtype[np.int64]]
-LARGEST_FILE = 100_000_000  # bytes of a tokenizer.json; the largest known have some 20 million
 
 # ChatML: each message between two special tokens, behind its role. What the templates differ in is
 # the system message that is put first where none is given.
@@ -73,7 +74,8 @@ class PretrainedTokenizer:
 
     def encode(self, text: str) -> Tokens:
         """The text alone, as int64: nothing is put around it."""
-        return np.array(self._inner.encode(text, add_special_tokens=False).ids, np.int64)
+        with library_errors():
+            return np.array(self._inner.encode(text, add_special_tokens=False).ids, np.int64)
 
     def batch(self, texts: Sequence[str], longest: int | None = None) -> tuple[Tokens, Any]:
         """Texts with what the model wants around them ([CLS] and [SEP]), padded on the right.
@@ -94,18 +96,20 @@ class PretrainedTokenizer:
         around = self._inner.num_special_tokens_to_add(False)
         if longest is not None and longest <= around:
             raise DataError(explain("tokenizer", f"{longest} tokens leave no room for a text"))
-        given = self._inner.encode_batch_fast(list(texts), add_special_tokens=False)
         found = []
-        for encoding in given:
-            if longest is not None:
-                encoding.truncate(longest - around)
-            whole = self._inner.post_process(encoding, None, True)
-            found.append(np.array(whole.ids, np.int64))
+        with library_errors():
+            given = self._inner.encode_batch_fast(list(texts), add_special_tokens=False)
+            for encoding in given:
+                if longest is not None:
+                    encoding.truncate(longest - around)
+                whole = self._inner.post_process(encoding, None, True)
+                found.append(np.array(whole.ids, np.int64))
         return found
 
     def decode(self, tokens: Sequence[int] | Tokens) -> str:
         """The text of `tokens`; special ones are left out."""
-        return str(self._inner.decode([int(t) for t in tokens], skip_special_tokens=True))
+        with library_errors():
+            return str(self._inner.decode([int(t) for t in tokens], skip_special_tokens=True))
 
     def chat(self, messages: Sequence[Mapping[str, str]], reply: bool = True) -> Tokens:
         """A conversation as the model was trained to read it.
@@ -140,10 +144,20 @@ class PretrainedTokenizer:
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> PretrainedTokenizer:
-        """What `to_json` wrote, parsed. Errors: KeyError and what the library raises."""
-        inner = HubTokenizer.from_str(json.dumps(found["tokenizer"]))
+        """What `to_json` wrote, parsed. Errors: KeyError, TypeError, ValueError."""
+        inner = tokenizer_of_json(found["tokenizer"])
+        marks = [found[name] for name in ("bos", "eos", "pad")]
+        if not all(m is None or (type(m) is int and 0 <= m < 1 << 31) for m in marks):
+            raise ValueError(f"bos, eos and pad are {marks}, not tokens")
+        bos, eos, pad = marks
         chat = None if found["chat"] is None else Chat(found["chat"]["system"])
-        return cls(inner, found["bos"], found["eos"], found["pad"], chat)
+        made = cls(inner, bos, eos, pad, chat)
+        if chat is not None and not (
+            {"<|im_start|>", "<|im_end|>"} <= made.special.keys()
+            and isinstance(chat.system, str | None)
+        ):
+            raise ValueError("its chat has no marks of its own, or no text")
+        return made
 
 
 def pretrained_tokenizer(folder: str | Path) -> PretrainedTokenizer:
@@ -154,8 +168,8 @@ def pretrained_tokenizer(folder: str | Path) -> PretrainedTokenizer:
     path = Path(folder) / "tokenizer.json"
     text = _text_of(path)
     try:
-        inner = HubTokenizer.from_str(text)
-    except Exception as error:  # the library raises plain Exception on a damaged description
+        inner = tokenizer_of_json(text)
+    except ValueError as error:
         raise DataError(explain(str(path), f"is damaged: {error}")) from None
     words = _words_of(Path(folder) / "tokenizer_config.json")
     ids = {name: inner.token_to_id(word) for name, word in words.items() if word}
@@ -184,8 +198,9 @@ def gguf_tokenizer(metadata: Mapping[str, Any], source: str) -> PretrainedTokeni
     if len(vocab) != len(words) or not all(len(p) == 2 for p in pairs):
         raise DataError(explain(source, "its tokenizer has a token twice, or a merge of one part"))
     try:
-        inner = HubTokenizer(models.BPE(vocab, pairs))
-    except Exception as error:  # the library raises plain Exception: a merge of unknown parts
+        with library_errors(ValueError):
+            inner = HubTokenizer(models.BPE(vocab, pairs))
+    except ValueError as error:  # as a merge of unknown parts
         raise DataError(explain(source, f"its tokenizer is damaged: {error}")) from None
     inner.pre_tokenizer = _SPLITS[before]
     inner.decoder = decoders.ByteLevel()
@@ -231,13 +246,11 @@ def _check_messages(messages: Sequence[Mapping[str, str]]) -> None:
 
 def _text_of(path: Path) -> str:
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise DataError(explain(str(path), f"{path.stat().st_size:,} bytes are too many"))
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     except OSError as error:
         raise DataError(explain(str(path), f"cannot be read: {error.strerror}")) from None
-    except UnicodeDecodeError as error:
-        raise DataError(explain(str(path), f"is not UTF-8 at byte {error.start}")) from None
+    except ValueError as error:
+        raise DataError(explain(str(path), f"is damaged: {error}")) from None
 
 
 def _words_of(path: Path) -> dict[str, Any]:
@@ -245,8 +258,10 @@ def _words_of(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        found = json.loads(_text_of(path))
-    except (ValueError, RecursionError) as error:
+        found = parse_json(_text_of(path))
+    except DataError:
+        raise
+    except ValueError as error:
         raise DataError(explain(str(path), f"is damaged: {error}")) from None
     if not isinstance(found, dict):
         raise DataError(explain(str(path), "is damaged: it is not an object"))

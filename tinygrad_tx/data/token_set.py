@@ -19,6 +19,7 @@ import numpy as np
 
 from tinygrad_tx.data.tokenizers import Tokenizer, load_tokenizer
 from tinygrad_tx.errors import DataError, explain
+from tinygrad_tx.untrusted import parse_json, read_bytes
 
 __all__ = [
     "HEADER",
@@ -250,7 +251,7 @@ def _header(folder: Path) -> dict[str, Any]:
         remedy = f"make it with: tinygrad-tx data prepare TEXT --out {folder}"
         raise DataError(explain(str(folder), what, remedy=remedy))
     try:
-        found = json.loads(_read(path, LARGEST_HEADER).decode())
+        found = parse_json(_read(path, LARGEST_HEADER))
         if not isinstance(found, dict) or found.get("magic") != MAGIC:
             raise ValueError("it is no description of tokens")
         if found.get("version") != VERSION:
@@ -260,7 +261,7 @@ def _header(folder: Path) -> dict[str, Any]:
             raise ValueError("its digest is not that of its contents")
     except DataError:
         raise
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise DataError(explain(str(path), f"is damaged: {error}")) from None
     return found
 
@@ -295,8 +296,6 @@ def _check_sizes(side: TokenSide) -> None:
 
 def _read(path: Path, most: int) -> bytes:
     try:
-        if path.stat().st_size > most:
-            raise DataError(explain(str(path), f"has more than {most} bytes"))
-        return path.read_bytes()
+        return read_bytes(path, most)
     except OSError as error:
         raise DataError(explain(str(path), f"cannot be read: {error.strerror}")) from None

@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_tx.data.permutation import Permutation
 from tinygrad_tx.data.token_set import TokenSide
 from tinygrad_tx.errors import DataError, explain
+from tinygrad_tx.untrusted import parse_json
 
 __all__ = ["Mixture", "TokenWindows"]
 
@@ -94,8 +95,8 @@ class TokenWindows:
 
     def restore(self, state: str) -> None:
         """Draws on from `state`. Errors: ValueError for one of other windows."""
-        found = json.loads(state)
-        rows = found.pop("rows")
+        found = parse_json(state)
+        rows = found.pop("rows", None) if isinstance(found, dict) else None
         if found != self._identity() or type(rows) is not int or rows < 0:
             raise ValueError(f"it is of other windows: {found}, not {self._identity()}")
         self._drawn = rows
@@ -180,9 +181,10 @@ class Mixture:
 
     def restore(self, state: str) -> None:
         """Draws on from `state`. Errors: ValueError for one of another mixture."""
-        found = json.loads(state)
-        rows = found.pop("rows")
-        if found != self._identity() or len(rows) != len(self.parts):
+        found = parse_json(state)
+        rows = found.pop("rows", None) if isinstance(found, dict) else None
+        are_counts = isinstance(rows, list) and all(type(n) is int and n >= 0 for n in rows)
+        if found != self._identity() or not are_counts or len(rows) != len(self.parts):
             raise ValueError(f"it is of another mixture: {found}, not {self._identity()}")
         self._drawn = np.array(rows, np.int64)
 

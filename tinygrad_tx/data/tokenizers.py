@@ -9,8 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 from tokenizers import Tokenizer as HubTokenizer, decoders, models, pre_tokenizers, trainers
 
+from tinygrad_tx.data.descriptions import library_errors, tokenizer_of_json
 from tinygrad_tx.data.pretrained import PretrainedTokenizer
 from tinygrad_tx.errors import DataError, explain
+from tinygrad_tx.untrusted import parse_json
 
 __all__ = [
     "BPETokenizer",
@@ -122,10 +124,12 @@ class BPETokenizer:
         return int(self._inner.get_vocab_size())
 
     def encode(self, text: str) -> Tokens:
-        return np.array(self._inner.encode(text).ids, np.int64)
+        with library_errors():
+            return np.array(self._inner.encode(text).ids, np.int64)
 
     def decode(self, tokens: Sequence[int] | Tokens) -> str:
-        return str(self._inner.decode([int(t) for t in tokens]))
+        with library_errors():
+            return str(self._inner.decode([int(t) for t in tokens]))
 
     def to_json(self) -> str:
         return json.dumps({"kind": self.kind, "tokenizer": json.loads(self._inner.to_str())})
@@ -145,16 +149,16 @@ def make_tokenizer(kind: str, text: str, vocab_size: int = 512) -> Tokenizer:
 def load_tokenizer(text: str) -> Tokenizer:
     """The tokenizer that `to_json` wrote. Errors: DataError for anything else."""
     try:
-        found = json.loads(text)
+        found = parse_json(text)
         kind = found["kind"]
         if kind == "byte":
             return ByteTokenizer()
         if kind == "char" and isinstance(found["alphabet"], str):
             return CharTokenizer(found["alphabet"])
         if kind == "bpe":
-            return BPETokenizer(HubTokenizer.from_str(json.dumps(found["tokenizer"])))
+            return BPETokenizer(tokenizer_of_json(found["tokenizer"]))
         if kind == PretrainedTokenizer.kind:
             return PretrainedTokenizer.from_json(found)
-    except Exception as error:  # the library raises plain Exception on a damaged description
+    except (KeyError, TypeError, ValueError) as error:
         raise DataError(explain("tokenizer", f"cannot be read: {error}")) from None
     raise DataError(explain("tokenizer", f"{kind!r} is not one of byte, char, bpe, pretrained"))

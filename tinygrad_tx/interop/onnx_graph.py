@@ -116,7 +116,10 @@ class _Reading:
 
     def _is_trained(self, data_type: int, rank: int) -> bool:
         kinds = self.kinds
-        word = kinds.DataType.Name(data_type)
+        try:
+            word = kinds.DataType.Name(data_type)
+        except ValueError:  # no type that there is
+            return False
         if word.startswith("FLOAT") or data_type in (kinds.DOUBLE, kinds.BFLOAT16):
             return rank > 0
         return rank > 1 and word in ("INT8", "UINT8", "INT4", "UINT4", "INT2", "UINT2")
@@ -129,7 +132,7 @@ class _Reading:
             return None
         try:
             value = to_array(tensor).item()
-        except (ValueError, TypeError):
+        except (KeyError, ValueError, TypeError):
             return None  # damaged: its leaf is drawn without a value
         return value if isinstance(value, (bool, int, float)) else None
 

@@ -87,6 +87,7 @@ class OnnxModule(Module):
         self._file, self._path = file.path, file.path.name
         self.title = printable(file.path.stem)
         self._check_opset(file)
+        self._claimed: dict[Path, int] = {}
         self._weights: dict[str, tuple[Module, str]] = {}
         self._fixed: dict[str, Value] = {}
         self._remembered: dict[int, tuple[Any, tuple[Value, ...]]] = {}
@@ -142,7 +143,11 @@ class OnnxModule(Module):
         except (ValueError, TypeError) as error:
             raise refused(self._file, f"{title}: {printable(str(error), 120)}") from None
         if node.op_type == "Constant" and "value" in attrs:
-            self._fixed[node.output[0]] = _known(array_of(attrs["value"], self._file))
+            if not hasattr(attrs["value"], "data_type") or len(node.output) != 1:
+                raise refused(self._file, f"{title}: its value is no tensor")
+            self._fixed[node.output[0]] = _known(
+                array_of(attrs["value"], self._file, self._claimed)
+            )
             return None
         notes = {p.key: p.value for p in node.metadata_props}
         wanted = tuple(name in read for name in node.output)
@@ -157,7 +162,7 @@ class OnnxModule(Module):
         if hasattr(stored, "values"):
             what = f"tensor {printable(stored.values.name)!r} is sparse, which is not known here"
             raise refused(self._file, what)
-        array = array_of(stored, self._file)
+        array = array_of(stored, self._file, self._claimed)
         path = scope_of(name) if "::" not in name else printable(name).replace(".", "·")
         is_number = array.ndim == 0 or (array.size == 1 and "." not in path)
         trained = is_float(array.dtype) and array.dtype.itemsize >= 4

@@ -16,14 +16,17 @@ from tinygrad_tx.dtypes import COMPUTE, STORAGE
 from tinygrad_tx.interop.foreign import printable
 from tinygrad_tx.interop.onnx_file import refused
 from tinygrad_tx.runtime.buffer import Array
+from tinygrad_tx.untrusted import UntrustedFile
 
 __all__ = ["array_of"]
 
 _FIELDS = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data")
 
 
-def array_of(tensor: Any, path: Path) -> Array:
+def array_of(tensor: Any, path: Path, claimed: dict[Path, int] | None = None) -> Array:
     """The numbers of `tensor`, which stands in the model at `path`.
+
+    claimed: bytes of each file beside it that tensors took so far: together no more than it has.
 
     Errors: OnnxError for a type that is not computed with here, a shape that is not that of the
     numbers, a file of weights that is elsewhere, missing or too short.
@@ -37,7 +40,7 @@ def array_of(tensor: Any, path: Path) -> Array:
         raise refused(path, f"{name} claims the shape {dims[:32]}", "export the model again")
     nbytes = prod(dims) * dtype.itemsize
     if tensor.data_location == TensorProto.EXTERNAL:
-        return _external(tensor, path, nbytes, dtype).reshape(dims)
+        return _external(tensor, path, nbytes, dtype, claimed).reshape(dims)
     if tensor.HasField("raw_data"):
         held = len(tensor.raw_data)
     else:
@@ -68,7 +71,9 @@ def _dtype(tensor: Any, path: Path) -> np.dtype[Any]:
     raise refused(path, what, f"export it in one of {known}")
 
 
-def _external(tensor: Any, path: Path, nbytes: int, dtype: np.dtype[Any]) -> Array:
+def _external(
+    tensor: Any, path: Path, nbytes: int, dtype: np.dtype[Any], claimed: dict[Path, int] | None
+) -> Array:
     """A piece of a file below the model's folder."""
     name = f"tensor {printable(tensor.name)!r}"
     found = {entry.key: entry.value for entry in tensor.external_data}
@@ -91,7 +96,14 @@ def _external(tensor: Any, path: Path, nbytes: int, dtype: np.dtype[Any]) -> Arr
     if length != nbytes or offset < 0 or offset + nbytes > size:
         what = f"{name} claims {nbytes:,} bytes at {offset:,} of {shown!r}, which has {size:,}"
         raise refused(path, what, "the files do not belong together, or one is cut short")
-    with open(file, "rb") as opened:
-        opened.seek(offset)
-        little = dtype.newbyteorder("<")
-        return np.fromfile(opened, little, nbytes // dtype.itemsize).astype(dtype, copy=False)
+    if claimed is not None:
+        claimed[file] = claimed.get(file, 0) + nbytes
+        if claimed[file] > size:
+            what = f"tensors claim more than the {size:,} bytes of {shown!r}, up to {name}"
+            raise refused(path, what, "a piece of a file is one tensor")
+    try:
+        raw = UntrustedFile.at(file).piece(offset, nbytes)
+    except OSError as error:
+        raise refused(path, f"{name}: {shown!r}: {error.strerror}") from None
+    values: Array = raw.view(dtype.newbyteorder("<")).astype(dtype, copy=False)
+    return values

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from tinygrad_tx.errors import CheckpointError, ShapeError, explain
@@ -30,6 +29,7 @@ from tinygrad_tx.tensor import (
     tensor,
 )
 from tinygrad_tx.tensor.tensor import TensorLike
+from tinygrad_tx.untrusted import read_safetensors
 
 __all__ = ["Answering", "PrefixTuning", "SoftPrompt", "load_tuned"]
 
@@ -189,7 +189,10 @@ def load_tuned(model: Any, path: str | Path) -> SoftPrompt | PrefixTuning:
         what = f"is neither a soft prompt nor a prefix, but {kind or 'of no kind'}"
         remedy = "give a file that SoftPrompt.save or PrefixTuning.save wrote"
         raise CheckpointError(explain(str(path), what, remedy=remedy))
-    length = next(iter(found.values())).shape[-2]
+    shape: tuple[int, ...] = next((a.shape for a in found.values()), ())
+    if len(shape) < 2 or not all(np.isfinite(a).all() for a in found.values()):
+        raise CheckpointError(explain(str(path), "is damaged: it holds no vectors of numbers"))
+    length = shape[-2]
     tuned: SoftPrompt | PrefixTuning = kinds[kind](model, length)
     try:
         tuned._take(path, found)
@@ -203,13 +206,12 @@ def load_tuned(model: Any, path: str | Path) -> SoftPrompt | PrefixTuning:
 def _read(path: str | Path) -> tuple[dict[str, Array], str | None]:
     """Arrays of a file, and what kind it says to be of. Errors: CheckpointError."""
     try:
-        with safe_open(str(path), "numpy") as file:
-            names = list(file.keys())
-            return {n: file.get_tensor(n) for n in names}, (file.metadata() or {}).get("kind")
+        file = read_safetensors(path)
+        return {n: np.asarray(a) for n, a in file.arrays.items()}, file.notes.get("kind")
     except OSError as error:
         what = f"cannot be read: {error.strerror or error}"
         raise CheckpointError(explain(str(path), what)) from None
-    except SafetensorError as error:
+    except ValueError as error:
         raise CheckpointError(explain(str(path), f"is damaged: {error}")) from None
 
 

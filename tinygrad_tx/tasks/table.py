@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import typing
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from tinygrad_tx.errors import CheckpointError, explain
 from tinygrad_tx.tasks.task import Figure, Outcome, Row
 from tinygrad_tx.train import RunFolder
+from tinygrad_tx.untrusted import parse_json, read_text
 
 __all__ = ["details", "markdown", "read_outcome", "results", "write_outcome"]
 
@@ -27,7 +29,7 @@ def write_outcome(run: RunFolder, outcome: Outcome, picture: str = "figure.svg")
 def read_outcome(path: Path) -> Outcome:
     """What `write_outcome` wrote. Errors: CheckpointError."""
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found: dict[str, Any] = parse_json(read_text(path))
         rows = tuple(
             Row(
                 **{
@@ -39,12 +41,33 @@ def read_outcome(path: Path) -> Outcome:
             for row in found.pop("rows")
         )
         figures = {k: Figure(**found[k]) for k in ("baseline", "score")}
-        return Outcome(**(found | figures | {"rows": rows, "notes": tuple(found["notes"])}))
+        outcome = Outcome(**(found | figures | {"rows": rows, "notes": tuple(found["notes"])}))
+        _check_types(outcome)
+        return outcome
     except OSError as error:
         what = f"cannot be read: {error.strerror}"
         raise CheckpointError(explain(str(path), what)) from None
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(explain(str(path), f"is no outcome of a task: {error}")) from None
+
+
+def _check_types(value: Any) -> None:
+    """Errors: ValueError for a field that is of another type than it is declared to be."""
+    hints = typing.get_type_hints(type(value))
+    for name, found in vars(value).items():
+        hint = typing.get_origin(hints[name]) or hints[name]
+        fits = type(found) in ((int, float) if hint is float else (hint,))
+        if not fits:
+            raise ValueError(f"{name} is {found!r}, not a {hint.__name__}")
+        for part in found if isinstance(found, tuple) else (found,):
+            if dataclasses.is_dataclass(part):
+                _check_types(part)
+            elif isinstance(found, tuple) and not _are_texts(part):
+                raise ValueError(f"{name} holds {part!r}, which is no text")
+
+
+def _are_texts(part: Any) -> bool:
+    return all(isinstance(p, str) for p in (part if isinstance(part, tuple) else (part,)))
 
 
 def results(outcomes: Sequence[Outcome]) -> str:

@@ -11,6 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
+from matplotlib.ticker import FixedFormatter
 
 from tinygrad_tx.train.history import History, Unit
 
@@ -49,7 +51,18 @@ def curves(runs: Mapping[str, History], unit: Unit, format: str) -> bytes:
 
 
 def drawn(figure: Figure, format: str) -> bytes:
-    """The same bytes for the same picture."""
+    """The same bytes for the same picture. Dollar signs in names are dollar signs, not formulas."""
+    powers = {  # 10^-3 and the like, as Matplotlib itself writes them
+        id(label)
+        for axes in figure.axes
+        for axis in (axes.xaxis, axes.yaxis)
+        if not isinstance(axis.get_major_formatter(), FixedFormatter)
+        for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks())
+        for label in (tick.label1, tick.label2)
+    }
+    for text in figure.findobj(Text):
+        if isinstance(text, Text) and id(text) not in powers:
+            text.set_parse_math(False)
     out = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "tinygrad_tx", "svg.fonttype": "none"}):
         metadata = {"Date": None} if format == "svg" else {}

@@ -10,6 +10,7 @@ from typing import Any
 
 from tinygrad_tx.files import write_whole
 from tinygrad_tx.train.run import RunFolder
+from tinygrad_tx.untrusted import parse_json, read_bytes
 
 __all__ = ["KEPT", "Generation", "generations_of", "note_generation"]
 
@@ -38,12 +39,12 @@ def generations_of(run: RunFolder) -> list[Generation]:
     found = []
     try:
         # Only "\n" ends a line here: json keeps others, as U+2028, inside a text.
-        lines = run.generations.read_text(encoding="utf-8", errors="replace").split("\n")
+        lines = read_bytes(run.generations).decode(errors="replace").split("\n")
     except OSError:
         return []
     for line in lines:
         try:
-            row = json.loads(line)
+            row = parse_json(line)
             prompt, output, settings = row["prompt"], row["output"], row["settings"]
         except (ValueError, KeyError, TypeError):
             continue

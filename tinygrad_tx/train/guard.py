@@ -11,6 +11,7 @@ from collections import deque
 import numpy as np
 
 from tinygrad_tx.errors import NonFiniteError
+from tinygrad_tx.untrusted import parse_json
 
 __all__ = ["POLICIES", "Spikes", "Tries"]
 
@@ -45,7 +46,11 @@ class Spikes:
         return json.dumps(list(self.losses))
 
     def restore(self, state: str) -> None:
-        self.losses = deque(map(float, json.loads(state)), maxlen=WINDOW)
+        """Errors: ValueError for what `state` did not write."""
+        found = parse_json(state)
+        if not isinstance(found, list) or not all(type(v) in (int, float) for v in found):
+            raise ValueError("the last losses are no numbers")
+        self.losses = deque(map(float, found[-WINDOW:]), maxlen=WINDOW)
 
 
 class Tries:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from safetensors import SafetensorError, safe_open
-
 from tinygrad_tx.errors import CheckpointError
 from tinygrad_tx.train.record import read_record, source_name
 from tinygrad_tx.train.run import RunFolder
+from tinygrad_tx.untrusted import parse_json, read_bytes, read_safetensors, read_text
 
 __all__ = ["History", "Unit", "history_of", "unit_of"]
 
@@ -113,7 +111,7 @@ def history_of(path: Path | str) -> History:
 def _of_trial(run: RunFolder) -> dict[str, Any]:
     """Where a search trained something that keeps no config.json."""
     try:
-        found = json.loads(run.trial.read_text(encoding="utf-8"))["settings"]
+        found = parse_json(read_text(run.trial))["settings"]
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -170,7 +168,7 @@ def _flat(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
     found = {k: v for k, v in found.items() if k not in TOLD_ELSEWHERE}
     if run.tokenizer.exists():
         try:
-            units = json.loads(run.tokenizer.read_text(encoding="utf-8"))
+            units = parse_json(read_text(run.tokenizer))
             size = _section(settings, "model").get("vocab_size")
             found["tokenizer"] = f"{units['kind']} {size}"
         except (OSError, ValueError, KeyError, TypeError):
@@ -180,7 +178,7 @@ def _flat(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
 
 def _digest(run: RunFolder) -> str | None:
     try:
-        return hashlib.sha256(run.tokenizer.read_bytes()).hexdigest()
+        return hashlib.sha256(read_bytes(run.tokenizer)).hexdigest()
     except OSError:
         return None
 
@@ -198,8 +196,7 @@ def _per_character(facts: Any) -> float | None:
 def _parameters(run: RunFolder) -> int | None:
     """Counted in the head of the checkpoint."""
     try:
-        with safe_open(run.checkpoint, "numpy") as file:
-            names = [n for n in file.keys() if n.startswith("model.")]  # noqa: SIM118  # no mapping
-            return sum(math.prod(file.get_slice(n).get_shape()) for n in names) or None
-    except (OSError, SafetensorError):
+        arrays = read_safetensors(run.checkpoint).arrays
+        return sum(math.prod(a.shape) for n, a in arrays.items() if n.startswith("model.")) or None
+    except (OSError, ValueError):
         return None

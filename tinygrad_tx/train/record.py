@@ -17,6 +17,7 @@ from typing import Any
 
 from tinygrad_tx.errors import CheckpointError, explain
 from tinygrad_tx.train.run import RunFolder
+from tinygrad_tx.untrusted import parse_json, read_text
 
 __all__ = [
     "FINE_TUNING",
@@ -123,13 +124,17 @@ def read_record(run: RunFolder) -> Record:
     Errors: CheckpointError for a folder of something else, or a damaged record.
     """
     try:
-        text = run.record.read_text(encoding="utf-8")
+        text = read_text(run.record)
     except FileNotFoundError:
         return _from_settings(run)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise CheckpointError(
+            explain(str(run.record), f"cannot be read: {error.strerror}")
+        ) from None
+    except ValueError as error:
         raise _damaged(run.record, error) from None
     try:
-        found: Record = _checked(Record, json.loads(text), "")
+        found: Record = _checked(Record, parse_json(text), "")
     except ValueError as error:
         raise _damaged(run.record, error) from None
     return found
@@ -191,7 +196,7 @@ def _from_settings(run: RunFolder) -> Record:
             "parent": {k: parent[k] for k in ("path", "digest")} if parent else None,
         }
         found: Record = _checked(Record, _finite(fields), "")
-    except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise _damaged(run.config, error, "restore it") from None
     return found
 

@@ -16,13 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from tinygrad_tx.errors import CheckpointError, explain
 from tinygrad_tx.files import keep_as, locked, write_whole
+from tinygrad_tx.untrusted import opened, parse_json, read_safetensors, read_text
 
 __all__ = ["RunFolder"]
+
+LONGEST_LINE = 1_000_000
+"""Bytes of a row of metrics."""
 
 State = dict[str, np.ndarray[Any, Any]]
 
@@ -132,7 +135,8 @@ class RunFolder:
     def digest(self) -> str:
         """SHA-256 of the checkpoint file: other weights have another. Errors: CheckpointError."""
         try:
-            return hashlib.sha256(self.checkpoint.read_bytes()).hexdigest()
+            with opened(self.checkpoint) as (file, _):
+                return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             what = f"cannot be read: {error.strerror}"
             raise CheckpointError(explain(f"checkpoint {self.checkpoint}", what)) from None
@@ -140,7 +144,7 @@ class RunFolder:
     def read_config(self) -> dict[str, Any]:
         """Errors: CheckpointError if this is no run folder."""
         try:
-            found = json.loads(self.config.read_text(encoding="utf-8"))
+            found = parse_json(read_text(self.config))
             if not isinstance(found, dict):
                 raise ValueError("it is not an object")
         except OSError as error:
@@ -170,13 +174,13 @@ class RunFolder:
         if not self.metrics.exists():
             return
         end = 0
-        with self.metrics.open("rb") as file:
-            for line in file:
+        with opened(self.metrics) as (file, _):
+            while line := file.readline(LONGEST_LINE):
                 end += len(line)
                 with contextlib.suppress(ValueError):
-                    row = json.loads(line.decode(errors="replace"))
+                    row = parse_json(line.decode(errors="replace"))
                     is_whole = line.endswith(b"\n") and isinstance(row, dict)
-                    if is_whole and isinstance(row.get("step"), int):
+                    if is_whole and type(row.get("step")) is int:
                         yield row, end
 
 
@@ -195,11 +199,13 @@ def sealed(state: Mapping[str, Any], notes: Mapping[str, str]) -> bytes:
 def unsealed(path: Path) -> tuple[State, dict[str, str]]:
     """What `sealed` wrote. Errors: CheckpointError for a missing or damaged file."""
     try:
-        state, notes = unsealed_bytes(path.read_bytes())
+        file = read_safetensors(path)
+        state = {name: np.asarray(stored) for name, stored in file.arrays.items()}
+        notes = dict(file.notes)
     except OSError as error:
         what = f"cannot be read: {error.strerror}"
         raise CheckpointError(explain(f"checkpoint {path}", what)) from None
-    except (SafetensorError, ValueError, struct.error) as error:
+    except ValueError as error:
         what = f"is damaged: {error}"
         raise CheckpointError(explain(f"checkpoint {path}", what)) from None
     said = notes.pop("digest", None)
@@ -211,8 +217,7 @@ def unsealed(path: Path) -> tuple[State, dict[str, str]]:
 
 
 def unsealed_bytes(raw: bytes) -> tuple[State, dict[str, str]]:
-    """Arrays and notes, also of a file without a digest. Errors: SafetensorError, ValueError,
-    struct.error."""
+    """What `sealed` gave in another process of this run."""
     state = load(raw)
     size = struct.unpack("<Q", raw[:8])[0]
     return state, json.loads(raw[8 : 8 + size]).get("__metadata__", {})

@@ -20,6 +20,7 @@ from tinygrad_tx.train.loop import Pause, Progress, Result
 from tinygrad_tx.train.run import RunFolder
 from tinygrad_tx.train.space import Settings, Space
 from tinygrad_tx.train.trials import FAILED, FINISHED, STARTED, STOPPED, Found, Trial
+from tinygrad_tx.untrusted import parse_json, read_text
 
 __all__ = ["Budget", "Train", "read_plan", "search"]
 
@@ -104,7 +105,7 @@ def read_plan(out: Path | str) -> dict[str, Any]:
     """What a search was asked for: search.json. Errors: CheckpointError."""
     path = Path(out) / "search.json"
     try:
-        plan = json.loads(path.read_text(encoding="utf-8"))
+        plan = parse_json(read_text(path))
         if not isinstance(plan, dict) or not isinstance(plan.get("space"), dict):
             raise ValueError("it names no space")
     except OSError as error:

@@ -19,6 +19,7 @@ from tinygrad_tx.train.curves import COLOURS, drawn
 from tinygrad_tx.train.history import History, Unit, history_of, unit_of
 from tinygrad_tx.train.run import RunFolder
 from tinygrad_tx.train.space import Settings, Space
+from tinygrad_tx.untrusted import parse_json, read_text
 
 __all__ = ["FAILED", "FINISHED", "STARTED", "STOPPED", "WAITING", "Found", "Trial"]
 
@@ -49,7 +50,7 @@ class Trial:
         history = history_of(path)
         state = STARTED if history.rows else WAITING
         try:
-            note = json.loads(run.trial.read_text(encoding="utf-8"))
+            note = parse_json(read_text(run.trial))
             said, reason = note["state"], str(note["reason"])
         except (OSError, ValueError, KeyError, TypeError):
             said, reason = state, ""

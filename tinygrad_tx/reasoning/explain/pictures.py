@@ -139,6 +139,10 @@ def _fonts(even: bool = False) -> Any:
     known = {f.name for f in fontManager.ttflist}
     wanted = ("DejaVu Sans Mono", *_FAMILIES) if even else _FAMILIES
     families = [name for name in wanted if name in known] or ["sans-serif"]
-    return matplotlib.rc_context(
-        {"font.family": families, "svg.hashsalt": "tinygrad_tx", "svg.fonttype": "none"}
-    )
+    settings: dict[Any, Any] = {
+        "font.family": families,
+        "svg.hashsalt": "tinygrad_tx",
+        "svg.fonttype": "none",
+    }
+    # Words of texts may hold dollar signs: they are no formulas.
+    return matplotlib.rc_context({**settings, "text.parse_math": False})
