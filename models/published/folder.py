@@ -112,7 +112,7 @@ class Pretrained(Module):
                 raise CheckpointError(explain(source, what, remedy="fetch it once more"))
             parameter.assign_(values)
 
-    def published_state(self) -> dict[str, Array]:
+    def published_state(self) -> dict[str, np.ndarray[Any, Any]]:
         """Copies of all parameters under their published names, in the layout of PyTorch."""
         state = theirs_of(self.family.entries(self.config), self.state_dict())
         prefix = self.family.prefixes[0] if self.family.prefixes else ""
