@@ -27,6 +27,7 @@ __all__ = ["Pretrained", "check_believable", "read_optional", "read_settings", "
 LARGEST_CONFIG = 10_000_000  # bytes
 LARGEST_SIZE = 1 << 24
 LARGEST_TABLE = 1 << 27  # a context of a million places with heads 128 wide
+Array = np.ndarray[Any, Any]
 
 
 class Pretrained(Module):

@@ -183,10 +183,11 @@ class Mixture:
         """Draws on from `state`. Errors: ValueError for one of another mixture."""
         found = parse_json(state)
         rows = found.pop("rows", None) if isinstance(found, dict) else None
-        are_counts = isinstance(rows, list) and all(type(n) is int and n >= 0 for n in rows)
-        if found != self._identity() or not are_counts or len(rows) != len(self.parts):
+        counts = rows if isinstance(rows, list) else []
+        are_counts = all(type(n) is int and 0 <= n < 1 << 62 for n in counts)
+        if found != self._identity() or not are_counts or len(counts) != len(self.parts):
             raise ValueError(f"it is of another mixture: {found}, not {self._identity()}")
-        self._drawn = np.array(rows, np.int64)
+        self._drawn = np.array(counts, np.int64)
 
     def _identity(self) -> dict[str, Any]:
         return {"parts": [p._identity() for p in self.parts], "shares": self.shares.tolist()}
