@@ -24,7 +24,9 @@ pytestmark = pytest.mark.parity
 
 
 @pytest.mark.filterwarnings("ignore")  # its own checks warn of what it does on purpose
-@parametrize_with_checks([TransformerClassifier(steps=60, width=16, layers=1, random_state=0)])
+@parametrize_with_checks(
+    [TransformerClassifier(steps=40, width=8, layers=1, heads=2, random_state=0)]
+)
 def test_scikit_learn_finds_it_an_estimator(estimator: Any, check: Callable[[Any], None]) -> None:
     check(estimator)
 
@@ -34,7 +36,7 @@ def test_it_learns_real_tables(load: Callable[..., Any], least: float) -> None:
     """Always saying the commonest class would be right in 40 and 63 %."""
     X, y = load(return_X_y=True)
     folds = StratifiedKFold(3, shuffle=True, random_state=0)
-    scores = cross_val_score(TransformerClassifier(steps=150, random_state=0), X, y, cv=folds)
+    scores = cross_val_score(TransformerClassifier(steps=80, random_state=0), X, y, cv=folds)
     assert scores.mean() > least
 
 

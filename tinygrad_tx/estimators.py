@@ -8,10 +8,6 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tinygrad_tx.data import Examples
 from tinygrad_tx.errors import ShapeError, explain
@@ -20,6 +16,15 @@ from tinygrad_tx.models import FTTransformer, FTTransformerConfig
 from tinygrad_tx.optim import cosine
 from tinygrad_tx.tensor import Tensor, get_state, manual_seed, no_grad, set_state, softmax
 from tinygrad_tx.train.brief import trained_by
+
+try:
+    from sklearn.base import BaseEstimator, ClassifierMixin
+    from sklearn.utils import check_random_state
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import check_is_fitted, validate_data
+except ImportError as error:
+    remedy = "pip install 'tinygrad-tx[sklearn]'"
+    raise ImportError(explain("estimators", str(error), remedy=remedy)) from None
 
 __all__ = ["TransformerClassifier"]
 
