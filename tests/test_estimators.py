@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("sklearn")
 from sklearn.base import clone
-from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.datasets import load_digits, load_wine
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
@@ -31,13 +31,12 @@ def test_scikit_learn_finds_it_an_estimator(estimator: Any, check: Callable[[Any
     check(estimator)
 
 
-@pytest.mark.parametrize(("load", "least"), [(load_wine, 0.93), (load_breast_cancer, 0.93)])
-def test_it_learns_real_tables(load: Callable[..., Any], least: float) -> None:
-    """Always saying the commonest class would be right in 40 and 63 %."""
-    X, y = load(return_X_y=True)
+def test_it_learns_a_real_table() -> None:
+    """Always saying the commonest class would be right in 40 %."""
+    X, y = load_wine(return_X_y=True)
     folds = StratifiedKFold(3, shuffle=True, random_state=0)
     scores = cross_val_score(TransformerClassifier(steps=80, random_state=0), X, y, cv=folds)
-    assert scores.mean() > least
+    assert scores.mean() > 0.93
 
 
 def test_in_a_pipeline_and_a_search_the_classes_keep_their_names() -> None:
