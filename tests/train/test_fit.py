@@ -183,3 +183,15 @@ def test_the_mask_of_padding_is_not_taken_for_what_went_wrong(tmp_path: Path) ->
     output = model.both(tokens, None, mask)
     found = first_not_finite([o.node for o in output], {})
     assert found.startswith("first in an input (16, 16)")
+
+
+@pytest.mark.parametrize("note", ["random", "best", "passed over", "losses", "batches", "step"])
+@pytest.mark.parametrize("damage", ["", "[" * 9000, "null", '{"a": 1, "a": 2}', "[1e999, [[]]]"])
+def test_notes_that_say_nonsense_are_refused(note: str, damage: str, tmp_path: Path) -> None:
+    """A digest is no signature: whoever writes notes can write it too."""
+    run(model_of(), tmp_path)
+    folder = RunFolder(tmp_path)
+    state, notes = folder.load_checkpoint()
+    folder.save_checkpoint(state, {**notes, note: damage})
+    with pytest.raises(CheckpointError, match="damaged"):
+        run(model_of(), tmp_path, TrainConfig(**{**vars(CONFIG), "steps": 20}), resume=True)

@@ -28,6 +28,7 @@ from tinygrad_tx.train.metrics import Metrics
 from tinygrad_tx.train.run import RunFolder, part_of, sealed, unsealed_bytes
 from tinygrad_tx.train.step import Step, StepError
 from tinygrad_tx.train.writer import Writer
+from tinygrad_tx.untrusted import parse_json
 
 __all__ = ["Pause", "Progress", "Result", "fit", "held_out_loss"]
 
@@ -355,18 +356,20 @@ class _Trainer:
             self.result.first = float(notes.get("first", "nan"))
             self.result.validation = float(notes["validation"])
             self.batches.restore(notes["batches"])
-            set_state(json.loads(notes["random"]))
+            set_state(parse_json(notes["random"]))
             self.spikes.restore(notes.get("losses", "[]"))
-            self.result.best, self.result.best_step = json.loads(notes.get("best", "[Infinity, 0]"))
+            best, best_step = parse_json(notes.get("best", "[Infinity, 0]"))
+            self.result.best, self.result.best_step = float(best), int(best_step)
             self.result.recovered = notes.get("recovered", "")
             if self.result.recovered and self.group.is_first:
                 # Else the next save would keep the damaged one as the spare.
                 self.run.checkpoint.unlink(missing_ok=True)
             if not self.result.passed_over:
-                self.result.passed_over = json.loads(notes.get("passed over", "[]"))
-        except (KeyError, ValueError) as error:
-            message = f"checkpoint {self.run.checkpoint}: its notes are damaged: {error}."
-            raise CheckpointError(message) from None
+                passed_over = parse_json(notes.get("passed over", "[]"))
+                self.result.passed_over = [dict(step) for step in passed_over]
+        except (KeyError, TypeError, ValueError) as error:
+            what = f"its notes are damaged: {error}"
+            raise CheckpointError(explain(f"checkpoint {self.run.checkpoint}", what)) from None
         owners = {"model.": self.model, "optimizer.": self.optimizer}
         if self.average is not None:
             owners["average."] = self.average
