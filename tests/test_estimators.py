@@ -24,9 +24,7 @@ pytestmark = pytest.mark.parity
 
 
 @pytest.mark.filterwarnings("ignore")  # its own checks warn of what it does on purpose
-@parametrize_with_checks(
-    [TransformerClassifier(steps=40, width=8, layers=1, heads=2, random_state=0)]
-)
+@parametrize_with_checks([TransformerClassifier(steps=60, width=16, layers=1, random_state=0)])
 def test_scikit_learn_finds_it_an_estimator(estimator: Any, check: Callable[[Any], None]) -> None:
     check(estimator)
 
