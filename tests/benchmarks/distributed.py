@@ -10,11 +10,13 @@ throughputs, and of the ranks how long messages ran and how much of it nothing e
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -43,9 +45,8 @@ def worker(config: str, bucket_bytes: int) -> None:
     shards = Shards(group, parameters, lambda: model.loss(*mine).backward(), bucket_bytes)
     step = Step(model, shards, AdamW(shards.pieces, 1e-3), 1.0)
     kept = sum(p.numpy().nbytes for p in shards.pieces)
-    while True:
-        line = sys.stdin.readline() if group.is_first else ""
-        count = int(group.broadcast(line.strip().encode()) or 0)
+    for number in itertools.count():
+        count = asked_for(group, number)
         if not count:
             return
         shards.timing.running = shards.timing.exposed = 0.0
@@ -60,13 +61,29 @@ def worker(config: str, bucket_bytes: int) -> None:
             print(json.dumps(found), flush=True)
 
 
+def asked_for(group: Any, number: int) -> int:
+    """How many steps turn `number` has. A rank that waits for a message asks again and again, which
+    would take a core from whoever has the turn: the others sleep until the first one writes."""
+    turn = Path(f"{os.environ['TURN']}.{number}")
+    if group.is_first:
+        line = sys.stdin.readline().strip()
+        turn.write_text("now")
+    else:
+        line = ""
+        while not turn.exists():
+            time.sleep(0.002)
+    return int(group.broadcast(line.encode()) or 0)
+
+
 class Contender:
     """A worker, or two under mpirun, that waits for its turn."""
 
     def __init__(self, ranks: int, threads: int, config: str, bucket_bytes: int) -> None:
         own = [sys.executable, __file__, "--worker", "--config", config]
         own += ["--bucket-bytes", str(bucket_bytes)]
+        self.folder = tempfile.TemporaryDirectory()
         environment = {**os.environ, "TINYGRAD_TX_THREADS": str(threads), "PYTHONPATH": str(ROOT)}
+        environment["TURN"] = str(Path(self.folder.name) / "turn")
         self.process = subprocess.Popen(
             [*launcher(ranks), *own],
             env=environment,
