@@ -130,18 +130,15 @@ def fit(
 
 def held_out_loss(model: Any, held_out: Batches, most: int) -> float:
     """Mean loss in nats on at most `most` batches, without dropout."""
-    return _mean_loss(jit(partial(_loss, model)), held_out, most)
+    measure = jit(partial(_loss, model))
+    losses: list[float] = [measure(*batch).item() for batch in held_out.in_order(most)]
+    return sum(losses) / len(losses)
 
 
 def _loss(model: Any, *batch: Tensor) -> Tensor:
     model.eval()
     with no_grad():
         return model.loss(*batch)  # type: ignore[no-any-return]
-
-
-def _mean_loss(measure: Callable[..., Tensor], held_out: Batches, most: int) -> float:
-    losses: list[float] = [measure(*batch).item() for batch in held_out.in_order(most)]
-    return sum(losses) / len(losses)
 
 
 class _Trainer:
@@ -275,15 +272,12 @@ class _Trainer:
         return self.average.in_place() if self.average else contextlib.nullcontext()
 
     def held_out_loss(self) -> float:
-        with self._averaged():
-            return self._mean_loss()
-
-    def _mean_loss(self) -> float:
-        """As `held_out_loss`, each rank reading its part of the batches: the same bits."""
+        """As the function, each rank reading its part of the batches: the same bits."""
         batches = list(self.held_out.in_order(self.config.validation_batches))
         found = np.zeros(-(-len(batches) // self.group.size))
-        for i, batch in enumerate(self.group.mine(batches)):
-            found[i] = self.measure(*batch).item()
+        with self._averaged():
+            for i, batch in enumerate(self.group.mine(batches)):
+                found[i] = self.measure(*batch).item()
         losses: list[float] = self.group.gather(found).T.reshape(-1)[: len(batches)].tolist()
         return sum(losses) / len(losses)
 

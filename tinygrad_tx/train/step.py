@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ class Step:
         self._share = 1 / accumulate
         self._sums = [zeros_like(p) for p in shards.parameters] if accumulate > 1 else []
         self._loss = tensor(np.float32(0))
-        self._begin, self._go_on = jit(self._add_first), jit(self._add)
+        self._begin, self._go_on = jit(partial(self._add, True)), jit(partial(self._add, False))
         self._finish = jit(self._update)
 
     def plan(self, batch: Batch) -> Plan:
@@ -89,25 +90,15 @@ class Step:
         loss = require_finite(where(loss > limit, float("inf"), loss), "loss")
         return loss, require_finite(norm, "gradient norm")
 
-    def _add_first(self, limit: Tensor, *batch: Tensor) -> tuple[Tensor, Tensor]:
-        """The sums are those of this batch, whatever they were."""
+    def _add(self, is_first: bool, limit: Tensor, *batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Adds to the sums; the first batch begins them, whatever they were."""
         loss = self._gradients(batch)
         loss, norm = self._checked(limit, loss, self.shards.parameters)
         with no_grad():
-            self._loss.assign_(loss)
+            self._loss.assign_(loss if is_first else self._loss + loss)
             for total, parameter in zip(self._sums, self.shards.parameters, strict=True):
                 if parameter.grad is not None:
-                    total.assign_(parameter.grad)
-        return loss, norm
-
-    def _add(self, limit: Tensor, *batch: Tensor) -> tuple[Tensor, Tensor]:
-        loss = self._gradients(batch)
-        loss, norm = self._checked(limit, loss, self.shards.parameters)
-        with no_grad():
-            self._loss.assign_(self._loss + loss)
-            for total, parameter in zip(self._sums, self.shards.parameters, strict=True):
-                if parameter.grad is not None:
-                    total.assign_(total + parameter.grad)
+                    total.assign_(parameter.grad if is_first else total + parameter.grad)
         return loss, norm
 
     def _update(self, limit: Tensor, *batch: Tensor) -> tuple[Tensor, Tensor]:
