@@ -1,7 +1,7 @@
 """Runs the guides: pages whose Python is one program, told in order, with what it prints below it.
 
-python docs/make_guides.py [NAME ...] writes the output of each block anew, and the pictures that
-the program leaves in its folder into docs/guides/. A guide begins with the line MARK.
+python docs/make_guides.py [NAME ...] writes the output of each block of docs/guides/NAME.md anew,
+and beside it the pictures that the program leaves in its folder. A guide begins with the line MARK.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-DOCS = Path(__file__).parent
-PICTURES = DOCS / "guides"
+GUIDES = Path(__file__).parent / "guides"
 MARK = "<!-- a guide: its blocks are one program; docs/make_guides.py writes what they print -->"
 BLOCK = re.compile(
     r"^```python\n(?P<code>.*?)^```\n(?:\n```text\n(?P<output>.*?)^```\n)?", re.S | re.M
@@ -26,7 +25,8 @@ BLOCK = re.compile(
 
 def guides() -> list[Path]:
     """The pages that are guides."""
-    return [p for p in sorted(DOCS.glob("*.md")) if p.read_text(encoding="utf-8").startswith(MARK)]
+    pages = sorted(GUIDES.glob("*.md"))
+    return [page for page in pages if page.read_text(encoding="utf-8").startswith(MARK)]
 
 
 def run(page: Path, keep: Callable[[Path], None] = lambda folder: None) -> str:
@@ -58,9 +58,8 @@ def run(page: Path, keep: Callable[[Path], None] = lambda folder: None) -> str:
 
 def keep_pictures(folder: Path) -> None:
     """Copies the drawings and plots of a run."""
-    PICTURES.mkdir(exist_ok=True)
     for path in sorted(folder.rglob("*.svg")):
-        shutil.copyfile(path, PICTURES / path.name)
+        shutil.copyfile(path, GUIDES / path.name)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```python(?: needs=(\w+))?\n(.*?)^```", re.S | re.M)
 MAKE_GUIDES = runpy.run_path(str(ROOT / "docs" / "make_guides.py"))
 GUIDES = MAKE_GUIDES["guides"]()
