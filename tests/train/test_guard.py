@@ -11,6 +11,7 @@ import tinygrad_tx as tx
 from tinygrad_tx.data import Windows
 from tinygrad_tx.errors import DataError, NonFiniteError
 from tinygrad_tx.train import Progress, Result, RunFolder, TrainConfig, fit
+from tinygrad_tx.train.guard import Spikes
 
 TOKENS = np.tile(np.arange(11), 60)
 BAD = tx.tensor(np.float32(0))
@@ -78,6 +79,16 @@ def test_a_leap_of_the_loss_is_bad_where_that_is_asked_for(tmp_path: Path) -> No
     assert note["step"] == 31
     assert "leaps to" in note["reason"]
     assert max(r["loss"] for r in result.metrics) < 10
+
+
+@pytest.mark.parametrize("floor", [0.0, 1e-9])
+def test_noise_around_a_loss_of_nothing_is_no_leap(floor: float) -> None:
+    """A text learnt by heart: many times the median is still next to nothing."""
+    spikes = Spikes(50.0)
+    for loss in [2.4, 0.3, *[floor] * 100]:
+        spikes.note(loss)
+    assert 3e-4 < spikes.limit(first=2.4) < 0.24
+    assert spikes.limit(first=float("nan")) == 50.0 * floor
 
 
 def test_without_a_bound_a_leap_is_trained_on(tmp_path: Path) -> None:

@@ -20,23 +20,26 @@ POLICIES = ("stop", "skip", "rollback")
 go back to the last checkpoint, and on with other batches."""
 
 WINDOW, LEAST = 100, 20
+SMALL = 0.01
 
 
 class Spikes:
     """The largest loss that is still usual: `factor` times the median of the last WINDOW losses.
 
-    Infinite for a factor of 0, and until LEAST losses were seen: the first ones fall fast.
+    Infinite for a factor of 0, and until LEAST losses were seen: the first ones fall fast. Never
+    below SMALL of the loss that training began at: where a text is known by heart the median is
+    all but 0, and many times that is nothing to stop for.
     """
 
     def __init__(self, factor: float) -> None:
         self.factor = factor
         self.losses: deque[float] = deque(maxlen=WINDOW)
 
-    @property
-    def limit(self) -> float:
+    def limit(self, first: float) -> float:
+        """first: the loss before the first step, NaN where it is not known."""
         if self.factor == 0 or len(self.losses) < LEAST:
             return float("inf")
-        return self.factor * float(np.median(self.losses))
+        return float(np.fmax(self.factor * np.median(self.losses), SMALL * first))
 
     def note(self, loss: float) -> None:
         self.losses.append(loss)

@@ -203,7 +203,7 @@ class _Trainer:
             self.optimizer.lr = rate
             batches = [self.batches.draw() for _ in range(config.accumulate)]
             try:
-                loss, norm = self.step(batches, self.spikes.limit)
+                loss, norm = self.step(batches, self.spikes.limit(self.result.first))
             except StepError as error:
                 self.writer.wait()
                 self._pass_over(error)
@@ -245,7 +245,9 @@ class _Trainer:
         """Errors: NonFiniteError where the policy is to stop, or nothing else helped."""
         step, policy = self.result.step + 1, self.config.on_bad
         reason = self.group.share(
-            lambda: explain_step(self.model, self.shards, error.batch, self.spikes.limit)
+            lambda: explain_step(
+                self.model, self.shards, error.batch, self.spikes.limit(self.result.first)
+            )
         )
         parts = [f"step {step}: {str(error)[:-1]}", reason]
         notes = {"step": str(step), "reason": reason, "random": json.dumps(get_state().tolist())}
