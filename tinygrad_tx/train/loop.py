@@ -88,7 +88,7 @@ def fit(
     train: Batches,
     held_out: Batches,
     config: TrainConfig,
-    run: RunFolder,
+    run: RunFolder | Path | str,
     resume: bool = False,
     on_step: Callable[[Progress], None] | None = None,
     on_plan: Callable[[Plan], None] | None = None,
@@ -97,7 +97,7 @@ def fit(
 ) -> Result:
     """Trains `model` with AdamW on a warmed-up cosine, validating and saving as it goes.
 
-    Any module will do whose `loss(*batch)` is a number in nats. rates: from a parameter's path to
+    Any module will do whose `loss(*batch)` is a number in nats. run: the folder, or its path. rates: from a parameter's path to
     the factor of its learning rate; a parameter with 0 stays as it is, and costs no gradient.
     Ctrl-C ends after the running step and saves; a second one at once, and what was saved stands.
     `Pause` out of on_step ends it like one Ctrl-C. What is not finite, or leaps, is met as
@@ -108,6 +108,8 @@ def fit(
     names the first node that was not finite, CheckpointError a folder that cannot be written or
     that another process trains in; the last good checkpoint stands in all cases.
     """
+    if not isinstance(run, RunFolder):
+        run = RunFolder(run)
     with contextlib.ExitStack() as stack:
         group.share(lambda: stack.enter_context(run.held()))
         manual_seed(config.seed)
