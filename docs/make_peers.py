@@ -36,8 +36,9 @@ PEERS = {
     "torchview": ("torchview", "torchview"),
     "netron": ("netron", "netron"),
 }
-# Not dependencies of theirs by name, but nothing runs without.
-ALSO = {"torchview": ["torch", "graphviz"]}
+# Measured on top of PyTorch, which is there before and whose own size differs from build to build.
+ON_TORCH = {"TransformerLens": [], "Captum": [], "torchview": ["graphviz"]}
+TORCH = "torch==2.13.0"
 
 
 def measured(name: str) -> dict[str, Any]:
@@ -50,9 +51,12 @@ def measured(name: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         python = Path(folder) / "bin" / "python"
+        if name in ON_TORCH:
+            _run(python, "-m", "pip", "install", "-q", TORCH)
+            _run(python, "-c", "import torch")
         began = {d["name"] for d in _installed(python)}
         bytes_before = _size(folder)
-        _run(python, "-m", "pip", "install", "-q", asked, *ALSO.get(name, []))
+        _run(python, "-m", "pip", "install", "-q", asked, *ON_TORCH.get(name, []))
         _run(python, "-c", f"import {module}")
         took = [_seconds(python, f"import {module}") for _ in range(ROUNDS)]
         bare = [_seconds(python, "pass") for _ in range(ROUNDS)]

@@ -7,9 +7,9 @@ import io
 import json
 import os
 from collections.abc import Sequence
-from importlib import metadata
 from dataclasses import asdict
 from datetime import date
+from importlib import metadata
 from typing import Any
 
 import numpy as np
