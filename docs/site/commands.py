@@ -15,7 +15,7 @@ def commands() -> Iterator[tuple[str, Any, Any]]:
 
     def below(command: Any, name: str, parent: Any) -> Iterator[tuple[str, Any, Any]]:
         context = command.make_context(name, [], parent=parent, resilient_parsing=True)
-        path = f"{parent.info_name} {name}" if parent else name
+        path = f"{parent.command_path} {name}" if parent else name
         inner = getattr(command, "commands", {})
         if parent and not inner:
             yield path, command, context
@@ -30,17 +30,11 @@ def cell(text: str) -> str:
 
 
 def help_of(command: Any) -> list[str]:
-    """Prose as prose; lines that show a command as a block."""
-    lines: list[str] = []
-    for line in (command.help or "").splitlines():
-        before, found, rest = line.partition("tinygrad-tx ")
-        if found and (not before or before.rstrip().endswith(":")):
-            if before:
-                lines += ["", before]
-            lines += ["", f"    tinygrad-tx {rest}", ""]
-        else:
-            lines.append(line)
-    return lines
+    """Prose as prose; what comes from the first line with a command on, as it is printed."""
+    lines = (command.help or "").splitlines()
+    first = next((i for i, line in enumerate(lines) if "tinygrad-tx " in line), len(lines))
+    shown = [f"    {line}" for line in lines[first:]]
+    return [*lines[:first], "", *shown]
 
 
 def section(name: str, command: Any, context: Any) -> list[str]:

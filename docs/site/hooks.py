@@ -20,8 +20,12 @@ ROOT = HERE.parent.parent
 LINK = re.compile(r"(?<=\]\()(?P<to>[^)#\s]+)(?P<anchor>#[^)]*)?(?=\))")
 IMAGE = re.compile(r'(?<=src=")docs/')
 FENCE = re.compile(r"^```python needs=(\w+)$", re.M)
+# In a table GitHub wants a bar inside of code with a backslash, and MkDocs without one.
+ROW, SPAN = re.compile(r"^\|.*\\\|.*$", re.M), re.compile(r"`[^`]*`")
 COMMENT = re.compile(r"<!--.*?-->\n*", re.S)
 CODE = re.compile(r"(?<!<pre>)<code>([\w.]+)(\([^<]*\))?</code>(?!</a>)")
+
+SOURCE = '<details class="mkdocstrings-source"'
 
 START = ("index.md", "concepts.zh.md")
 DOES = """gallery models tasks runs data distributed sizing interop array-api onnx
@@ -130,6 +134,7 @@ def on_page_markdown(markdown: str, page: Any, **rest: Any) -> str:
     uri = page.file.src_uri
     if uri.startswith(("reference/", "source/")):
         return markdown
+    markdown = ROW.sub(lambda m: SPAN.sub(lambda s: s[0].replace(r"\|", "|"), m[0]), markdown)
     markdown = FENCE.sub(r'```python title="needs \1"', COMMENT.sub("", markdown))
     if uri == "index.md":
         markdown = IMAGE.sub("", markdown)
@@ -160,4 +165,6 @@ def on_page_content(html: str, page: Any, **rest: Any) -> str:
             return match[0]
         return f'<a href="{posixpath.relpath(place, start or ".")}">{match[0]}</a>'
 
+    # Source is read where it is shown; who searches wants what it is called and does.
+    html = html.replace(SOURCE, f"{SOURCE} data-search-exclude")
     return CODE.sub(linked, html)

@@ -59,6 +59,10 @@ def _reasoning(folder: str, title: str) -> Group:
     return Group(title, "tinygrad_tx.reasoning", "reasoning.", folder=folder)
 
 
+def _about(folder: str, title: str) -> Page:
+    return Page(f"reasoning-{folder}", title, (_reasoning(folder, ""),))
+
+
 PAGES = (
     Page(
         "tensors",
@@ -115,17 +119,14 @@ PAGES = (
     _package("viz", "Drawing", "tx."),
     Page(
         "reasoning",
-        "Understanding and mending",
-        (
-            _reasoning("", "Look, change, measure again"),
-            _reasoning("explain", "Why it says what it says"),
-            _reasoning("circuits", "Which parts do a task"),
-            _reasoning("trust", "How far to trust it"),
-            _reasoning("audits", "What is wrong with it"),
-            _reasoning("mending", "Mending"),
-            _reasoning("report", "Reports"),
-        ),
+        "Looking inside",
+        (_reasoning("", "Look, change, measure again"), _reasoning("report", "Reports")),
     ),
+    _about("explain", "Explanations"),
+    _about("circuits", "Circuits"),
+    _about("trust", "Trust"),
+    _about("audits", "Audits"),
+    _about("mending", "Mending"),
     Page(
         "testing",
         "Gradient testing",
