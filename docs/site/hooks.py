@@ -1,7 +1,7 @@
-"""What MkDocs adds to docs/*.md: first page, reference, source files, navigation, links to names.
+"""What the site has beside docs/*.md: first page, reference, source files, navigation, links.
 
-Links in our pages are those of a checkout (`../tinygrad_tx/jit.py`), and stay so; on the site a file
-of the repository that a page links to has a page of its own below source/.
+Links in our pages are those of a checkout (`../tinygrad_tx/jit.py`), and stay so; on the site a
+file of the repository that a page links to has a page of its own below source/.
 """
 
 from __future__ import annotations
@@ -23,48 +23,57 @@ FENCE = re.compile(r"^```python needs=(\w+)$", re.M)
 # In a table GitHub wants a bar inside of code with a backslash, and MkDocs without one.
 ROW, SPAN = re.compile(r"^\|.*\\\|.*$", re.M), re.compile(r"`[^`]*`")
 COMMENT = re.compile(r"<!--.*?-->\n*", re.S)
+SOURCE = '<details class="mkdocstrings-source"'
 CODE = re.compile(r"(?<!<pre>)<code>([\w.]+)(\([^<]*\))?</code>(?!</a>)")
 
-SOURCE = '<details class="mkdocstrings-source"'
-
-START = ("index.md", "concepts.zh.md")
-DOES = """gallery models tasks runs data distributed sizing interop array-api onnx
-gradient-testing""".split()
-INSIDE = "architecture operators safety untrusted faults mutations platforms".split()
+START = ["index", "concepts.zh"]
+DOES = [
+    *("gallery", "models", "tasks", "runs", "data", "distributed", "sizing"),
+    *("interop", "array-api", "onnx", "gradient-testing"),
+]
+INSIDE = [
+    *("architecture", "operators", "safety", "untrusted", "faults", "mutations", "platforms"),
+]
+REFERENCE = {
+    "Engine": ["tensors", "functions", "gradients"],
+    "Models and training": [
+        *("nn", "optim", "models", "data", "train", "tasks", "prompt", "distributed"),
+    ],
+    "Drawing and understanding": [
+        *("viz", "reasoning", "reasoning-explain", "reasoning-circuits", "reasoning-trust"),
+        *("reasoning-audits", "reasoning-mending"),
+    ],
+    "Around it": [
+        *("command-line", "testing", "interop", "estimators", "sizing", "bench", "errors"),
+    ],
+}
 
 
 def on_config(config: Any) -> Any:
     """The navigation. A page that no section names stands behind what the project does."""
-    pages = sorted(
-        p.relative_to(HERE.parent).as_posix()
-        for p in HERE.parent.rglob("*.md")
-        if HERE not in p.parents
-    )
-    folders = {
-        name: [p for p in pages if p.startswith(f"{name}/")] for name in ("guides", "examples")
-    }
-    rest = [p for p in pages if "/" not in p and p not in START]
-    named = [f"{n}.md" for n in DOES]
-    inside = [f"{n}.md" for n in INSIDE]
-    does = [p for p in named if p in rest] + [p for p in rest if p not in (*named, *inside)]
-    sections = {
-        "Start": [p for p in START if p == "index.md" or p in pages],
+    pages = {
+        p.relative_to(HERE.parent).with_suffix("").as_posix() for p in HERE.parent.rglob("*.md")
+    } | {"index"}
+    folders = {n: sorted(p for p in pages if p.startswith(f"{n}/")) for n in ("guides", "examples")}
+    named = {*START, *DOES, *INSIDE}
+    rest = sorted(p for p in pages if "/" not in p and p not in named)
+    sections: dict[str, Any] = {
+        "Start": START,
         "Guides": folders["guides"],
         "Examples": folders["examples"],
-        "What it does": does,
+        "What it does": [*DOES, *rest],
         "Reference": [
             "reference/index.md",
-            *(f"reference/{p.name}.md" for p in reference.PAGES),
-            "reference/command-line.md",
+            *({part: [f"reference/{n}.md" for n in names]} for part, names in REFERENCE.items()),
         ],
-        "Inside": [p for p in inside if p in rest],
+        "Inside": INSIDE,
     }
-    config["nav"] = [{title: found} for title, found in sections.items() if found]
-    config["not_in_nav"] = config["not_in_nav"] or NOT_IN_NAV
+    config["nav"] = [
+        {title: found if title == "Reference" else [f"{p}.md" for p in found if p in pages]}
+        for title, found in sections.items()
+        if found
+    ]
     return config
-
-
-NOT_IN_NAV = __import__("pathspec").gitignore.GitIgnoreSpec.from_lines(["/source/"])
 
 
 def place_of(page: str) -> Path:

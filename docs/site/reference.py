@@ -31,6 +31,8 @@ class Group:
 
 @dataclass(frozen=True)
 class Page:
+    """name: of its file. groups: what stands on it, in order."""
+
     name: str
     title: str
     groups: tuple[Group, ...]
@@ -214,14 +216,15 @@ def entries(group: Group) -> Iterator[Entry]:
         if name.startswith("_") or (group.names and name not in group.names):
             continue
         home = defined(group.module, name)
-        inside = home.removeprefix(f"{group.module}.").split(".")
-        folder = inside[0] if len(inside) > 1 else ""
-        if "reasoning." == group.prefix and folder != group.folder:
+        inside = home.removeprefix(f"{group.module}.")
+        folder = inside.partition(".")[0] if inside != home and "." in inside else ""
+        if group.prefix == "reasoning." and folder != group.folder:
             continue
         summary = docstring_of(home, name).partition("\n\n")[0].replace("\n", " ")
         yield Entry(name, f"{home}.{name}", group.prefix + name, summary)
 
 
+@cache
 def homes() -> dict[str, tuple[Page, Entry]]:
     """The one page of each name, by the path where it is defined: the first that lists it,
     but that of its own package where one does (LoRA is nn's, though prompt has it too)."""

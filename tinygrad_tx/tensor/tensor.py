@@ -124,7 +124,7 @@ class Tensor(Methods, Protocols):
 
     @property
     def device(self) -> str:
-        """"cpu", as the array API standard asks."""
+        """ "cpu", as the array API standard asks."""
         return "cpu"
 
     @property
