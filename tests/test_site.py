@@ -109,6 +109,30 @@ def test_every_public_name_says_what_it_is(module: str) -> None:
     assert silent == []
 
 
+# What Python's Markdown reads otherwise than GitHub's
+
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def prose(page: Path) -> str:
+    """Without code and comments."""
+    text = page.read_text(encoding="utf-8")
+    return re.sub(r"^```.*?^```$|<!--.*?-->|^    .*?$|`[^`]*`", "", text, flags=re.S | re.M)
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda p: p.name)
+def test_no_formula_is_taken_for_a_tag(page: Path) -> None:
+    tags = re.findall(r"</?([a-z][^ >]*)[^>]*>", prose(page))
+    assert set(tags) <= {"img"}, "set it as code"
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda p: p.name)
+def test_what_stands_inside_of_a_list_is_indented_by_four(page: Path) -> None:
+    """With less, Python's Markdown ends the list or runs the lines together."""
+    inside = re.findall(r"^(?:- |\d+\. ).*(?:\n +\S.*)*\n\n {1,3}\S.*", prose(page), re.M)
+    assert inside == []
+
+
 # The site
 
 

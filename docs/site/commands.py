@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,11 +31,11 @@ def cell(text: str) -> str:
 
 
 def help_of(command: Any) -> list[str]:
-    """Prose as prose; what comes from the first line with a command on, as it is printed."""
-    lines = (command.help or "").splitlines()
-    first = next((i for i, line in enumerate(lines) if "tinygrad-tx " in line), len(lines))
-    shown = [f"    {line}" for line in lines[first:]]
-    return [*lines[:first], "", *shown]
+    """Prose as prose; from the first example on as it is printed."""
+    text = command.help or ""
+    found = re.search(r"(?:Example: |^[^\n]*tinygrad-tx )", text, re.M)
+    at = found.start() if found else len(text)
+    return [text[:at], "", *(f"    {line}" for line in text[at:].splitlines())]
 
 
 def section(name: str, command: Any, context: Any) -> list[str]:

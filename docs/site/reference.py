@@ -7,11 +7,13 @@ is there without it. What stands in an `__all__` is on the page that names its m
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+LABEL = re.compile(r" (?:Shapes|Errors|Source|Cost|Limits): ")
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -220,7 +222,8 @@ def entries(group: Group) -> Iterator[Entry]:
         folder = inside.partition(".")[0] if inside != home and "." in inside else ""
         if group.prefix == "reasoning." and folder != group.folder:
             continue
-        summary = docstring_of(home, name).partition("\n\n")[0].replace("\n", " ")
+        first = docstring_of(home, name).partition("\n\n")[0].replace("\n", " ")
+        summary = LABEL.split(first)[0]
         yield Entry(name, f"{home}.{name}", group.prefix + name, summary)
 
 
