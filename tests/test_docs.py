@@ -44,8 +44,9 @@ def words_of(text: str) -> list[str]:
 @pytest.mark.parametrize("page", GUIDES, ids=lambda p: p.name)
 def test_a_guide_runs_as_one_program_and_prints_what_it_shows(page: Path) -> None:
     """What it claims of its numbers it asserts itself."""
-    made = MAKE_GUIDES["run"](page)
-    assert words_of(made) == words_of(page.read_text(encoding="utf-8")), "docs/make_guides.py"
+    made = MAKE_GUIDES["run"](page, lambda folder: MAKE_GUIDES["pictures"](page, folder))
+    now, shown = map(MAKE_GUIDES["compared"], (made, page.read_text(encoding="utf-8")))
+    assert words_of(now) == words_of(shown), "docs/make_guides.py"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
