@@ -41,7 +41,8 @@ def test_examples_run(
 def test_a_guide_runs_as_one_program_and_prints_what_it_shows(page: Path) -> None:
     """What it claims of its numbers it asserts itself. In a process of its own: a guide may add
     operators and passes."""
-    command = [sys.executable, "-W", "error", ROOT / "docs" / "make_guides.py", "--check", page.stem]
+    make = ROOT / "docs" / "make_guides.py"
+    command = [sys.executable, "-W", "error", make, "--check", page.stem]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
