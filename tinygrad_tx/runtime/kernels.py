@@ -120,16 +120,19 @@ def _handwritten(kernel: Kernel) -> str:
     found = [k for k, v in vars(sys.modules[module]).items() if v is kernel]
     if not found:
         raise CompileError(explain(kernel.name, f"is not a name in {module}"))
-    # `environment` tells the sources in ops/; a kernel from anywhere else brings its own.
-    outside = not module.startswith("tinygrad_tx.")
-    text = inspect.getsource(sys.modules[module]) if outside else ""
-    version = hashlib.sha256(text.encode()).hexdigest()[:16] if outside else ""
+    version = "" if module.startswith("tinygrad_tx.") else _version_of(module)
     return (
         f'"""{shown(f"{kernel.name} {version}".strip())}"""\n\n'
         f"from {identifier(module)} import {identifier(found[0])} as _kernel\n\n"
         "body = _kernel.function\n\n\n"
         "def entry(ith, nth, operands, arena):\n    body(ith, nth, operands, arena)\n"
     )
+
+
+def _version_of(module: str) -> str:
+    """A digest of the file of a module; `environment` knows those in ops/ alone."""
+    file = Path(getattr(sys.modules[module], "__file__", None) or "")
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file.is_file() else ""
 
 
 def load_generated(
