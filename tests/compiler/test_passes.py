@@ -46,7 +46,7 @@ def test_a_plan_shows_the_source_and_the_assembler_of_its_kernels() -> None:
 
 
 def test_an_epilogue_is_a_kernel_of_the_plan_as_well() -> None:
-    plan = tx.jit(lambda x, w: tx.exp(x @ w)).plan(X, np.ones((48, 8), np.float32))
+    plan = tx.jit(lambda x, w: tx.exp(x @ w)).plan(np.ones((64, 48), np.float32), X.T.repeat(8, 1))
     steps = plan.program.steps
     inner = [o.name for s in steps for o in s.operands if hasattr(o, "source") and o.source]
     assert "exp" in plan.source(inner[0])
