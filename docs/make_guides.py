@@ -11,7 +11,8 @@ something else. A guide begins with the line MARK. Its blocks:
                           fails ends the guide
 ... output=varies         run and shown, but not compared: what a model writes differs by CPU
 
-A picture `NAME/quick/loss.svg` is the one file of the program whose path ends in that way.
+A picture `NAME/quick/loss.svg` is the file of that path in the program's folder, or else the one
+whose path ends so. What is printed names files from the folder or this checkout on.
 """
 
 from __future__ import annotations
@@ -74,18 +75,21 @@ def run(page: Path, keep: Callable[[Path], object] = lambda folder: None) -> str
             with contextlib.redirect_stdout(stdout):
                 exec(code, names)
             printed = stdout.getvalue()
+        for machine in (f"{folder}/", f"{ROOT}/"):
+            printed = printed.replace(machine, "")
         rows = [row.rstrip() for row in printed.splitlines() if not row.startswith(ONCE)]
         output = "\n".join(rows)
         shown = f"\n```text\n{output}\n```\n" if output.strip() else ""
         return f"```{block['head']}\n{block['code']}```\n{shown}"
 
     before = Path.cwd()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as made_for_it:
+        folder = Path(made_for_it).resolve()
         os.chdir(folder)
         sys.path.insert(0, folder)
         try:
             made = BLOCK.sub(ran, text)
-            keep(Path(folder))
+            keep(folder)
         finally:
             os.chdir(before)
             sys.path.remove(folder)
@@ -137,6 +141,7 @@ def pictures(page: Path, folder: Path) -> dict[Path, Path]:
             continue  # of the gallery, or another page
         end = Path(shown.removeprefix(f"{page.stem}/"))
         found = [p for p in folder.rglob(end.name) if p.parts[-len(end.parts) :] == end.parts]
+        found = [p for p in found if p == folder / end] or found
         if len(found) != 1:
             raise LookupError(f"{page.name} shows {shown}; the program left {len(found)} of it")
         made[page.parent / shown] = found[0]

@@ -38,7 +38,14 @@ def test_blocks_are_one_program_in_one_folder(ran: Any) -> None:
 def test_commands_are_those_of_this_checkout(ran: Any) -> None:
     where = "python -c 'import tinygrad_tx; print(tinygrad_tx.__file__)'"
     made = ran(f"```bash\n{where}\ncommand -v tinygrad-tx > /dev/null\n```\n")
-    assert f"\n{MAKE['ROOT']}/tinygrad_tx/__init__.py\n" in made
+    assert "\n```text\ntinygrad_tx/__init__.py\n```" in made
+
+
+def test_what_is_printed_names_no_folder_of_this_machine(ran: Any) -> None:
+    page = "```bash\necho $PWD/left\n```\n```python\nprint(__import__('os').path.abspath('too'))\n```\n"
+    made = ran(page)
+    assert "```text\nleft\n```" in made
+    assert "```text\ntoo\n```" in made
 
 
 @pytest.mark.parametrize("code", ["false\necho on", "false | cat", "echo $NOT_SET_ANYWHERE"])
@@ -70,6 +77,9 @@ def test_a_picture_is_the_one_file_that_its_link_names(ran: Any, tmp_path: Path)
     page = tmp_path / "page.md"
     ran(draw, shown, keep=lambda folder: MAKE["keep_pictures"](page, folder))
     assert (tmp_path / "page" / "b" / "loss.svg").read_text() == "2\n"
+    over = draw + "```bash\necho 3 > loss.svg\n```\n![Loss](page/loss.svg)\n"
+    ran(over, keep=lambda folder: MAKE["keep_pictures"](page, folder))
+    assert (tmp_path / "page" / "loss.svg").read_text() == "3\n"
     with pytest.raises(LookupError, match=r"shows loss\.svg; the program left 2"):
         ran(draw, "![Loss](loss.svg)", keep=lambda folder: MAKE["pictures"](page, folder))
 
