@@ -86,13 +86,13 @@ def run(page: Path, keep: Callable[[Path], object] = lambda folder: None) -> str
     with tempfile.TemporaryDirectory() as made_for_it:
         folder = Path(made_for_it).resolve()
         os.chdir(folder)
-        sys.path.insert(0, folder)
+        sys.path.insert(0, str(folder))
         try:
             made = BLOCK.sub(ran, text)
             keep(folder)
         finally:
             os.chdir(before)
-            sys.path.remove(folder)
+            sys.path.remove(str(folder))
     return made
 
 
