@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from typing import Any
 
+from tinygrad_tx.errors import explain
 from tinygrad_tx.models.bert import BERT, BERTConfig
 from tinygrad_tx.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from tinygrad_tx.models.gpt import GPT, GPTConfig
@@ -15,6 +17,8 @@ __all__ = ["PRESETS", "Config", "Model", "abstract", "build", "preset"]
 
 Config = GPTConfig | BERTConfig | EncoderDecoderConfig | LlamaConfig
 Model = GPT | BERT | EncoderDecoder | Llama
+FAMILIES: tuple[Any, ...] = (GPT, BERT, EncoderDecoder, Llama)
+"""What `build` makes: each class names its config."""
 
 
 def _gpt2(layers: int, heads: int, width: int) -> GPTConfig:
@@ -89,14 +93,14 @@ def preset(name: str) -> Config:
 
 
 def build(config: Config, seed: int = 0) -> Model:
-    """The untrained model that `config` describes."""
-    if isinstance(config, GPTConfig):
-        return GPT(config, seed)
-    if isinstance(config, BERTConfig):
-        return BERT(config, seed)
-    if isinstance(config, LlamaConfig):
-        return Llama(config, seed)
-    return EncoderDecoder(config, seed)
+    """The untrained model that `config` describes. Errors: TypeError for one that no family has."""
+    for family in FAMILIES:
+        if type(config) is family.config_class:
+            model: Model = family(config, seed)
+            return model
+    listed = ", ".join(family.config_class.__name__ for family in FAMILIES)
+    what = f"{type(config).__name__} is the config of no family"
+    raise TypeError(explain("build", what, remedy=f"give one of {listed}, or call your own class"))
 
 
 def abstract(config: Config | str) -> Model:

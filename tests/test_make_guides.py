@@ -82,3 +82,18 @@ def test_a_picture_is_the_one_file_that_its_link_names(ran: Any, tmp_path: Path)
     assert (tmp_path / "page" / "loss.svg").read_text() == "3\n"
     with pytest.raises(LookupError, match=r"shows loss\.svg; the program left 2"):
         ran(draw, "![Loss](loss.svg)", keep=lambda folder: MAKE["pictures"](page, folder))
+
+
+def test_a_block_that_is_a_file_is_written_and_imported(ran: Any) -> None:
+    made = ran(
+        "```python file=shown_part.py\nprint('read')\nTHREE = 3\n```\n",
+        "```python\nfrom shown_part import THREE\nprint(THREE)\n```\n",
+    )
+    assert "THREE = 3\n```\n\n```python" in made
+    assert "```text\nread\n3\n```" in made
+
+
+def test_check_tells_what_a_page_says_and_its_run_does_not(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```python\nprint('new word', 7)\n```\n\n```text\nold word 8\n```\n")
+    assert MAKE["check"](page) == ["- old", "+ new"]
