@@ -35,7 +35,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """What a captured function will do."""
 
@@ -57,6 +57,12 @@ class Plan:
 
     def text(self) -> str:
         return self.program.text()
+
+    def __repr__(self) -> str:
+        work, memory = self.flops / 1e6, self.peak_bytes / 1e6
+        return (
+            f"Plan ({len(self.kernels)} kernels, {work:,.3g} MFLOP, {memory:,.3g} MB at its peak)"
+        )
 
 
 @dataclass
@@ -109,6 +115,10 @@ class Jitted(Generic[P, T]):
         self._of_arrays: dict[Any, _Recording] = {}
         """By shapes alone, for calls with nothing but tensors and arrays: no look at a nest."""
         functools.update_wrapper(self, function)
+
+    def __repr__(self) -> str:
+        name = getattr(self._function, "__qualname__", type(self._function).__name__)
+        return f"jit of {name} (recordings: {len(self._recordings)})"
 
     # Editors show the function's own signature. Arrays may be passed where it says Tensor, so that
     # the second is there as well.

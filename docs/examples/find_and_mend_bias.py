@@ -1,8 +1,8 @@
 """A skew planted, found by an audit, taken out by erasure, and audited again.
 
-The text says *he* of nine engineers in ten and *she* of nine nurses in ten; the audit does not know
-that. LEACE (Belrose et al. 2023) then changes the rows of the embedding as little as it takes for no
-linear map to tell the two groups of occupations apart. What it breaks is measured too.
+The text says *he* of nine engineers in ten and *she* of nine nurses in ten; the audit does not
+know that. LEACE (Belrose et al. 2023) then changes the rows of the embedding as little as it takes
+for no linear map to tell the two groups of occupations apart. What it breaks is measured too.
 """
 
 from __future__ import annotations

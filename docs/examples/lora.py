@@ -1,8 +1,8 @@
 """LoRA beside full fine-tuning: how much is learnt, how much is trained, how much is forgotten.
 
-A GPT learns the English of the language reference, then reads Python code from the standard library.
-LoRA trains two thin matrices beside each linear map and leaves the weights alone: what it adds can
-be kept as a file of its own, merged into the weights, or left out.
+A GPT learns the English of the language reference, then reads Python code from the standard
+library. LoRA trains two thin matrices beside each linear map and leaves the weights alone: what it
+adds can be kept as a file of its own, merged into the weights, or left out.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ def main(steps: int, tuning: int, modules: list[ModuleType]) -> None:
     print(f"all weights: loss {full[0]:.3f} on English, {full[1]:.3f} on code")
     print(
         f"LoRA trains {trained / model.num_parameters():.0%} of the weights, gains "
-        f"{before[1] - lora[1]:.2f} nats on code and forgets {lora[0] - before[0]:.2f}; all weights "
-        f"gain {before[1] - full[1]:.2f} and forget {full[0] - before[0]:.2f}"
+        f"{before[1] - lora[1]:.2f} nats on code and forgets {lora[0] - before[0]:.2f}; all "
+        f"weights gain {before[1] - full[1]:.2f} and forget {full[0] - before[0]:.2f}"
     )
 
 

@@ -18,14 +18,19 @@ import numpy as np
 import tinygrad_tx as tx
 
 GOOD = (
-    "superb lovely brilliant charming delightful excellent moving witty fresh elegant gripping warm "
-    "clever stunning graceful funny tender bold honest rich"
-).split()
+    "superb", "lovely", "brilliant", "charming", "delightful", "excellent", "moving",
+    "witty", "fresh", "elegant", "gripping", "warm", "clever", "stunning", "graceful",
+    "funny", "tender", "bold", "honest", "rich",
+)  # fmt: skip
 BAD = (
-    "awful dull dreadful boring terrible tedious flat clumsy stale bland lazy noisy silly crude "
-    "hollow weak grim messy forced cheap"
-).split()
-THINGS = "plot cast music ending script camera pace cutting dialogue story".split()
+    "awful", "dull", "dreadful", "boring", "terrible", "tedious", "flat", "clumsy", "stale",
+    "bland", "lazy", "noisy", "silly", "crude", "hollow", "weak", "grim", "messy", "forced",
+    "cheap",
+)  # fmt: skip
+THINGS = (
+    "plot", "cast", "music", "ending", "script", "camera", "pace", "cutting", "dialogue",
+    "story",
+)  # fmt: skip
 FRAMES = ("the {thing} was {word}", "we found the {thing} {word}", "a {word} {thing}")
 TIME = 24
 

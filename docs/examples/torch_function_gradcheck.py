@@ -84,8 +84,8 @@ def main(samples: int) -> None:
     if ours_finds(torch.nn.functional.gelu, samples):
         raise AssertionError("PyTorch's own GELU is refused")
     print(
-        f"mistakes found: tinygrad_tx {found['tinygrad_tx']} of {len(CASES)}, PyTorch's gradcheck at "
-        f"one input {found['PyTorch']}"
+        f"mistakes found: tinygrad_tx {found['tinygrad_tx']} of {len(CASES)}, PyTorch's gradcheck "
+        f"at one input {found['PyTorch']}"
     )
 
 

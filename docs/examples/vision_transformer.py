@@ -1,9 +1,9 @@
-"""A vision transformer on handwritten digits: pictures cut into patches, read as if they were words.
+"""A vision transformer on handwritten digits: pictures cut into patches, read as words are.
 
-The model is written here, of the parts in `tx.nn`: a linear map of each patch, learnt positions, blocks
-of attention without a mask, the mean over patches. The digits are the 1,797 of 8 by 8 pixels that come
-with scikit-learn, beside logistic regression and a support vector machine, both hard to beat on so
-few. Source: Dosovitskiy et al. 2021.
+The model is written here, of the parts in `tx.nn`: a linear map of each patch, learnt positions,
+blocks of attention without a mask, the mean over patches. The digits are the 1,797 of 8 by 8 pixels
+that come with scikit-learn; beside it stand logistic regression and a support vector machine, which
+are hard to beat on so few. Source: Dosovitskiy et al. 2021.
 
     pip install 'tinygrad-tx[sklearn]'
 """

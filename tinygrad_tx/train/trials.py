@@ -13,7 +13,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.train.compare import compare
 from tinygrad_tx.train.curves import COLOURS, drawn
 from tinygrad_tx.train.history import History, Unit, history_of, unit_of
@@ -77,6 +77,7 @@ class Trial:
         return math.inf if best is None or factor is None else best[1] * factor
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Found:
     """What a search has found so far. stopped: why it ended before all trials were over."""

@@ -49,6 +49,9 @@ class Drawing:
         self.picture, self.theme, self.language = picture, theme or "light", language
         self._chosen, self._opening, self._svg = theme, opening or of_whole(picture), ""
 
+    def __repr__(self) -> str:
+        return f"Drawing ({self.picture.title}: {len(self.picture.boxes)} boxes)"
+
     @property
     def dot(self) -> str:
         return dot_of(self.picture, self.theme, self.language)

@@ -13,6 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 
+from tinygrad_tx.viz.chart import Chart
+
 __all__ = ["coloured_words", "heat_map", "picture_bytes", "wide"]
 
 Array = np.ndarray[Any, Any]
@@ -48,7 +50,7 @@ def heat_map(
     with _fonts():
         if axes is None:
             size = (1.8 + 0.62 * len(columns), 1.4 + 0.32 * len(rows))
-            axes = Figure(figsize=size, layout="constrained").subplots()
+            axes = Chart(figsize=size, layout="constrained").subplots()
         top = float(np.nanmax(np.abs(cells))) if np.isfinite(cells).any() else 1.0
         top = top or 1.0
         low = min(0.0, float(np.nanmin(cells))) if np.isfinite(cells).any() else 0.0
@@ -88,7 +90,7 @@ def coloured_words(
         column += length
     with _fonts(even=True):
         size = (0.085 * columns, 0.7 + 0.34 * (line + 1))
-        figure = Figure(figsize=size, layout="constrained")
+        figure = Chart(figsize=size, layout="constrained")
         axes = figure.subplots()
         axes.set(xlim=(0, columns), ylim=(-line - 0.7, 0.7))
         axes.set_axis_off()
