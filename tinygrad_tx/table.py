@@ -66,7 +66,7 @@ def shown_as_table(made: type[C]) -> type[C]:
     def markdown(self: Any) -> str:
         return str(self.table().markdown())
 
-    made.__repr__ = text  # type: ignore[method-assign, assignment]
+    made.__repr__ = text  # type: ignore[method-assign]
     made._repr_markdown_ = markdown  # type: ignore[attr-defined]
     return made
 

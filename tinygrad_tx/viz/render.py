@@ -50,7 +50,8 @@ class Drawing:
         self._chosen, self._opening, self._svg = theme, opening or of_whole(picture), ""
 
     def __repr__(self) -> str:
-        return f"Drawing ({self.picture.title}: {len(self.picture.boxes)} boxes)"
+        name = f"{self.picture.title}, " if self.picture.title else ""
+        return f"Drawing ({name}{len(self.picture.boxes)} boxes)"
 
     @property
     def dot(self) -> str:
