@@ -45,7 +45,7 @@ def trained(layers: int, steps: int) -> tx.models.GPT:
     rng = np.random.default_rng(1)
     for number in range(steps):
         optimizer.lr = rate(number)
-        some, is_known = texts(64, rng)
+        some, is_known = texts(32, rng)
         # -100 asks for nothing: the first period is noise.
         step(some[:, :-1], np.where(is_known, some, -100)[:, 1:])
     return model.eval()

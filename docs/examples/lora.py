@@ -53,7 +53,7 @@ def main(steps: int, tuning: int, modules: list[ModuleType]) -> None:
     (read, exam), (read_code, exam_code) = (
         tx.data.split(tokenizer.encode(text)) for text in (english, code)
     )
-    config = tx.models.GPTConfig(tokenizer.vocab_size, context=CONTEXT, layers=3, width=96)
+    config = tx.models.GPTConfig(tokenizer.vocab_size, context=CONTEXT, layers=2, width=64)
     model = tx.models.GPT(config)
     learn(model, tx.data.Windows(read, BATCH, CONTEXT), steps, 2e-3)
     start = model.state_dict()
@@ -90,4 +90,4 @@ if __name__ == "__main__":
     if parser.parse_args().quick:
         main(steps=5, tuning=5, modules=[textwrap])
     else:
-        main(steps=800, tuning=400, modules=[argparse, inspect, textwrap])
+        main(steps=600, tuning=300, modules=[argparse, inspect, textwrap])

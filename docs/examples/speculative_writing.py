@@ -81,4 +81,4 @@ if __name__ == "__main__":
     if parser.parse_args().quick:
         main(steps=5, layers=2, width=48, new=10)
     else:
-        main(steps=400, layers=6, width=160, new=100)
+        main(steps=300, layers=4, width=128, new=100)

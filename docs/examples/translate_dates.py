@@ -122,4 +122,4 @@ if __name__ == "__main__":
     if parser.parse_args().quick:
         main(steps=10, width=32, asked=4)
     else:
-        main(steps=1500, width=96, asked=200)
+        main(steps=1500, width=64, asked=100)

@@ -119,4 +119,4 @@ if __name__ == "__main__":
     if parser.parse_args().quick:
         main(steps=5, width=16, layers=1)
     else:
-        main(steps=1200, width=64, layers=4)
+        main(steps=1000, width=64, layers=3)

@@ -7,6 +7,8 @@ import io
 import matplotlib
 from matplotlib.figure import Figure
 
+from tinygrad_tx.viz.render import fitted
+
 __all__ = ["Chart"]
 
 
@@ -18,4 +20,4 @@ class Chart(Figure):
         # A fixed salt and no date: the same figures give the same bytes.
         with matplotlib.rc_context({"svg.hashsalt": "tinygrad_tx", "svg.fonttype": "none"}):
             self.savefig(out, format="svg", metadata={"Date": None})
-        return out.getvalue().decode()
+        return fitted(out.getvalue().decode())

@@ -31,8 +31,8 @@ def draw(
     lang: str = "en",
 ) -> Drawing | Plot:
     """The picture of `target`: a Tensor; a Module, a method of one or a function of tensors,
-    under `tx.jit` or not, with example `inputs` (models know some for themselves); or the path of an .onnx file, which is drawn
-    but not run (views "blocks" and "ops").
+    under `tx.jit` or not, with example `inputs` (models know some for themselves); or the path of
+    an .onnx file, which is drawn but not run (views "blocks" and "ops").
 
     view: "blocks" draws modules as boxes and repeated modules once, with their number; "ops" every
     operation; "gradient" the backward pass beside the forward pass; "rewrite" the graph before and

@@ -22,7 +22,7 @@ from tinygrad_tx.viz.picture import Picture
 from tinygrad_tx.viz.sheets import Opening, of_whole, sheets_of
 from tinygrad_tx.viz.shorten import shortened
 
-__all__ = ["SUFFIXES", "TIMEOUT_SECONDS", "Drawing", "Plot", "renderer"]
+__all__ = ["SUFFIXES", "TIMEOUT_SECONDS", "Drawing", "Plot", "fitted", "renderer"]
 
 SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".mmd", ".html")
 TIMEOUT_SECONDS = 20.0
@@ -77,7 +77,7 @@ class Drawing:
         return page_of(sheets, self._opening.name_of, self._chosen, self.language)
 
     def _repr_svg_(self) -> str:
-        return self.svg
+        return fitted(self.svg)
 
     def save(self, path: str | Path) -> None:
         """Writes the picture in the format that the suffix names; its .dot first, but for Mermaid.
@@ -123,7 +123,7 @@ class Plot:
         return self._draw("svg").decode()
 
     def _repr_svg_(self) -> str:
-        return self.svg
+        return fitted(self.svg)
 
     def save(self, path: str | Path) -> None:
         """Errors: DrawError."""
@@ -179,3 +179,8 @@ def _write(path: Path, data: bytes) -> None:
         write_whole(path, data)
     except OSError as error:
         raise DrawError(explain("draw", f"cannot write {path}: {error.strerror}")) from None
+
+
+def fitted(svg: str) -> str:
+    """The picture for a notebook: as large as it is, and no wider than the page."""
+    return svg.replace("<svg ", '<svg style="max-width: 100%; height: auto" ', 1)

@@ -1,9 +1,10 @@
 # %% [markdown]
 # # Attention by hand
 #
-# Attention is a look-up: a *query* says what is wanted, *keys* say what is there, *values* are what is
-# handed over. Nothing about it has to be learnt to see how it works, so the weights below are written
-# by hand, with a picture at each step. At the end the same weights are learnt from examples.
+# Attention is a look-up: a *query* says what is wanted, *keys* say what is there, *values* are
+# what is handed over. Nothing about it has to be learnt to see how it works, so the weights below
+# are written by hand, with a picture at each step. At the end the same weights are learnt from
+# examples.
 #
 # The task: four facts, "ben is in the kitchen", and a question, "where is ben?".
 
@@ -51,8 +52,8 @@ heat(facts, names, people + places, "facts (facts × 8)")
 # %% [markdown]
 # ## Keys, values, queries
 #
-# Three linear maps choose what of a vector plays which part. The key of a fact is *who* it is about, its
-# value *where* that is. A question has only a who; its query is that.
+# Three linear maps choose what of a vector plays which part. The key of a fact is *who* it is
+# about, its value *where* that is. A question has only a who; its query is that.
 
 # %%
 who_part = np.eye(8, dtype=np.float32)[:, :4]  # (8, 4): takes the first four numbers
@@ -72,10 +73,11 @@ heat(scores, asked, names, "scores: query · key")
 #
 # ## From scores to weights
 #
-# `softmax` makes each row positive and its sum 1: shares of attention. How decided it is depends on how
-# large the scores are. Here they are at most 1, and the look-up is a blur; eight times as large, it is
-# nearly a choice. (A transformer divides by the root of the key's width, so that scores of wide random
-# vectors are not too large to begin with; learnt weights can be as large as they need to be.)
+# `softmax` makes each row positive and its sum 1: shares of attention. How decided it is depends
+# on how large the scores are. Here they are at most 1, and the look-up is a blur; eight times as
+# large, it is nearly a choice. (A transformer divides by the root of the key's width, so that
+# scores of wide random vectors are not too large to begin with; learnt weights can be as large as
+# they need to be.)
 
 # %%
 heat(tx.softmax(scores, axis=-1), asked, names, "softmax of the scores: a blur")
@@ -97,8 +99,8 @@ for who, row in zip(people, answers.numpy(), strict=True):
     print(f"where is {who}? {places[row.argmax()]}")
 
 # %% [markdown]
-# That was all of it. `tx.attention` computes the same in one kernel that never writes the pattern to
-# memory; the pattern is opened only where someone asks for it.
+# That was all of it. `tx.attention` computes the same in one kernel that never writes the pattern
+# to memory; the pattern is opened only where someone asks for it.
 
 # %%
 one_head = [t.reshape(1, 1, 4, 4) for t in (queries, keys, values)]  # (batch, heads, time, width)
@@ -109,9 +111,9 @@ assert abs(fused.reshape(4, 4) - answers).max().item() < 1e-6
 # %% [markdown]
 # ## A mask
 #
-# A model that writes must not see what comes later: scores to the right of the diagonal become minus
-# infinity, their weights zero. Now cleo's and dan's facts are out of sight for the first questions, whose
-# shares go to what is left.
+# A model that writes must not see what comes later: scores to the right of the diagonal become
+# minus infinity, their weights zero. Now cleo's and dan's facts are out of sight for the first
+# questions, whose shares go to what is left.
 
 # %%
 later = np.triu(np.ones((4, 4), bool), k=1)
@@ -123,8 +125,10 @@ assert abs(causal - tx.softmax(hidden, axis=-1) @ values).max().item() < 1e-6
 # %% [markdown]
 # ## Where does an answer come from?
 #
-# All of this is differentiable. How does the number for *garden* in the answer about ben move when a
-# score moves? It grows with the score of ben's own fact, and falls with the others, as shares sum to 1.
+# All of this is differentiable. How does the number for *garden* in the answer about ben move when
+# a score moves? It grows with the score of ben's own fact, and falls with the others, as shares
+# sum to 1.
+
 
 # %%
 def garden(s):
@@ -136,8 +140,9 @@ heat(tx.grad(garden)(scores.detach()), asked, names, "derivative of ben's garden
 # %% [markdown]
 # ## Learn it
 #
-# Now the maps are random, and facts and questions are drawn anew at each step. The loss asks for the
-# right place, nothing else: nobody says where to look.
+# Now the maps are random, and facts and questions are drawn anew at each step. The loss asks for
+# the right place, nothing else: nobody says where to look.
+
 
 # %%
 class LookUp(tx.nn.Module):
@@ -193,8 +198,9 @@ after = model.pattern(tx.tensor(questions), tx.tensor(facts))
 heat(after, asked, names, "after: the diagonal, as written by hand")
 
 # %% [markdown]
-# What was learnt is what was written above: the query and the key meet on *who*. Their product says for
-# each pair of numbers how much it adds to a score; the square of who with who is what matters.
+# What was learnt is what was written above: the query and the key meet on *who*. Their product
+# says for each pair of numbers how much it adds to a score; what counts is the quarter of who with
+# who.
 
 # %%
 meeting = model.query.weight @ model.key.weight.T

@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Drawing
 #
-# `tx.draw` shows a graph: of an expression, a function, a module, a recorded training step. What is
-# drawn is what is run; there is no second description of a model that could be wrong. In a notebook a
-# drawing shows itself; with a path it is also written, as .svg, .png, .pdf, .dot, .mmd (Mermaid) or .html
-# (an offline page whose boxes open).
+# `tx.draw` shows a graph: of an expression, a function, a module, a recorded training step. What
+# is drawn is what is run; there is no second description of a model that could be wrong. In a
+# notebook a drawing shows itself; with a path it is also written, as .svg, .png, .pdf, .dot, .mmd
+# (Mermaid) or .html (an offline page whose boxes open).
 #
 # ## An expression
 
@@ -44,8 +44,8 @@ tokens = np.arange(32)[None] % 65
 tx.draw(gpt, inputs=(tokens,), overlay="shapes")
 
 # %% [markdown]
-# `depth` opens more of it, down to the inside of attention. The overlay puts figures into the boxes:
-# `"parameters"`, `"flops"`, `"time"`, `"memory"`, or a dictionary of your own.
+# `depth` opens more of it, down to the inside of attention. The overlay puts figures into the
+# boxes: `"parameters"`, `"flops"`, `"time"`, `"memory"`, or a dictionary of your own.
 
 # %%
 tx.draw(gpt, inputs=(tokens,), depth=3, overlay="flops")
@@ -53,8 +53,8 @@ tx.draw(gpt, inputs=(tokens,), depth=3, overlay="flops")
 # %% [markdown]
 # ## What the compiler does with it
 #
-# A recorded function is planned as a whole. `view="rewrite"` lays the graph before and after passes side
-# by side; here elementwise operations become one kernel.
+# A recorded function is planned as a whole. `view="rewrite"` lays the graph before and after
+# passes side by side; here elementwise operations become one kernel.
 
 
 # %%
@@ -66,7 +66,8 @@ a, w = np.ones((8, 16), np.float32), np.ones((16, 4), np.float32)
 tx.draw(loss, inputs=(a, w), view="rewrite", passes="fuse")
 
 # %% [markdown]
-# `view="memory"` shows when each value lives, and where: what is dead gives its place to what comes.
+# `view="memory"` shows when each value lives, and where: what is dead gives its place to what
+# comes.
 
 # %%
 optimizer = tx.optim.AdamW(gpt.parameters())
@@ -86,8 +87,8 @@ tx.draw(step, inputs=(tokens[:, :-1], tokens[:, 1:]), view="memory")
 # %% [markdown]
 # ## On real input
 #
-# Some overlays run the graph: where heads look, how large values and gradients are, where the first NaN
-# arises.
+# Some overlays run the graph: where heads look, how large values and gradients are, where the
+# first NaN arises.
 
 # %%
 tx.draw(gpt, inputs=(tokens[:, :8],), depth=3, overlay="attention")
@@ -95,8 +96,8 @@ tx.draw(gpt, inputs=(tokens[:, :8],), depth=3, overlay="attention")
 # %% [markdown]
 # ## Any size, any language
 #
-# A model by shape alone takes no memory: this one would have 530 billion parameters. Words are in English
-# or Chinese, colours light or dark.
+# A model by shape alone takes no memory: this one would have 530 billion parameters. Words are in
+# English or Chinese, colours light or dark.
 
 # %%
 tx.draw(tx.models.abstract("mt-nlg-530b"), overlay="parameters", lang="zh")

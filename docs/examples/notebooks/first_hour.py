@@ -49,8 +49,8 @@ tx.hessian(lambda v: (tx.tanh(v) ** 2).sum())(w.detach())
 # %% [markdown]
 # ## Modules
 #
-# A module keeps parameters and parts as attributes and says in `forward` what they compute. This one
-# learns a curve.
+# A module keeps parameters and parts as attributes and says in `forward` what they compute. This
+# one learns a curve.
 
 
 # %%
@@ -163,8 +163,8 @@ print("The " + "".join(pieces))
 # %% [markdown]
 # ## Look inside
 #
-# Every value inside has a name. What does each head do for the prediction? Take it away and see how
-# much the loss of the exam rises.
+# Every value inside has a name. What does each head do for the prediction? Take it away and see
+# how much the loss of the exam rises.
 
 # %%
 from tinygrad_tx import reasoning
@@ -180,12 +180,12 @@ for layer in range(2):
         print(f"without head {layer}.{head}: {costs[layer, head]:+.3f} nats a character")
 
 # %% [markdown]
-# The one that is missed most, on some words: where did each character look while the model read them?
-# A row is a character that looks, a column one that is looked at.
+# The one that is missed most, on some words: where did each character look while the model read
+# them? A row is a character that looks, a column one that is looked at.
 
 # %%
 layer, head = max(costs, key=costs.get)
-sentence = tokenizer.encode("return a list of")[None]
+sentence = tokenizer.encode("a list of")[None]
 patterns = reasoning.attention_patterns(model, sentence, tokenizer=tokenizer)
 patterns.picture(f"blocks.{layer}.attention.pattern", head)
 
@@ -196,5 +196,5 @@ patterns.picture(f"blocks.{layer}.attention.pattern", head)
 reasoning.capture(model, sentence, "blocks.0.attention.*")
 
 # %% [markdown]
-# From here: [attention by hand](attention_by_hand.ipynb), [drawing](drawing.ipynb),
-# [understand a model](understand_a_model.ipynb), and the scripts in this folder.
+# From here: [attention by hand](attention_by_hand.ipynb), [drawing](drawing.ipynb), [understand a
+# model](understand_a_model.ipynb), and the scripts in this folder.

@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Understand a model
 #
-# A small GPT learns sentences in which engineers are mostly *he* and nurses mostly *she*. We planted
-# that, so we can see whether the tools find it. The page [Understand a model, and mend
-# it](../guides/understanding.md) goes on to audits and corrections; here we stay with one prediction and
-# look at it from several sides.
+# A small GPT learns sentences in which engineers are mostly *he* and nurses mostly *she*. We
+# planted that, so we can see whether the tools find it. The page [Understand a model, and mend
+# it](../guides/understanding.md) goes on to audits and corrections; here we stay with one
+# prediction and look at it from several sides.
 
 # %%
 import numpy as np
@@ -23,6 +23,7 @@ model
 #
 # What comes after "everyone knew the engineer and"?
 
+
 # %%
 def tokens(sentence):
     return np.array([units.encode(sentence)])
@@ -39,8 +40,8 @@ for name, prompt in (("engineer", engineer), ("nurse", nurse)):
 # %% [markdown]
 # ## What has a name
 #
-# Values inside are points with names and axes. Any of them can be captured by name or pattern. Nothing
-# had to be prepared for that when the model was made.
+# Values inside are points with names and axes. Any of them can be captured by name or pattern.
+# Nothing had to be prepared for that when the model was made.
 
 # %%
 reasoning.capture(model, engineer, ["blocks.*.attention.pattern", "*residual_after_feed_forward"])
@@ -48,8 +49,8 @@ reasoning.capture(model, engineer, ["blocks.*.attention.pattern", "*residual_aft
 # %% [markdown]
 # ## Layer by layer
 #
-# The *logit lens* asks of each layer what the model would say if it ended there. At the first it looks
-# at the last word alone, "and"; the occupation comes in later.
+# The *logit lens* asks of each layer what the model would say if it ended there. At the first it
+# looks at the last word alone, "and"; the occupation comes in later.
 
 # %%
 lens = reasoning.logit_lens(model, engineer, token=he, words=3, tokenizer=units)
@@ -58,14 +59,14 @@ lens
 # %% [markdown]
 # ## From which words?
 #
-# *Integrated gradients* share out a number among the words: here the logit of *he* less that of *she*.
-# They ask how this text differs from another one, the baseline; ours is the nurse's. What they give
-# sums to what the number changes between both, which is how to check them.
+# *Integrated gradients* share out a number among the words: here the logit of *he* less that of
+# *she*. They ask how this text differs from another one, the baseline; ours is the nurse's. What
+# they give sums to what the number changes between both, which is how to check them.
 
 # %%
 target = reasoning.Target(he, against=she)
 sources = reasoning.integrated_gradients(
-    model, engineer, target, baseline=nurse, tokenizer=units
+    model, engineer, target, baseline=model.embedding(nurse)[0].numpy(), tokenizer=units
 )
 sources
 
@@ -88,17 +89,19 @@ reasoning.completeness(parts)
 # %% [markdown]
 # ## Where heads look
 #
-# The weights of the heads of the first layer. A row is a word that looks.
+# The weights of one head of the first layer, the one that will turn out to matter. A row is a
+# word that looks, a column one that is looked at.
 
 # %%
 patterns = reasoning.attention_patterns(model, engineer, tokenizer=units)
-patterns.picture("blocks.0.attention.pattern", 0)
+patterns.picture("blocks.0.attention.pattern", 1)
 
 # %% [markdown]
 # ## What matters, by trying
 #
-# All of this describes. To know what a part *does*, change it. First each head is taken away; the number
-# is how much *he* is ahead of *she* then.
+# All of this describes. To know what a part *does*, change it. First each head is taken away; the
+# number is how much *he* is ahead of *she* then.
+
 
 # %%
 def ahead(logits):
@@ -113,10 +116,10 @@ for layer in range(2):
         print(f"without head {layer}.{head}: {left:+.2f}")
 
 # %% [markdown]
-# Then *patching*: the model reads about the nurse, and one value at a time is put in from its reading of
-# the engineer. 1 means that this value alone brings the whole difference back. Before the first layer
-# the difference stands at the occupation, place 3; behind it, at the last word, place 4: the head that
-# is missed above has carried it there.
+# Then *patching*: the model reads about the nurse, and one value at a time is put in from its
+# reading of the engineer. 1 means that this value alone brings the whole difference back. Before
+# the first layer the difference stands at the occupation, place 3; behind it, at the last word,
+# place 4: the head that is missed above has carried it there.
 
 # %%
 metric = reasoning.LogitDifference([he], [she])
@@ -128,8 +131,8 @@ patched.table(most=6)
 # %% [markdown]
 # ## The circuit
 #
-# Which connections between parts does it take? `discover_circuit` ranks all of them, keeps the fewest that
-# keep the difference, and measures what is left with all others cut.
+# Which connections between parts does it take? `discover_circuit` ranks all of them, keeps the
+# fewest that keep the difference, and measures what is left with all others cut.
 
 # %%
 frames = ("everyone knew the {} and", "people asked the {} whether", "yesterday the {} left since")
@@ -143,4 +146,5 @@ print(f"{len(circuit.edges)} connections keep {kept:.0%} of the difference; with
 reasoning.draw_circuit(circuit)
 
 # %% [markdown]
-# The same on a real model: `tinygrad-tx explain smollm2 --text "The capital of France is" --out why.html`.
+# The same on a real model: `tinygrad-tx explain smollm2 --text "The capital of France is" --out
+# why.html`.
