@@ -117,4 +117,4 @@ if __name__ == "__main__":
     if parser.parse_args().quick:
         main(steps=10, width=32, layers=1)
     else:
-        main(steps=1000, width=64, layers=2)
+        main(steps=3000, width=96, layers=2)

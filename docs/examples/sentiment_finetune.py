@@ -1,9 +1,9 @@
 """Pretrain without labels, then fine-tune with few: what the first is worth to the second.
 
-Reviews are made by a grammar: two or three sentences that agree in their opinion, each with one of
-forty words for it. 8,000 have no label; a BERT learns from them which words go together, by filling
-gaps. Then 16 labelled reviews, in which half of the words never stand, teach what is good and what
-is bad. The same model without pretraining and naive Bayes get the same 16.
+Reviews are made by a grammar: three to five remarks that mostly agree in their opinion, each with
+one of forty words for it. 8,000 have no label; a BERT learns from them which words go together, by
+filling gaps. Then eight labelled reviews, in which half of the words never stand, say what is good
+and what is bad. The same model without pretraining and naive Bayes get the same eight.
 
 On real reviews: `tinygrad-tx finetune sentiment --out runs/sentiment`.
 """
@@ -31,21 +31,19 @@ THINGS = (
     "plot", "cast", "music", "ending", "script", "camera", "pace", "cutting", "dialogue",
     "story",
 )  # fmt: skip
-FRAMES = ("the {thing} was {word}", "we found the {thing} {word}", "a {word} {thing}")
-TIME, LABELLED = 24, 16
+TIME, LABELLED = 18, 8
 
 
 def reviews(count: int, rng: np.random.Generator) -> tuple[list[str], np.ndarray]:
-    """Texts, and 1 for those that are good. One sentence in ten is of another mind."""
+    """Texts, and 1 for those that are good. One remark in ten is of another mind."""
     labels = rng.integers(0, 2, count)
     texts = []
     for label in labels:
         said = []
-        for _ in range(int(rng.integers(2, 4))):
+        for _ in range(int(rng.integers(3, 6))):
             words = (BAD, GOOD)[label if rng.random() < 0.9 else 1 - label]
-            frame, thing, word = (str(rng.choice(some)) for some in (FRAMES, THINGS, words))
-            said.append(frame.format(thing=thing, word=word))
-        texts.append(" . ".join(said))
+            said.append(f"{rng.choice(words)} {rng.choice(THINGS)} .")
+        texts.append(" ".join(said))
     return texts, labels
 
 
@@ -98,15 +96,14 @@ def naive_bayes(tokens: np.ndarray, labels: np.ndarray, vocab: int) -> np.ndarra
 
 def main(unlabelled: int, steps: int, finetuning: int) -> None:
     rng = np.random.default_rng(0)
-    words = {w for frame in FRAMES for w in frame.split() if w[0] != "{"} | {"."}
-    units = tx.data.WordUnits(sorted({*words, *THINGS, *GOOD, *BAD}))
+    units = tx.data.WordUnits(sorted({".", *THINGS, *GOOD, *BAD}))
 
     def rows(texts: list[str]) -> np.ndarray:
         return np.stack([tx.data.framed(units.encode(t), TIME)[0] for t in texts])
 
     read, (few, labels), (exam, truth) = (reviews(n, rng) for n in (unlabelled, LABELLED, 1000))
     read, few, exam = rows(read[0]), rows(few), rows(exam)
-    config = tx.models.BERTConfig(units.vocab_size, context=TIME, layers=2, width=64, dropout=0.1)
+    config = tx.models.BERTConfig(units.vocab_size, context=TIME, layers=2, width=32, dropout=0.0)
 
     model = tx.models.BERT(config)
 
@@ -145,4 +142,4 @@ if __name__ == "__main__":
     if parser.parse_args().quick:
         main(unlabelled=200, steps=5, finetuning=5)
     else:
-        main(unlabelled=8000, steps=2000, finetuning=60)
+        main(unlabelled=8000, steps=1000, finetuning=40)

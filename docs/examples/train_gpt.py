@@ -27,7 +27,7 @@ def train(text: str, steps: int, context: int, width: int) -> None:
     config = tx.models.GPTConfig(vocab, context=context, layers=3, heads=4, width=width)
     model = tx.models.GPT(config, seed=0)
     optimizer = tx.optim.AdamW(model.parameters())
-    rate = tx.optim.cosine(2e-3, steps, warmup=steps // 20, floor=0.05)
+    rate = tx.optim.cosine(3e-3, steps, warmup=steps // 20, floor=0.05)
     print(f"{model.num_parameters():,} parameters, {len(learnt):,} characters to learn from")
 
     # Recorded at the first call, compiled as a whole, replayed from then on. The weights and the
@@ -60,7 +60,8 @@ def train(text: str, steps: int, context: int, width: int) -> None:
                 sys.exit("The loss is not a number: try a smaller learning rate.")
 
     model.eval()
-    prompt = text[:32]
+    prompt = tokenizer.decode(held_out[:32])
+    print(f"\n{prompt}", end="")
     options = {"temperature": 0.8, "top_p": 0.95, "seed": 0}
     for piece in tx.models.write(model, tokenizer, prompt, 300, **options):
         print(piece, end="", flush=True)

@@ -49,7 +49,7 @@ class VisionTransformer(tx.nn.Module):
         super().__init__()
         rng = np.random.default_rng(seed)
         self.count = (side // PATCH) ** 2
-        self.patches = tx.nn.Linear(PATCH**2, width, rng, deviation=0.5)
+        self.patches = tx.nn.Linear(PATCH**2, width, rng, deviation=0.05)
         self.position = tx.nn.Embedding(self.count, width, rng)
         self.blocks = tx.nn.ModuleList([Block(width, heads, rng) for _ in range(layers)])
         self.norm = tx.nn.LayerNorm(width)

@@ -17,7 +17,7 @@ class Chart(Figure):
 
     def _repr_svg_(self) -> str:
         out = io.BytesIO()
-        # A fixed salt and no date: the same figures give the same bytes.
+        # A fixed salt and no date: the same run gives the same bytes.
         with matplotlib.rc_context({"svg.hashsalt": "tinygrad_tx", "svg.fonttype": "none"}):
             self.savefig(out, format="svg", metadata={"Date": None})
         return fitted(out.getvalue().decode())
