@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import platform
 from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,7 @@ def versions(threads: int) -> dict[str, Any]:
     """What a figure is worthless without."""
     found: dict[str, Any] = {
         "threads": threads,
-        "machine": platform.processor() or platform.machine(),
+        "machine": _processor(),
     }
     for package in ("numpy", "numba", "llvmlite", "torch", "jax", "transformer-lens", "torchlens"):
         try:
@@ -31,6 +33,15 @@ def versions(threads: int) -> dict[str, Any]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _processor() -> str:
+    """The processor's own name where the system tells it."""
+    with contextlib.suppress(OSError):
+        for row in Path("/proc/cpuinfo").read_text().splitlines():
+            if row.startswith("model name"):
+                return row.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def line(result: Result, machine: Roofline) -> str:

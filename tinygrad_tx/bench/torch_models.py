@@ -11,8 +11,9 @@ from torch import nn
 from torch.nn import functional
 
 from tinygrad_tx.bench.workloads import Workload
+from tinygrad_tx.models import gpt
 
-__all__ = ["build"]
+__all__ = ["as_torch", "build"]
 
 Run = Callable[[], Any]
 
@@ -56,6 +57,30 @@ class GPT(nn.Module):  # type: ignore[misc]  # torch counts as untyped
     def forward(self, x: Any, y: Any) -> Any:
         logits = self.logits(x)
         return functional.cross_entropy(logits.view(-1, logits.shape[-1]), y.view(-1))
+
+
+def as_torch(ours: gpt.GPT) -> GPT:
+    """The same model with the same weights."""
+    sizes = ours.config
+    model = GPT(sizes.layers, sizes.heads, sizes.width, sizes.context, sizes.vocab_size)
+    names = {
+        "norm1": "attention_norm",
+        "norm2": "feed_forward_norm",
+        "qkv": "attention.qkv",
+        "projection": "attention.projection",
+        "up": "feed_forward.up",
+        "down": "feed_forward.down",
+    }
+    state = {k: torch.from_numpy(v.copy()) for k, v in ours.state_dict().items()}
+    given = {}
+    for theirs in model.state_dict():
+        own = theirs
+        for short, long in names.items():
+            own = own.replace(f".{short}.", f".{long}.")
+        is_linear = own.endswith(("qkv.weight", "projection.weight", "up.weight", "down.weight"))
+        given[theirs] = state[own].T if is_linear else state[own]
+    model.load_state_dict(given)
+    return model
 
 
 class BERT(nn.Module):  # type: ignore[misc]  # torch counts as untyped

@@ -133,6 +133,8 @@ def train(
     result = trained.result
     if result.recovered:
         screen.say(f"Went on from a little earlier: {result.recovered}")
+    if result.passed_over.total > len(result.passed_over):
+        screen.say(f"{result.passed_over.total} steps failed; the last of them:")
     for step in result.passed_over:
         screen.say(f"Step {step['step']} failed ({step['policy']}): {step['reason']}")
     if result.stopped:

@@ -22,7 +22,7 @@ from tinygrad_tx.optim import AdamW, Average, Rates, cosine, same
 from tinygrad_tx.tensor import Tensor, get_state, manual_seed, no_grad, set_state
 from tinygrad_tx.train.config import TrainConfig
 from tinygrad_tx.train.diagnose import explain_step
-from tinygrad_tx.train.guard import Spikes, Tries
+from tinygrad_tx.train.guard import PassedOver, Spikes, Tries
 from tinygrad_tx.train.interrupt import interruptible
 from tinygrad_tx.train.metrics import Metrics
 from tinygrad_tx.train.run import RunFolder, part_of, sealed, unsealed_bytes
@@ -77,8 +77,7 @@ class Result:
     interrupted: bool = False
     stopped: str = ""
     metrics: Metrics = field(default_factory=Metrics)
-    passed_over: list[dict[str, Any]] = field(default_factory=list)
-    """Steps that failed and were left out or gone back from: step, policy, reason."""
+    passed_over: PassedOver = field(default_factory=PassedOver)
     recovered: str = ""
     """Why the run went on from the last checkpoint but one, if it did."""
 
@@ -262,7 +261,7 @@ class _Trainer:
         if policy == "stop":
             raise bad from None
         self.tries.failed(bad)
-        self.result.passed_over.append({"step": step, "policy": policy, "reason": reason})
+        self.result.passed_over.note(step, policy, reason)
         if policy == "rollback" and is_saved:
             # Other batches than those that led here.
             reached = self.batches.state()
@@ -325,7 +324,7 @@ class _Trainer:
             "batches": self.batches.state(),
             "random": json.dumps(get_state().tolist()),
             "losses": self.spikes.state(),
-            "passed over": json.dumps(self.result.passed_over),
+            "passed over": self.result.passed_over.state(),
         }
         state = self._state()
         if self.group.is_first:
@@ -361,8 +360,7 @@ class _Trainer:
                 # Else the next save would keep the damaged one as the spare.
                 self.run.checkpoint.unlink(missing_ok=True)
             if not self.result.passed_over:
-                passed_over = parse_json(notes.get("passed over", "[]"))
-                self.result.passed_over = [dict(step) for step in passed_over]
+                self.result.passed_over.restore(notes.get("passed over", "[]"))
         except (KeyError, TypeError, ValueError) as error:
             what = f"its notes are damaged: {error}"
             raise CheckpointError(explain(f"checkpoint {self.run.checkpoint}", what)) from None

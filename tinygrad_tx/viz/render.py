@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tinygrad_tx.errors import DrawError, explain
 from tinygrad_tx.files import write_whole
+from tinygrad_tx.notebook import fitted
 from tinygrad_tx.viz.dot import dot_of
 from tinygrad_tx.viz.mermaid import mermaid_of
 from tinygrad_tx.viz.page import page_of
@@ -22,7 +23,7 @@ from tinygrad_tx.viz.picture import Picture
 from tinygrad_tx.viz.sheets import Opening, of_whole, sheets_of
 from tinygrad_tx.viz.shorten import shortened
 
-__all__ = ["SUFFIXES", "TIMEOUT_SECONDS", "Drawing", "Plot", "fitted", "renderer"]
+__all__ = ["SUFFIXES", "TIMEOUT_SECONDS", "Drawing", "Plot", "renderer"]
 
 SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".mmd", ".html")
 TIMEOUT_SECONDS = 20.0
@@ -179,8 +180,3 @@ def _write(path: Path, data: bytes) -> None:
         write_whole(path, data)
     except OSError as error:
         raise DrawError(explain("draw", f"cannot write {path}: {error.strerror}")) from None
-
-
-def fitted(svg: str) -> str:
-    """The picture for a notebook: as large as it is, and no wider than the page."""
-    return svg.replace("<svg ", '<svg style="max-width: 100%; height: auto" ', 1)
