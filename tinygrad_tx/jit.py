@@ -37,7 +37,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """What a captured function will do."""
 
@@ -59,6 +59,12 @@ class Plan:
 
     def text(self) -> str:
         return self.program.text()
+
+    def __repr__(self) -> str:
+        work, memory = self.flops / 1e6, self.peak_bytes / 1e6
+        return (
+            f"Plan ({len(self.kernels)} kernels, {work:,.3g} MFLOP, {memory:,.3g} MB at its peak)"
+        )
 
     def source(self, kernel: str) -> str:
         """The Python of one of `kernels`: generated, or written by hand."""
@@ -127,6 +133,10 @@ class Jitted(Generic[P, T]):
         self._of_arrays: dict[Any, _Recording] = {}
         """By shapes alone, for calls with nothing but tensors and arrays: no look at a nest."""
         functools.update_wrapper(self, function)
+
+    def __repr__(self) -> str:
+        name = getattr(self._function, "__qualname__", type(self._function).__name__)
+        return f"jit of {name} (recordings: {len(self._recordings)})"
 
     # Editors show the function's own signature. Arrays may be passed where it says Tensor, so that
     # the second is there as well.
