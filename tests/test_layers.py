@@ -11,7 +11,10 @@ PACKAGE = Path(__file__).parent.parent / "tinygrad_tx"
 
 # From the bottom up; the parts of one row may use each other.
 LAYERS = (
-    ("errors", "config", "dtypes", "shapes", "tree", "files", "table", "untrusted"),
+    (
+        *("errors", "elsewhere", "missing", "config", "dtypes", "shapes", "tree", "files"),
+        *("state", "table", "untrusted"),
+    ),
     ("graph",),
     ("ops",),
     ("autodiff",),

@@ -40,6 +40,7 @@ from tinygrad_tx.functional import (
 )
 from tinygrad_tx.interop.einops_backend import register_when_imported
 from tinygrad_tx.jit import jit as jit
+from tinygrad_tx.missing import of_package
 from tinygrad_tx.profile import Profile as Profile, profile as profile
 from tinygrad_tx.runtime.kernels import cache_info as cache_info, clear_cache as clear_cache
 from tinygrad_tx.tensor import *  # noqa: F403  # the names stand in each file's __all__
@@ -57,8 +58,12 @@ bool = bool_  # the name in the array API standard
 register_when_imported()
 
 
-def __getattr__(name: str) -> Any:
-    """`tx.reasoning`, loaded where it is first used: what trains does not wait for it."""
-    if name == "reasoning":
-        return importlib.import_module("tinygrad_tx.reasoning")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+_missing = of_package(__name__, globals())
+
+if not TYPE_CHECKING:  # else a type checker would take every name for there
+
+    def __getattr__(name: str) -> Any:
+        """`tx.reasoning`, loaded where it is first used: what trains does not wait for it."""
+        if name == "reasoning":
+            return importlib.import_module("tinygrad_tx.reasoning")
+        return _missing(name)

@@ -26,6 +26,7 @@ from tinygrad_tx.data.tokenizers import (
     make_tokenizer,
 )
 from tinygrad_tx.data.units import CharacterUnits, Units, WordPieces, WordUnits, framed
+from tinygrad_tx.missing import of_package
 
 __all__ = [
     "BALANCED",
@@ -68,3 +69,5 @@ __all__ = [
     "skewed_text",
     "split",
 ]
+
+__getattr__ = of_package(__name__, __all__)

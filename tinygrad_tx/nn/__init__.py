@@ -1,5 +1,6 @@
 """Modules: what models are built from."""
 
+from tinygrad_tx.missing import of_package
 from tinygrad_tx.nn.adapters import Adapter, Adapters, LoRA, LoRALinear
 from tinygrad_tx.nn.attention import CrossAttention, MultiHeadAttention
 from tinygrad_tx.nn.cache import Cache
@@ -38,3 +39,5 @@ __all__ = [
     "ShawRelative",
     "Sinusoidal",
 ]
+
+__getattr__ = of_package(__name__, __all__)

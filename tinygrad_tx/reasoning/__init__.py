@@ -1,5 +1,6 @@
 """Understanding a model: look inside, change, explain, find a defect and mend it."""
 
+from tinygrad_tx.missing import of_package
 from tinygrad_tx.reasoning.ablate import ablate, ablations
 from tinygrad_tx.reasoning.audits.association import (
     Association,
@@ -304,3 +305,6 @@ __all__ = [
     "write_mending",
     "zero",
 ]
+
+
+__getattr__ = of_package(__name__, __all__)

@@ -1,6 +1,7 @@
 """Gradient testing for our operators and for anyone's functions.
 
-The strategies need Hypothesis: `from tinygrad_tx.testing.strategies import arrays, tensors, ...`,
+The strategies need Hypothesis: `from tinygrad_tx.missing import of_package
+from tinygrad_tx.testing.strategies import arrays, tensors, ...`,
 `from tinygrad_tx.testing.graphs import graphs, transformers`.
 """
 
@@ -24,3 +25,6 @@ __all__ = [
     "from_torch",
     "gradcheck",
 ]
+
+
+__getattr__ = of_package(__name__, __all__)

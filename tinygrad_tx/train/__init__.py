@@ -1,5 +1,6 @@
 """Training: a loop with validation, checkpoints and a run folder that tells what happened."""
 
+from tinygrad_tx.missing import of_package
 from tinygrad_tx.train.compare import Comparison, compare
 from tinygrad_tx.train.config import TrainConfig
 from tinygrad_tx.train.diagnose import explain_step
@@ -58,3 +59,5 @@ __all__ = [
     "source_name",
     "write_record",
 ]
+
+__getattr__ = of_package(__name__, __all__)
