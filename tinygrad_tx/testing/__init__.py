@@ -1,10 +1,10 @@
 """Gradient testing for our operators and for anyone's functions.
 
-The strategies need Hypothesis: `from tinygrad_tx.missing import of_package
-from tinygrad_tx.testing.strategies import arrays, tensors, ...`,
+The strategies need Hypothesis: `from tinygrad_tx.testing.strategies import arrays, tensors, ...`,
 `from tinygrad_tx.testing.graphs import graphs, transformers`.
 """
 
+from tinygrad_tx.missing import of_package
 from tinygrad_tx.testing.gradcheck import check_jacobian, gradcheck
 from tinygrad_tx.testing.operators import apply
 from tinygrad_tx.testing.programs import check_program
