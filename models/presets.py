@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 
-from tinygrad_tx.errors import explain
+from tinygrad_tx.errors import ArgumentError, explain
 from tinygrad_tx.models.bert import BERT, BERTConfig
 from tinygrad_tx.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from tinygrad_tx.models.gpt import GPT, GPTConfig
@@ -81,12 +81,12 @@ PRESETS: Mapping[str, Config] = {
 
 
 def preset(name: str) -> Config:
-    """The sizes of a published model. Errors: ValueError, with the nearest names."""
+    """The sizes of a published model. Errors: ArgumentError, a ValueError, with the nearest names."""
     if name in PRESETS:
         return PRESETS[name]
     near = difflib.get_close_matches(name, PRESETS, 3)
     remedy = f"nearest: {', '.join(near)}" if near else f"there are {', '.join(PRESETS)}"
-    raise ValueError(explain("preset", f"{name!r} is not known", remedy=remedy))
+    raise ArgumentError(explain("preset", f"{name!r} is not known", remedy=remedy))
 
 
 def build(config: Config, seed: int = 0) -> Model:

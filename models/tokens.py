@@ -69,7 +69,8 @@ def check_sizes(config: Any, *optional: str) -> None:
             what = f"{field.name} is {value}, not at least 1"
             raise ShapeError(explain(who, what, remedy="an empty axis computes nothing"))
     if not 0 <= config.dropout < 1:
-        raise ValueError(f"{who}: dropout is {config.dropout}, not at least 0 and below 1.")
+        what = f"dropout is {config.dropout}, not at least 0 and below 1"
+        raise ArgumentError(explain(who, what, remedy="0.1 drops a tenth"))
     if getattr(config, "head_width", None) is None and config.width % config.heads:
         what = f"width {config.width} is not a multiple of heads {config.heads}"
         near = [n for n in range(1, config.width + 1) if not config.width % n]

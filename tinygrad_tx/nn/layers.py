@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_tx.errors import DTypeError, ShapeError, explain
+from tinygrad_tx.errors import ArgumentError, DTypeError, ShapeError, explain
 from tinygrad_tx.missing import knows_arguments
 from tinygrad_tx.nn.module import Module
 from tinygrad_tx.nn.parameters import filled, normal
@@ -100,7 +100,8 @@ class Dropout(Module):
     def __init__(self, p: float) -> None:
         super().__init__()
         if not 0 <= p < 1:
-            raise ValueError(f"Dropout: p is {p}, not at least 0 and below 1.")
+            what = f"p is {p}, not at least 0 and below 1"
+            raise ArgumentError(explain("Dropout", what, remedy="0.1 drops a tenth"))
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:

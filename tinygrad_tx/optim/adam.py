@@ -36,7 +36,8 @@ class AdamW(Optimizer):
             raise ArgumentError(explain("AdamW", f"betas are {betas!r}", remedy=remedy))
         if not (0 <= betas[0] < 1 and 0 <= betas[1] < 1 and epsilon >= 0 and weight_decay >= 0):
             what = f"betas {betas}, epsilon {epsilon}, weight_decay {weight_decay}"
-            raise ValueError(f"AdamW: {what}: need betas in [0, 1), the others at least 0.")
+            remedy = "need betas in [0, 1), the others at least 0"
+            raise ArgumentError(explain("AdamW", what, remedy=remedy))
         self.betas = betas
         self.epsilon = epsilon
         self.weight_decay = weight_decay

@@ -30,7 +30,7 @@ class Optimizer:
         self.factors = list(factors) if factors is not None else [1.0] * len(self.parameters)
         if len(self.factors) != len(self.parameters) or not all(f >= 0 for f in self.factors):
             what = f"{self.factors} are not {len(self.parameters)} factors of at least 0"
-            raise ValueError(explain("optimizer", what))
+            raise ArgumentError(explain("optimizer", what, remedy="1 leaves a rate as it is"))
 
     @property
     def lr(self) -> Tensor:
@@ -98,7 +98,7 @@ def _checked(parameters: Any) -> list[Tensor]:
     found = list(parameters)
     if not found:
         remedy = "is a generator used up, or does the model have none?"
-        raise ValueError(explain("optimizer", "there are no parameters to train", remedy=remedy))
+        raise ArgumentError(explain("optimizer", "there are no parameters to train", remedy=remedy))
     for i, parameter in enumerate(found):
         what, remedy = "", "give tensors, as model.parameters(); factors= for rates of their own"
         if not isinstance(parameter, Tensor):
