@@ -13,13 +13,14 @@ LIST = Path(__file__).parent.parent / "tests" / "mistakes" / "told.py"
 HEAD = """# Mistakes, what you are told, and what to write instead
 
 Made by `docs/make_mistakes.py` out of `tests/mistakes/`: {count} things that people write who come
-from PyTorch, JAX, Hugging Face or scikit-learn, or are new to all of them. Every message below is the
-real one, and what is written instead is run by the tests. Search this page for a word of the message
-that you got.
+from PyTorch, JAX, Hugging Face or scikit-learn, or are new to all of them. Every message below is
+the real one, and what is written instead is run by the tests. Search this page for a word of the
+message that you got.
 
 A message reads: operation: what is wrong, with the values; where the tensors were made, as
 `file:line`; what to do. Almost all errors are `tinygrad_tx.errors.TinygradTxError`, and also the
-built-in that people catch: a `ShapeError` is a `ValueError`, a `NoSuchNameError` an `AttributeError`.
+built-in that people catch: a `ShapeError` is a `ValueError`, a `NoSuchNameError` an
+`AttributeError`.
 
 Before each piece of Python stands:
 

@@ -81,7 +81,7 @@ PRESETS: Mapping[str, Config] = {
 
 
 def preset(name: str) -> Config:
-    """The sizes of a published model. Errors: ArgumentError, a ValueError, with the nearest names."""
+    """The sizes of a published model. Errors: ArgumentError, with the nearest names."""
     if name in PRESETS:
         return PRESETS[name]
     near = difflib.get_close_matches(name, PRESETS, 3)

@@ -112,7 +112,6 @@ _NO_LAYER = "this is a library of transformers: its layers are tx.nn.Linear, tx.
 PACKAGES: Mapping[str, Mapping[str, str]] = {
     "tinygrad_tx": {
         "array": "use tx.tensor(data)",
-        "as_tensor": "use tx.asarray(data)",
         "autograd": "use tx.grad, tx.vjp, tx.no_grad(); tx.custom_op for an operator of your own",
         "bmm": "use x @ y, or tx.matmul(x, y): leading axes are the batch",
         "cat": "use tx.concat([x, y], axis=0)",

@@ -32,9 +32,7 @@ def axis_of(axis: int, ndim: int, operation: str) -> int:
     """`axis` counted from the front. Errors: AxisError when it is out of range, ArgumentError."""
     if not isinstance(axis, (int, np.integer)):
         what = f"axis is {_shown(axis)}, not a whole number"
-        remedy = (
-            "several tensors are given as one list; several axes as a tuple, where it takes them"
-        )
+        remedy = "give tensors as one list, several axes as one tuple"
         raise ArgumentError(explain(operation, what, remedy=remedy))
     if not -ndim <= axis < ndim:
         raise AxisError(

@@ -39,7 +39,8 @@ x = tx.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 
 TEXT = "the quick brown fox jumps over the lazy dog and goes on\n" * 40
 """What text.txt holds for commands."""
-RUN = "train --text text.txt --layers 1 --heads 1 --width 32 --context 16 --batch 4 --steps 2 --out run"
+SIZES = "--layers 1 --heads 1 --width 32 --context 16 --batch 4 --steps 2"
+RUN = f"train --text text.txt {SIZES} --out run"
 
 
 @dataclass(frozen=True)
