@@ -25,7 +25,7 @@ def checked(tokens: TensorLike, model: str, context: int) -> Tensor:
         what = f"tokens are {found.shape}, not (batch, time)"
         raise ShapeError(explain(model, what, remedy="tokens[None] is a batch of one"))
     if not 0 < found.shape[1] <= context:
-        what = f"{found.shape[1]} tokens, and the context holds 1 to {context}"
+        what = f"{found.shape[1]} tokens, not 1 to {context}"
         remedy = f"cut them: tokens[:, -{context}:]; or make the model with a larger context"
         raise ShapeError(explain(model, what, remedy=remedy))
     return found

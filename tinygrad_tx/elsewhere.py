@@ -204,7 +204,6 @@ PACKAGES: Mapping[str, Mapping[str, str]] = {
         "clip_grad_norm_": "it is tx.optim.clip_grad_norm(parameters, largest)",
         "lr_scheduler": "a schedule is a function of the step: optimizer.lr = "
         "tx.optim.cosine(peak, steps)(step)",
-        "sgd": "it is tx.optim.SGD",
     },
     "tinygrad_tx.models": {
         **dict.fromkeys(
