@@ -5,38 +5,29 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import re
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "tinygrad_tx"
+PAGE = PACKAGE.parent / "docs" / "architecture.md"
 
-# From the bottom up; the parts of one row may use each other.
-LAYERS = (
-    (
-        *("errors", "elsewhere", "missing", "config", "dtypes", "shapes", "tree", "files"),
-        *("state", "table", "untrusted"),
-    ),
-    ("graph",),
-    ("ops",),
-    ("autodiff",),
-    ("compiler",),
-    ("runtime",),
-    ("capture",),
-    ("tensor", "functional", "custom", "jit", "profile", "roofline"),
-    ("nn", "optim", "data", "interop"),
-    ("distributed",),
-    ("train",),
-    ("viz",),
-    ("models",),
-    ("testing",),
-    ("reasoning", "tasks", "prompt", "sizing", "estimators"),
-    ("bench",),
-    ("cli",),
-)
+
+def layers() -> list[tuple[str, ...]]:
+    """The rows of the page's table, from the bottom up; the parts of one may use each other."""
+    table = PAGE.read_text(encoding="utf-8").split("| layer | what it is |")[1].split("\n\n")[0]
+    rows = [line.split("|")[1] for line in table.strip().splitlines()[1:]]
+    return [tuple(re.findall(r"`(\w+)`", row)) for row in reversed(rows)]
+
+
+LAYERS = layers()
 LEVEL = {part: i for i, row in enumerate(LAYERS) for part in row}
 
-# ops/kernels needs the Kernel type only; runtime/evaluate is what a tensor's value comes from.
+# Folder by folder: rglob does not follow the links to ops/ and models/.
 FILES = sorted(
-    p for p in PACKAGE.rglob("*.py") if p.parent != PACKAGE or not p.name.startswith("__")
+    path
+    for place in PACKAGE.iterdir()
+    for path in (place.rglob("*.py") if place.is_dir() else [place])
+    if path.suffix == ".py" and not (path.parent == PACKAGE and path.name.startswith("__"))
 )
 
 
@@ -54,8 +45,9 @@ def imports_of(path: Path) -> list[tuple[str, tuple[str, ...]]]:
     return [(m, names) for m, names in found if m.split(".")[0] == "tinygrad_tx"]
 
 
-def test_every_part_has_a_layer() -> None:
-    assert {part_of(p) for p in FILES} <= LEVEL.keys()
+def test_every_part_has_a_layer_and_every_layer_has_parts() -> None:
+    assert {part_of(p) for p in FILES} == LEVEL.keys()
+    assert sum(map(len, LAYERS)) == len(LEVEL)
 
 
 def test_imports_go_down() -> None:
@@ -91,7 +83,7 @@ def is_there(library: str | None) -> bool:
 
 def test_what_a_module_lists_it_has() -> None:
     wrong = []
-    for path in PACKAGE.rglob("*.py"):
+    for path in FILES:
         parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
         name = ".".join(parts).removesuffix(".__init__")
         if parts[-1] == "__main__" or not is_there(NEEDS.get(name)):

@@ -12,7 +12,6 @@ import numpy as np
 
 from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.table import Table
-from tinygrad_tx.train.curves import curves
 from tinygrad_tx.train.history import History, Unit, history_of, unit_of
 from tinygrad_tx.train.run import RunFolder
 
@@ -44,6 +43,9 @@ class Comparison:
 
     def picture(self, format: str) -> bytes:
         """As "svg" or "png"."""
+        # Here, for who only trains does not wait a third of a second for matplotlib.
+        from tinygrad_tx.train.curves import curves
+
         return curves(self.runs, self.unit, format)
 
     def write(self, path: Path | str) -> None:

@@ -12,7 +12,6 @@ from tinygrad_tx.errors import DrawError, explain
 from tinygrad_tx.missing import knows_arguments, nearest
 from tinygrad_tx.tensor import Tensor
 from tinygrad_tx.viz.overlay import OVERLAYS
-from tinygrad_tx.viz.program_view import memory_picture
 from tinygrad_tx.viz.render import SUFFIXES, Drawing, Plot
 from tinygrad_tx.viz.subject import Subject, check_foreign
 from tinygrad_tx.viz.theme import THEMES
@@ -69,6 +68,9 @@ def draw(
     # A page shows figures of every box.
     is_page = Path(path or "").suffix == ".html"
     if view == "memory":
+        # Here, for who draws no plot does not wait a third of a second for matplotlib.
+        from tinygrad_tx.viz.memory_view import memory_picture
+
         subject = Subject(target, inputs)
         program = subject.captured().plan(*subject.inputs).program
         made: Drawing | Plot = Plot(
