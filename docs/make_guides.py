@@ -1,21 +1,25 @@
 """Runs the guides: pages whose blocks are one program, with what it prints below them.
 
 python docs/make_guides.py [NAME ...] writes the output of each block of docs/guides/NAME.md anew,
-and the pictures that the page shows. A guide begins with the line MARK. Its blocks:
+and the pictures that the page shows; with --check it writes nothing, and fails where the page says
+something else. A guide begins with the line MARK. Its blocks:
 
 ```python                 run in one namespace, in an empty folder
 ```python needs=torch     left as it stands where that library is not installed
+```python file=NAME.py    written to that file, for other blocks to import; not run
 ```bash                   run by bash, with this checkout's tinygrad-tx on PATH; a command that
                           fails ends the guide
 ... output=varies         run and shown, but not compared: what a model writes differs by CPU
 
 A picture `NAME/quick/loss.svg` is the file of that path in the program's folder, or else the one
-whose path ends so. What is printed names files from the folder or this checkout on.
+whose path ends so. What is printed names files from the folder or this checkout on, and what
+`train` says of its speed is left out.
 """
 
 from __future__ import annotations
 
 import contextlib
+import difflib
 import importlib.util
 import io
 import os
@@ -31,13 +35,17 @@ ROOT = Path(__file__).resolve().parent.parent
 GUIDES = ROOT / "docs" / "guides"
 MARK = "<!-- a guide: its blocks are one program; docs/make_guides.py writes what they print -->"
 BLOCK = re.compile(
-    r"^```(?P<head>(?P<language>python|bash)(?P<options>(?: \w+=\w+)*))\n(?P<code>.*?)^```\n"
+    r"^```(?P<head>(?P<language>python|bash)(?P<options>(?: \w+=[\w.]+)*))\n(?P<code>.*?)^```\n"
     r"(?:\n```text\n(?P<output>.*?)^```\n)?",
     re.S | re.M,
 )
 PICTURE = re.compile(r"!\[[^\]]*\]\(([^)\s]+\.svg)\)")
-ONCE = "Compiling kernels that this machine has not kept yet"
-"""A line of a first run alone."""
+OF_THE_MACHINE = re.compile(
+    r"^Compiling kernels that .*\n|^A step takes .*\n"
+    r"| +[\d,]+ tokens/s$|(?<=steps) and [\d.]+ minutes",
+    re.M,
+)
+"""What `train` says of a first run, of speed and of time: the page would tell of who made it."""
 
 
 def guides() -> list[Path]:
@@ -55,7 +63,11 @@ def run(page: Path, keep: Callable[[Path], object] = lambda folder: None) -> str
     names: dict[str, object] = {"__name__": "__main__"}
 
     def ran(block: re.Match[str]) -> str:
-        needs = options_of(block).get("needs")
+        options = options_of(block)
+        if "file" in options:
+            Path(options["file"]).write_text(block["code"], encoding="utf-8")
+            return f"```{block['head']}\n{block['code']}```\n"
+        needs = options.get("needs")
         if needs and importlib.util.find_spec(needs) is None:
             return block[0]
         line = text[: block.start("code")].count("\n")
@@ -70,7 +82,7 @@ def run(page: Path, keep: Callable[[Path], object] = lambda folder: None) -> str
             printed = stdout.getvalue()
         for machine in (f"{folder}/", f"{ROOT}/"):
             printed = printed.replace(machine, "")
-        rows = [row.rstrip() for row in printed.splitlines() if not row.startswith(ONCE)]
+        rows = [row.rstrip() for row in OF_THE_MACHINE.sub("", printed).splitlines()]
         output = "\n".join(rows)
         shown = f"\n```text\n{output}\n```\n" if output.strip() else ""
         return f"```{block['head']}\n{block['code']}```\n{shown}"
@@ -79,11 +91,13 @@ def run(page: Path, keep: Callable[[Path], object] = lambda folder: None) -> str
     with tempfile.TemporaryDirectory() as made_for_it:
         folder = Path(made_for_it).resolve()
         os.chdir(folder)
+        sys.path.insert(0, str(folder))
         try:
             made = BLOCK.sub(ran, text)
             keep(folder)
         finally:
             os.chdir(before)
+            sys.path.remove(str(folder))
     return made
 
 
@@ -146,9 +160,31 @@ def keep_pictures(page: Path, folder: Path) -> None:
         shutil.copyfile(made, shown)
 
 
-if __name__ == "__main__":
-    for page in guides():
-        if not sys.argv[1:] or page.stem in sys.argv[1:]:
+def words_of(text: str) -> list[str]:
+    """Without numbers and the width of columns, which differ a little from CPU to CPU."""
+    return re.findall(r"[^\W\d_]{2,}", compared(text))
+
+
+def check(page: Path) -> list[str]:
+    """What a page says and its run does not, and the other way round."""
+    made = run(page, lambda folder: pictures(page, folder))
+    shown = words_of(page.read_text(encoding="utf-8"))
+    return [line for line in difflib.ndiff(shown, words_of(made)) if line[0] in "+-"]
+
+
+def main(words: list[str]) -> int:
+    is_check, wanted = "--check" in words, [w for w in words if w != "--check"]
+    for page in (p for p in guides() if not wanted or p.stem in wanted):
+        if is_check:
+            if differences := check(page):
+                print(f"{page.name}: run docs/make_guides.py {page.stem}", *differences, sep="\n")
+                return 1
+        else:
             written = run(page, lambda folder, page=page: keep_pictures(page, folder))
             page.write_text(written, encoding="utf-8")
-            print(page.name)
+        print(page.name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

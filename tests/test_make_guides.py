@@ -42,7 +42,8 @@ def test_commands_are_those_of_this_checkout(ran: Any) -> None:
 
 
 def test_what_is_printed_names_no_folder_of_this_machine(ran: Any) -> None:
-    page = "```bash\necho $PWD/left\n```\n```python\nprint(__import__('os').path.abspath('too'))\n```\n"
+    shell, python = "echo $PWD/left", "print(__import__('os').path.abspath('too'))"
+    page = f"```bash\n{shell}\n```\n```python\n{python}\n```\n"
     made = ran(page)
     assert "```text\nleft\n```" in made
     assert "```text\ntoo\n```" in made
@@ -69,6 +70,21 @@ def test_output_that_varies_is_shown_and_not_compared(ran: Any) -> None:
     assert MAKE["compared"](made.replace(" output=varies", "")) != same
 
 
+def test_what_train_says_of_its_speed_is_left_out(ran: Any) -> None:
+    said = (
+        "A step: 173 rows\\nA step takes 4 ms: about 0.1 minutes to go\\n"
+        "step   250  training 2.598  held out 2.710  7,015 tokens/s\\n"
+        "Held-out loss 1.790 after 3000 steps and 7.2 minutes; it beats bigram counts"
+    )
+    made = ran(f"```bash\nprintf '{said}'\n```\n")
+    assert made.split("```text\n")[1].splitlines() == [
+        "A step: 173 rows",
+        "step   250  training 2.598  held out 2.710",
+        "Held-out loss 1.790 after 3000 steps; it beats bigram counts",
+        "```",
+    ]
+
+
 def test_a_picture_is_the_one_file_that_its_link_names(ran: Any, tmp_path: Path) -> None:
     shown = "![Loss](page/b/loss.svg)\n![Kept](../gallery/gpt.svg)\n"
     draw = (
@@ -82,3 +98,18 @@ def test_a_picture_is_the_one_file_that_its_link_names(ran: Any, tmp_path: Path)
     assert (tmp_path / "page" / "loss.svg").read_text() == "3\n"
     with pytest.raises(LookupError, match=r"shows loss\.svg; the program left 2"):
         ran(draw, "![Loss](loss.svg)", keep=lambda folder: MAKE["pictures"](page, folder))
+
+
+def test_a_block_that_is_a_file_is_written_and_imported(ran: Any) -> None:
+    made = ran(
+        "```python file=shown_part.py\nprint('read')\nTHREE = 3\n```\n",
+        "```python\nfrom shown_part import THREE\nprint(THREE)\n```\n",
+    )
+    assert "THREE = 3\n```\n\n```python" in made
+    assert "```text\nread\n3\n```" in made
+
+
+def test_check_tells_what_a_page_says_and_its_run_does_not(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```python\nprint('new word', 7)\n```\n\n```text\nold word 8\n```\n")
+    assert MAKE["check"](page) == ["- old", "+ new"]

@@ -11,7 +11,7 @@ import tinygrad_tx as tx
 from tinygrad_tx.data import Windows
 from tinygrad_tx.errors import DataError, NonFiniteError
 from tinygrad_tx.train import Progress, Result, RunFolder, TrainConfig, fit
-from tinygrad_tx.train.guard import Spikes
+from tinygrad_tx.train.guard import PassedOver, Spikes
 
 TOKENS = np.tile(np.arange(11), 60)
 BAD = tx.tensor(np.float32(0))
@@ -91,10 +91,20 @@ def test_noise_around_a_loss_of_nothing_is_no_leap(floor: float) -> None:
     assert spikes.limit(first=float("nan")) == 50.0 * floor
 
 
+def test_of_many_failures_the_last_are_kept_and_all_are_counted() -> None:
+    passed = PassedOver()
+    for step in range(1000):
+        passed.note(step, "skip", "a leap")
+    again = PassedOver()
+    again.restore(passed.state())
+    assert again == passed
+    assert (again.total, len(again), again[-1]["step"]) == (1000, 100, 999)
+
+
 def test_without_a_bound_a_leap_is_trained_on(tmp_path: Path) -> None:
     _, result, _ = train(Healing(tmp_path), 5, 50.0)
     assert max(r["loss"] for r in result.metrics) > 50
-    assert result.passed_over == []
+    assert not result.passed_over
 
 
 def test_the_batch_of_a_failure_is_kept_with_the_weights_that_it_failed_with(

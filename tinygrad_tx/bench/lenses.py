@@ -121,25 +121,7 @@ class _Logits(torch.nn.Module):  # type: ignore[misc]  # torch counts as untyped
 def logits_model(work: Workload) -> Any:
     """Our model in PyTorch's own modules and fused functions."""
     layers, heads, width, context, _, vocab = work.sizes
-    model = torch_models.GPT(layers, heads, width, context, vocab).eval()
-    names = {
-        "norm1": "attention_norm",
-        "norm2": "feed_forward_norm",
-        "qkv": "attention.qkv",
-        "projection": "attention.projection",
-        "up": "feed_forward.up",
-        "down": "feed_forward.down",
-    }
-    ours = _weights(work)
-    given = {}
-    for theirs in model.state_dict():
-        own = theirs
-        for short, long in names.items():
-            own = own.replace(f".{short}.", f".{long}.")
-        is_linear = own.endswith(("qkv.weight", "projection.weight", "up.weight", "down.weight"))
-        given[theirs] = ours[own].T if is_linear else ours[own]
-    model.load_state_dict(given)
-    return _Logits(model)
+    return _Logits(torch_models.like(GPT(GPTConfig(vocab, context, layers, heads, width))).eval())
 
 
 def _torchlens(work: Workload, tokens: Any) -> Run:

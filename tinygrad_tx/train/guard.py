@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from typing import Any
 
 import numpy as np
 
 from tinygrad_tx.errors import NonFiniteError
 from tinygrad_tx.untrusted import parse_json
 
-__all__ = ["POLICIES", "Spikes", "Tries"]
+__all__ = ["POLICIES", "PassedOver", "Spikes", "Tries"]
 
 POLICIES = ("stop", "skip", "rollback")
 """stop: raise, with the batch kept for `tinygrad-tx replay`. skip: leave the batch out. rollback:
@@ -21,6 +22,7 @@ go back to the last checkpoint, and on with other batches."""
 
 WINDOW, LEAST = 100, 20
 SMALL = 0.01
+KEPT = 100
 
 
 class Spikes:
@@ -72,3 +74,32 @@ class Tries:
 
     def worked(self) -> None:
         self.count = 0
+
+
+class PassedOver(deque[dict[str, Any]]):
+    """The last KEPT steps that failed and were left out or gone back from: step, policy, reason.
+
+    total: of all of them. A run of a million steps may pass over thousands.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(maxlen=KEPT)
+        self.total = 0
+
+    def note(self, step: int, policy: str, reason: str) -> None:
+        self.append({"step": step, "policy": policy, "reason": reason})
+        self.total += 1
+
+    def state(self) -> str:
+        """For a checkpoint."""
+        return json.dumps({"total": self.total, "last": list(self)})
+
+    def restore(self, state: str) -> None:
+        """Errors: TypeError, ValueError or KeyError for what `state` did not write."""
+        found = parse_json(state)
+        if isinstance(found, list):  # a run that an earlier version began
+            found = {"total": len(found), "last": found}
+        last = [dict(step) for step in found["last"]]
+        self.clear()
+        self.extend(last)
+        self.total = int(found["total"])

@@ -16,13 +16,13 @@ import numpy as np
 
 from tinygrad_tx.data import Batch, Batches
 from tinygrad_tx.distributed import ALONE, Group, Shards
-from tinygrad_tx.errors import CheckpointError, NonFiniteError, explain
+from tinygrad_tx.errors import CheckpointError, DataError, NonFiniteError, explain
 from tinygrad_tx.jit import Plan, jit
 from tinygrad_tx.optim import AdamW, Average, Rates, cosine, same
 from tinygrad_tx.tensor import Tensor, get_state, manual_seed, no_grad, set_state
 from tinygrad_tx.train.config import TrainConfig
 from tinygrad_tx.train.diagnose import explain_step
-from tinygrad_tx.train.guard import Spikes, Tries
+from tinygrad_tx.train.guard import PassedOver, Spikes, Tries
 from tinygrad_tx.train.interrupt import interruptible
 from tinygrad_tx.train.metrics import Metrics
 from tinygrad_tx.train.run import RunFolder, part_of, sealed, unsealed_bytes
@@ -77,8 +77,7 @@ class Result:
     interrupted: bool = False
     stopped: str = ""
     metrics: Metrics = field(default_factory=Metrics)
-    passed_over: list[dict[str, Any]] = field(default_factory=list)
-    """Steps that failed and were left out or gone back from: step, policy, reason."""
+    passed_over: PassedOver = field(default_factory=PassedOver)
     recovered: str = ""
     """Why the run went on from the last checkpoint but one, if it did."""
 
@@ -97,8 +96,9 @@ def fit(
 ) -> Result:
     """Trains `model` with AdamW on a warmed-up cosine, validating and saving as it goes.
 
-    Any module will do whose `loss(*batch)` is a number in nats. run: the folder, or its path. rates: from a parameter's path to
-    the factor of its learning rate; a parameter with 0 stays as it is, and costs no gradient.
+    Any module will do whose `loss(*batch)` is a number in nats. run: the folder, or its path.
+    rates: from a parameter's path to the factor of its learning rate; a parameter with 0 stays as
+    it is, and costs no gradient.
     Ctrl-C ends after the running step and saves; a second one at once, and what was saved stands.
     `Pause` out of on_step ends it like one Ctrl-C. What is not finite, or leaps, is met as
     `config.on_bad` says. With `config.average` the model ends with averaged weights, and is
@@ -108,8 +108,8 @@ def fit(
     names the first node that was not finite, CheckpointError a folder that cannot be written or
     that another process trains in; the last good checkpoint stands in all cases.
     """
-    if not isinstance(run, RunFolder):
-        run = RunFolder(run)
+    run = run if isinstance(run, RunFolder) else RunFolder(run)
+    _check_batches(train, held_out)
     with contextlib.ExitStack() as stack:
         group.share(lambda: stack.enter_context(run.held()))
         manual_seed(config.seed)
@@ -128,6 +128,15 @@ def fit(
             weights, _ = _read(group, lambda: (run.load_weights(), {}))
             model.load_state_dict(weights)
         return trainer.result
+
+
+def _check_batches(*given: Any) -> None:
+    """Errors: DataError for tokens that are no batches yet."""
+    for batches in given:
+        if not hasattr(batches, "draw") or not hasattr(batches, "in_order"):
+            what = f"learns from batches, not from a {type(batches).__name__}"
+            remedy = "cut tokens into them: tx.data.Windows(tokens, batch, context)"
+            raise DataError(explain("fit", what, remedy=remedy))
 
 
 def held_out_loss(model: Any, held_out: Batches, most: int) -> float:
@@ -264,7 +273,7 @@ class _Trainer:
         if policy == "stop":
             raise bad from None
         self.tries.failed(bad)
-        self.result.passed_over.append({"step": step, "policy": policy, "reason": reason})
+        self.result.passed_over.note(step, policy, reason)
         if policy == "rollback" and is_saved:
             # Other batches than those that led here.
             reached = self.batches.state()
@@ -318,7 +327,6 @@ class _Trainer:
     def save(self) -> None:
         """The checkpoint: from it a run goes on as if it had never stopped."""
         notes = {
-            "format": "tinygrad_tx 1",
             "step": str(self.result.step),
             "seconds": str(self.result.seconds),
             "first": str(self.result.first),
@@ -327,7 +335,7 @@ class _Trainer:
             "batches": self.batches.state(),
             "random": json.dumps(get_state().tolist()),
             "losses": self.spikes.state(),
-            "passed over": json.dumps(self.result.passed_over),
+            "passed over": self.result.passed_over.state(),
         }
         state = self._state()
         if self.group.is_first:
@@ -363,8 +371,7 @@ class _Trainer:
                 # Else the next save would keep the damaged one as the spare.
                 self.run.checkpoint.unlink(missing_ok=True)
             if not self.result.passed_over:
-                passed_over = parse_json(notes.get("passed over", "[]"))
-                self.result.passed_over = [dict(step) for step in passed_over]
+                self.result.passed_over.restore(notes.get("passed over", "[]"))
         except (KeyError, TypeError, ValueError) as error:
             what = f"its notes are damaged: {error}"
             raise CheckpointError(explain(f"checkpoint {self.run.checkpoint}", what)) from None
