@@ -9,12 +9,9 @@ import tinygrad_tx.ops  # noqa: F401  # registers the operators
 from tinygrad_tx import (
     data as data,
     errors as errors,
-    interop as interop,
     models as models,
     nn as nn,
     optim as optim,
-    prompt as prompt,
-    tasks as tasks,
     train as train,
 )
 from tinygrad_tx.config import config as config
@@ -40,6 +37,7 @@ from tinygrad_tx.functional import (
 )
 from tinygrad_tx.interop.einops_backend import register_when_imported
 from tinygrad_tx.jit import jit as jit
+from tinygrad_tx.missing import of_package
 from tinygrad_tx.profile import Profile as Profile, profile as profile
 from tinygrad_tx.runtime.kernels import cache_info as cache_info, clear_cache as clear_cache
 from tinygrad_tx.tensor import *  # noqa: F403  # the names stand in each file's __all__
@@ -47,18 +45,32 @@ from tinygrad_tx.tensor.namespace import (
     __array_api_version__ as __array_api_version__,
     __array_namespace_info__ as __array_namespace_info__,
 )
-from tinygrad_tx.viz import Drawing as Drawing, draw as draw
+from tinygrad_tx.viz import Drawing as Drawing, Plot as Plot, draw as draw
 
 if TYPE_CHECKING:
-    from tinygrad_tx import reasoning as reasoning
+    from tinygrad_tx import (
+        interop as interop,
+        prompt as prompt,
+        reasoning as reasoning,
+        tasks as tasks,
+    )
 
+_LATER = ("interop", "prompt", "reasoning", "tasks")
 
 bool = bool_  # the name in the array API standard
 register_when_imported()
 
 
-def __getattr__(name: str) -> Any:
-    """`tx.reasoning`, loaded where it is first used: what trains does not wait for it."""
-    if name == "reasoning":
-        return importlib.import_module("tinygrad_tx.reasoning")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+_missing = of_package(__name__, [*globals(), *_LATER])
+
+if not TYPE_CHECKING:  # else a type checker would take every name for there
+
+    def __getattr__(name: str) -> Any:
+        """Parts that are loaded where they are first used: what trains does not wait for them."""
+        if name in _LATER:
+            return importlib.import_module(f"tinygrad_tx.{name}")
+        return _missing(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

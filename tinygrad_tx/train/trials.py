@@ -1,4 +1,4 @@
-"""The trials of a search as they stand: a run folder each, and the table and pictures of all."""
+"""The trials of a search as they stand: a run folder each, and the table of all."""
 
 from __future__ import annotations
 
@@ -10,12 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.train.compare import compare
-from tinygrad_tx.train.curves import COLOURS, drawn
 from tinygrad_tx.train.history import History, Unit, history_of, unit_of
 from tinygrad_tx.train.run import RunFolder
 from tinygrad_tx.train.space import Settings, Space
@@ -26,8 +22,6 @@ __all__ = ["FAILED", "FINISHED", "STARTED", "STOPPED", "WAITING", "Found", "Tria
 WAITING, STARTED, FINISHED = "waiting", "started", "finished"
 STOPPED, FAILED = "stopped early", "failed"
 OVER = (FINISHED, STOPPED, FAILED)
-ACROSS = 4
-MARKS = "filled: finished; hollow: stopped early or not over; cross: failed; circled: the best"
 LONGEST_REASON = 160
 """In the table; trial.json has the whole."""
 
@@ -77,6 +71,7 @@ class Trial:
         return math.inf if best is None or factor is None else best[1] * factor
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Found:
     """What a search has found so far. stopped: why it ended before all trials were over."""
@@ -122,7 +117,10 @@ class Found:
 
     def picture(self, format: str) -> bytes:
         """Losses by each setting that varied, as "svg" or "png"."""
-        return _scatter(self, format)
+        # Here, for who only trains does not wait a third of a second for matplotlib.
+        from tinygrad_tx.train.scatter import scatter
+
+        return scatter(self, format)
 
     def write(self, folder: RunFolder) -> None:
         """runs.md and runs.json. Errors: CheckpointError."""
@@ -154,47 +152,3 @@ def _figures(trial: Trial, unit: Unit) -> tuple[Any, ...]:
         trial.state,
         textwrap.shorten(trial.reason, LONGEST_REASON, placeholder=" …"),
     )
-
-
-def _scatter(found: Found, format: str) -> bytes:
-    """A panel for each setting that varied; crosses stand at the top, where no loss is known."""
-    names = list(found.space.axes)
-    down = -(-len(names) // ACROSS)
-    across = min(len(names), ACROSS)
-    figure = Figure(figsize=(max(5.0, 3.6 * across), 3.4 * down), layout="constrained")
-    panels = figure.subplots(down, across, sharey=True, squeeze=False)
-    for i, panel in enumerate(panels.flat):
-        if i >= len(names):
-            panel.set_visible(False)
-            continue
-        _panel(panel, found, names[i])
-        if i % ACROSS == 0:
-            panel.set_ylabel(f"best held out (nats for each {found.unit.name})")
-    figure.supxlabel(MARKS, fontsize=8, color="#444444")
-    return drawn(figure, format)
-
-
-def _panel(axes: Axes, found: Found, name: str) -> None:
-    axis, unit, best = found.space.axes[name], found.unit, found.best
-    places: Mapping[Any, float] = {}
-    if not axis.is_numeric:
-        values = list(dict.fromkeys(t.settings[name] for t in found.trials))
-        places = {value: i for i, value in enumerate(values)}
-        axes.set_xticks(range(len(values)), [str(v) for v in values])
-    elif axis.is_log:
-        axes.set_xscale("log")
-    for trial in found.trials:
-        x, y = places.get(trial.settings[name], trial.settings[name]), trial.loss(unit)
-        if trial.state == FAILED or y == math.inf:
-            if trial.state == FAILED:
-                axes.plot(
-                    x, 0.98, "x", transform=axes.get_xaxis_transform(), color=COLOURS[1], zorder=3
-                )
-            continue
-        face = COLOURS[0] if trial.state == FINISHED else "white"
-        axes.plot(x, y, "o", color=COLOURS[0], markerfacecolor=face, markersize=6, alpha=0.85)
-        if best is not None and trial.number == best.number:
-            axes.plot(x, y, "o", color=COLOURS[4], markerfacecolor="none", markersize=12)
-    axes.set_xlabel(name)
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
