@@ -65,6 +65,8 @@ def measured() -> dict[str, object]:
     step = Workload("step C", "step", sizes, peers=("torch", "jax"))
     step_result = Result(step, {"ours": [0.002, 0.001], "torch": [0.006, 0.003]})
     step_result.turns["jax"] = [0.001, 0.0005]
+    step_result.first = {"ours": 0.25, "torch": 1.5}
+    step_result.grown = {"ours": 20_000_000, "torch": 30_400_000}
     failed = Result(
         Workload("step D", "step", sizes), {"ours": [0.01]}, failed={"torch": "no memory"}
     )
@@ -87,6 +89,7 @@ def test_the_page_says_what_was_measured_the_bad_with_the_good() -> None:
     assert "| step C | 2, 2, 64, 32, 8, 65 | 1.5 / 1 | 4.5 / 3: 3.00 | 0.75 / 0.5: 0.50 |" in text
     # The fastest peer stands at the top, though it is faster than we are.
     assert "| 1.5 / 1 ms | JAX, the fastest peer: 0.75 / 0.5 ms, 0.50 times |" in text
+    assert "| step C | 0.25 s, 20 MB | 1.50 s, 30 MB | - |" in text
     assert "slower than the peer in 1 of 2" in text
     assert "- step D: no memory" in text
     assert "| PyTorch | 2.000 | 1.9000, 2.1000 | 11 |" in text
