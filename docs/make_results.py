@@ -43,10 +43,10 @@ def _beginning(found: Row) -> str:
     packages |= {"numba": "Numba", "transformer-lens": "TransformerLens", "torchlens": "TorchLens"}
     named = ", ".join(f"{name} {v[key]}" for key, name in packages.items() if key in v)
     busy = (
-        f" Other programs used the machine: its load was {found['load']:.1f} when this began, so "
+        f"\nOther programs used the machine: its load was {found['load']:.1f} when this began, so "
         "that times are longer than on an idle one. Ratios are of turns side by side."
         if found["load"] > BUSY
-        else " The machine was idle."
+        else "\nThe machine was idle."
     )
     roof = found["roofline"]
     return f"""# Results
@@ -130,8 +130,9 @@ def _first(found: Row) -> str:
         lines.append((row["workload"]["name"], *cells))
     return f"""## The first step, and memory
 
-Seconds of the first step, model and data being there, in a new process; ours finds its kernels in the
-cache if an earlier process compiled them. Megabytes by which the peak of the process grew over four steps.
+Seconds of the first step, model and data being there, in a new process; ours finds its kernels in
+the cache if an earlier process compiled them. Megabytes: what the peak of the process grew by over
+four steps.
 
 {_table(lines)}"""
 
