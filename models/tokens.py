@@ -60,7 +60,7 @@ def check_sizes(config: Any, *optional: str) -> None:
             continue
         if isinstance(value, int) and not isinstance(value, bool) and value < 1:
             raise ShapeError(explain(who, f"{field.name} is {value}, not at least 1"))
-    if not 0 <= config.dropout < 1:
+    if not 0 <= getattr(config, "dropout", 0) < 1:
         raise ValueError(f"{who}: dropout is {config.dropout}, not at least 0 and below 1.")
     if getattr(config, "head_width", None) is None and config.width % config.heads:
         what = f"width {config.width} is not a multiple of heads {config.heads}"

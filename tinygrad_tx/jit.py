@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
@@ -17,13 +17,15 @@ import numpy as np
 from tinygrad_tx import capture
 from tinygrad_tx.capture import Capture, capturing
 from tinygrad_tx.compiler.pipeline import compile_graph
-from tinygrad_tx.compiler.program import Program
+from tinygrad_tx.compiler.program import KernelStep, Program, Step
 from tinygrad_tx.errors import CaptureError, explain
+from tinygrad_tx.graph.lowering import Kernel
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.walk import collect, substitute
 from tinygrad_tx.runtime.buffer import Array, Buffer, aligned
 from tinygrad_tx.runtime.evaluate import slot_leaf
 from tinygrad_tx.runtime.execute import Executable
+from tinygrad_tx.runtime.kernels import assembly_of, source_of
 from tinygrad_tx.tensor.tensor import Tensor, as_tensor
 from tinygrad_tx.tree import Tree, flatten, unflatten
 
@@ -35,7 +37,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """What a captured function will do."""
 
@@ -57,6 +59,28 @@ class Plan:
 
     def text(self) -> str:
         return self.program.text()
+
+    def __repr__(self) -> str:
+        work, memory = self.flops / 1e6, self.peak_bytes / 1e6
+        return (
+            f"Plan ({len(self.kernels)} kernels, {work:,.3g} MFLOP, {memory:,.3g} MB at its peak)"
+        )
+
+    def source(self, kernel: str) -> str:
+        """The Python of one of `kernels`: generated, or written by hand."""
+        return source_of(self._kernel(kernel))
+
+    def assembly(self, kernel: str) -> str:
+        """What the CPU runs for one of `kernels`, as assembler."""
+        return assembly_of(self._kernel(kernel))
+
+    def _kernel(self, name: str) -> Kernel:
+        for step in self.program.steps:
+            for found in _kernels_of(step):
+                if found.name == name:
+                    return found
+        what = f"no kernel of this plan is called {name!r}"
+        raise KeyError(explain("plan", what, remedy=f"one of {', '.join(self.kernels)}"))
 
 
 @dataclass
@@ -109,6 +133,10 @@ class Jitted(Generic[P, T]):
         self._of_arrays: dict[Any, _Recording] = {}
         """By shapes alone, for calls with nothing but tensors and arrays: no look at a nest."""
         functools.update_wrapper(self, function)
+
+    def __repr__(self) -> str:
+        name = getattr(self._function, "__qualname__", type(self._function).__name__)
+        return f"jit of {name} (recordings: {len(self._recordings)})"
 
     # Editors show the function's own signature. Arrays may be passed where it says Tensor, so that
     # the second is there as well.
@@ -196,6 +224,13 @@ def jit(function: Callable[P, T]) -> Jitted[P, T]:
     Errors: CaptureError where the function reads a value while it is recorded.
     """
     return Jitted(function)
+
+
+def _kernels_of(step: Step) -> Iterator[Kernel]:
+    """The kernel of a step, and those that it calls."""
+    if isinstance(step, KernelStep):
+        yield step.kernel
+        yield from (o for o in step.operands if isinstance(o, Kernel))
 
 
 def _is_array(value: Any) -> bool:

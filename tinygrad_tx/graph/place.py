@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from pathlib import Path
 
 __all__ = ["current_scope", "scope", "user_place"]
@@ -24,9 +25,20 @@ def user_place() -> str:
     while frame is not None:
         name = frame.f_code.co_filename
         if not name.startswith(_own_folders):
-            return f"{name}:{frame.f_lineno}"
+            return f"{_shown(name)}:{frame.f_lineno}"
         frame = frame.f_back  # type: ignore[assignment]  # typeshed: None at the outermost frame
     return ""
+
+
+@lru_cache(maxsize=4096)
+def _shown(name: str) -> str:
+    """The file; of a cell of a notebook `In[3]`, where the file is a temporary one."""
+    shell = None
+    if "ipykernel_" in name or name.startswith("<ipython-input"):
+        ipython = sys.modules.get("IPython")
+        shell = ipython.get_ipython() if ipython is not None else None
+    found = shell.compile.format_code_name(name) if shell is not None else None
+    return found[1] if found else name
 
 
 def current_scope() -> str:

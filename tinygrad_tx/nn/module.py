@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_tx.errors import CheckpointError, explain
 from tinygrad_tx.graph.place import current_scope, scope
+from tinygrad_tx.nn.outline import outline
 from tinygrad_tx.tensor import Tensor, tensor
 
 __all__ = ["Module", "ModuleList"]
@@ -21,7 +22,7 @@ class Module:
     def __init__(self) -> None:
         self.training = True
         self.title = ""
-        """What a drawing calls it; its class if empty."""
+        """What a drawing calls it, as it is written here; its class if empty."""
         self._name = ""
 
     def __setattr__(self, key: str, value: Any) -> None:
@@ -35,6 +36,9 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         with scope(".".join(part for part in (current_scope(), self._name) if part)):
             return self.forward(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return outline(self)
 
     def children(self) -> Iterator[tuple[str, Module]]:
         """The parts of this module by name."""

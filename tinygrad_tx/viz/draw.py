@@ -29,17 +29,17 @@ def draw(
     theme: str | None = None,
     lang: str = "en",
 ) -> Drawing | Plot:
-    """The picture of `target`: a Tensor; a Module, a method of one or a captured function, with
-    example `inputs` (models know some for themselves); or the path of an .onnx file, which is drawn
-    but not run (views "blocks" and "ops").
+    """The picture of `target`: a Tensor; a Module, a method of one or a function of tensors,
+    under `tx.jit` or not, with example `inputs` (models know some for themselves); or the path of
+    an .onnx file, which is drawn but not run (views "blocks" and "ops").
 
     view: "blocks" draws modules as boxes and repeated modules once, with their number; "ops" every
     operation; "gradient" the backward pass beside the forward pass; "rewrite" the graph before and
     after compiler passes, side by side; "program" the compiled steps; "memory" their buffers over
-    time. Those two need a module or a captured function. "pipeline" draws the history of a run,
+    time. Those two need a module or a function. "pipeline" draws the history of a run,
     from corpus to model to text; there `target` is the path of its folder.
-    passes: of the view "rewrite": "expand", "simplify", "fuse", "epilogue", "sums" or several of
-    them, as `tx.jit` runs them, after those that come before (all if not given).
+    passes: of the view "rewrite": "reunite", "expand", "simplify", "fuse", "epilogue", "sums" or
+    several of them, as `tx.jit` runs them, after those that come before (all if not given).
     depth: how many levels of modules stand open; if not given, enough for the blocks that repeat.
     overlay: "shapes" along the arrows; "parameters", "flops", "bytes", "memory" (of results) or
     measured "time" in the boxes, with colours from the least to the most; of the real `inputs`

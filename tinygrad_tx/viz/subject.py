@@ -38,6 +38,8 @@ class Subject:
     def __post_init__(self) -> None:
         self.note = ""
         model, method = _model_and_method(self.target)
+        if model is None and callable(self.target) and self.inputs:
+            self.target = self.target if isinstance(self.target, Jitted) else jit(self.target)
         if model is not None:
             self.inputs = self.inputs or _example_of(model, method)
             self.nodes, self.names = _of_module(model, method, self.inputs)
@@ -52,8 +54,8 @@ class Subject:
             tensors, _ = flatten(self.target, lambda v: isinstance(v, Tensor))
             if not tensors:
                 remedy = (
-                    "pass a tensor, a module with inputs=, a function under tx.jit with inputs=, "
-                    "or the path of an .onnx file"
+                    "pass a tensor, a module or a function of tensors with inputs=, or the path of "
+                    "an .onnx file"
                 )
                 what = f"{type(self.target).__name__} has no graph"
                 raise DrawError(explain("draw", what, remedy=remedy))
@@ -140,6 +142,7 @@ def _of_module(
         parameters={t.node: name for name, t in model.named_parameters()},
         modules={path: type(m).__name__ for path, m in model.named_modules()},
         inputs=dict(zip((t.node for t in tensors), _arguments(called), strict=False)),
+        titles={path: m.title for path, m in model.named_modules() if path and m.title},
     )
     return [t.node for t in found], names
 
