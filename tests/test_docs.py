@@ -49,6 +49,14 @@ def test_a_guide_runs_as_one_program_and_prints_what_it_shows(page: Path) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_transformer_from_tensors_has_sixty_lines() -> None:
+    page = ROOT / "docs" / "guides" / "transformer-from-tensors.md"
+    blocks = [code for _, code in FENCE.findall(page.read_text(encoding="utf-8"))]
+    told = [code for code in blocks if "(tx.nn.Module)" in code or "@tx.jit" in code]
+    assert len(told) == 2
+    assert sum(bool(line.strip()) for code in told for line in code.splitlines()) <= 60
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
