@@ -81,6 +81,7 @@ PRESETS: Mapping[str, Config] = {
     "llama3-70b": LlamaConfig(128_256, 8192, 80, 64, 8192, 8, 28_672, rope_base=500_000.0),
     "smollm2-135m": LlamaConfig(49_152, 8192, 30, 9, 576, 3, 1536, rope_base=100_000.0, tied=True),
 }
+"""Published sizes by name; `preset` also says what is near a name it does not know."""
 
 
 def preset(name: str) -> Config:

@@ -55,7 +55,7 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("page", ["operators", "models", "onnx", "sizing"])
+@pytest.mark.parametrize("page", ["operators", "models", "onnx", "results", "sizing"])
 def test_generated_pages_are_up_to_date(page: str) -> None:
     made = subprocess.run(
         [sys.executable, ROOT / "docs" / f"make_{page}.py"],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -228,7 +227,7 @@ def run_job(job: Job, run: RunFolder, resume: bool, watch: Watch, group: Group =
             facts = {"characters": material.characters, "tokens": material.learnt + material.held}
             settings = {**settings, "corpus": facts | {"held_out": material.held}}
             if group.is_first:
-                run.write(run.config, json.dumps(settings, indent=2) + "\n")
+                run.write_config(settings)
                 run.write(run.tokenizer, units.to_json())
                 run.metrics.unlink(missing_ok=True)
         watch.announce(model, config, units, material, group.size)

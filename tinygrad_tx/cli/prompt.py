@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tinygrad_tx.cli.completion import among
 from tinygrad_tx.cli.load import with_tuned
 from tinygrad_tx.cli.task_screen import run_task
 from tinygrad_tx.errors import DataError, explain
@@ -23,7 +24,11 @@ NAMES = ", ".join(EXPERIMENTS)
 
 def prompt(
     target: Annotated[
-        str, typer.Argument(help=f"A run folder, a package's model, or one of: {NAMES}.")
+        str,
+        typer.Argument(
+            help=f"A run folder, a package's model, or one of: {NAMES}.",
+            autocompletion=among((*EXPERIMENTS, *PACKAGES)),
+        ),
     ],
     template: Annotated[
         str | None, typer.Option(help="Text with slots and {mask} for the answer.")

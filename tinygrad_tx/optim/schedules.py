@@ -8,6 +8,7 @@ from collections.abc import Callable
 __all__ = ["Schedule", "constant", "cosine", "linear"]
 
 Schedule = Callable[[int], float]
+"""The learning rate after so many finished steps."""
 
 
 def constant(peak: float, warmup: int = 0) -> Schedule:

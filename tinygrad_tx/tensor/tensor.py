@@ -37,7 +37,8 @@ __all__ = [
     "wrap",
 ]
 
-TensorLike = Any  # a Tensor, a NumPy array, a number, or a nested list of numbers
+TensorLike = Any
+"""A Tensor, a NumPy array, a number, or a nested list of numbers."""
 
 
 _gradients_on: ContextVar[bool] = ContextVar("gradients_on", default=True)
@@ -57,7 +58,8 @@ class Tensor(Methods, Protocols):
     """An array of numbers, known or still to be computed.
 
     Concrete tensors stand on a Buffer, all others on a Node. `requires_grad` on a concrete tensor
-    makes it a leaf for `backward`, which leaves the gradient in `.grad`.
+    makes it a leaf for `backward`, which leaves the gradient in `.grad`. Operators and methods
+    are the functions of `tx`: `x.sum(0)` is `tx.sum(x, 0)`, and `x @ y` is `tx.matmul(x, y)`.
     """
 
     __slots__ = ("__weakref__", "_capture", "_grad", "_value", "requires_grad")
@@ -102,22 +104,27 @@ class Tensor(Methods, Protocols):
 
     @property
     def shape(self) -> Shape:
+        """The length of each axis."""
         return self._value.shape
 
     @property
     def dtype(self) -> DType:
+        """The element type, a `numpy.dtype`."""
         return self._value.dtype
 
     @property
     def ndim(self) -> int:
+        """How many axes."""
         return len(self.shape)
 
     @property
     def size(self) -> int:
+        """How many elements."""
         return int(np.prod(self.shape, dtype=np.int64))
 
     @property
     def device(self) -> str:
+        """ "cpu", as the array API standard asks."""
         return "cpu"
 
     @property
@@ -227,10 +234,12 @@ class Tensor(Methods, Protocols):
 
     @property
     def T(self) -> Tensor:
+        """All axes in the opposite order."""
         return functions.permute_dims(self, tuple(range(self.ndim))[::-1])
 
     @property
     def mT(self) -> Tensor:
+        """The last two axes swapped: each matrix transposed."""
         return functions.swapaxes(self, -1, -2)
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -242,6 +251,7 @@ class Tensor(Methods, Protocols):
 
     @property
     def grad(self) -> Tensor | None:
+        """What `backward` has added up for this leaf; None before, and once set to None."""
         return self._grad
 
     @grad.setter

@@ -315,7 +315,6 @@ class _Trainer:
     def save(self) -> None:
         """The checkpoint: from it a run goes on as if it had never stopped."""
         notes = {
-            "format": "tinygrad_tx 1",
             "step": str(self.result.step),
             "seconds": str(self.result.seconds),
             "first": str(self.result.first),
