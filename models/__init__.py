@@ -1,5 +1,6 @@
 """The models, one file for each family; `preset` knows published ones by name."""
 
+from tinygrad_tx.missing import of_package
 from tinygrad_tx.models.bert import (
     BERT,
     BERTClassifier,
@@ -56,3 +57,5 @@ __all__ = [
     "write",
     "write_batch",
 ]
+
+__getattr__ = of_package(__name__, __all__)

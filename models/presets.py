@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from tinygrad_tx.errors import explain
+from tinygrad_tx.errors import ArgumentError, explain
 from tinygrad_tx.models.bert import BERT, BERTConfig
 from tinygrad_tx.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from tinygrad_tx.models.gpt import GPT, GPTConfig
@@ -85,11 +85,12 @@ PRESETS: Mapping[str, Config] = {
 
 
 def preset(name: str) -> Config:
-    """The sizes of a published model. Errors: ValueError, with the nearest names."""
+    """The sizes of a published model. Errors: ArgumentError, with the nearest names."""
     if name in PRESETS:
         return PRESETS[name]
-    near = difflib.get_close_matches(name, PRESETS, 3, 0.4) or sorted(PRESETS)
-    raise ValueError(f"preset: {name!r} is not known; did you mean {', '.join(near)}?")
+    near = difflib.get_close_matches(name, PRESETS, 3)
+    remedy = f"nearest: {', '.join(near)}" if near else f"there are {', '.join(PRESETS)}"
+    raise ArgumentError(explain("preset", f"{name!r} is not known", remedy=remedy))
 
 
 def build(config: Config, seed: int = 0) -> Model:

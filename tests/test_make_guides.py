@@ -42,7 +42,8 @@ def test_commands_are_those_of_this_checkout(ran: Any) -> None:
 
 
 def test_what_is_printed_names_no_folder_of_this_machine(ran: Any) -> None:
-    page = "```bash\necho $PWD/left\n```\n```python\nprint(__import__('os').path.abspath('too'))\n```\n"
+    shell, python = "echo $PWD/left", "print(__import__('os').path.abspath('too'))"
+    page = f"```bash\n{shell}\n```\n```python\n{python}\n```\n"
     made = ran(page)
     assert "```text\nleft\n```" in made
     assert "```text\ntoo\n```" in made

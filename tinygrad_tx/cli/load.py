@@ -24,7 +24,13 @@ def load_model(name: str) -> tuple[Any, Any]:
 
     Errors: CheckpointError, DataError.
     """
-    return from_package(name) if is_package(name) else from_run(name)
+    if is_package(name):
+        return from_package(name)
+    if not Path(name).exists():
+        what = "is no run folder, and no weights that come as a package"
+        remedy = f"train one with `tinygrad-tx train`, or give one of {', '.join(PACKAGES)}"
+        raise CheckpointError(explain(name, what, remedy=remedy))
+    return from_run(name)
 
 
 def with_tuned(model: Any, path: Path | None) -> Any:

@@ -5,6 +5,7 @@ changed, many times); on these stand the folders explain, circuits, audits, mend
 report.
 """
 
+from tinygrad_tx.missing import of_package
 from tinygrad_tx.plots import picture_bytes
 from tinygrad_tx.reasoning.ablate import ablate, ablations
 from tinygrad_tx.reasoning.audits.association import (
@@ -309,3 +310,6 @@ __all__ = [
     "write_mending",
     "zero",
 ]
+
+
+__getattr__ = of_package(__name__, __all__)
