@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import runpy
@@ -76,6 +77,13 @@ def test_generated_pages_are_up_to_date(page: str) -> None:
     assert (ROOT / "docs" / f"{page}.md").read_text() == made, (
         f"run: python docs/make_{page}.py > docs/{page}.md"
     )
+
+
+def test_the_table_of_other_libraries_is_up_to_date() -> None:
+    page = (ROOT / "docs" / "comparison.md").read_text(encoding="utf-8")
+    found = json.loads((ROOT / "docs" / "peers.json").read_text(encoding="utf-8"))
+    made = runpy.run_path(str(ROOT / "docs" / "make_peers.py"))["with_table"](page, found)
+    assert page == made, "run: python docs/make_peers.py table"
 
 
 def test_the_results_of_tasks_are_up_to_date() -> None:

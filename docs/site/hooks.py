@@ -19,7 +19,9 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 LINK = re.compile(r"(?<=\]\()(?P<to>[^)#\s]+)(?P<anchor>#[^)]*)?(?=\))")
 IMAGE = re.compile(r'(?<=src=")docs/')
-FENCE = re.compile(r"^```python needs=(\w+)$", re.M)
+FENCE = re.compile(r"^```(?P<language>\w+) (?P<options>\w+=[\w.]+(?: \w+=[\w.]+)*)$", re.M)
+TITLES = {"needs": "needs {}", "file": "{}"}
+"""What a reader is told of the options of a block; the others are marks for our own tests."""
 # In a table GitHub wants a bar inside of code with a backslash, and MkDocs without one.
 ROW, SPAN = re.compile(r"^\|.*\\\|.*$", re.M), re.compile(r"`[^`]*`")
 COMMENT = re.compile(r"<!--.*?-->\n*", re.S)
@@ -144,10 +146,17 @@ def on_page_markdown(markdown: str, page: Any, **rest: Any) -> str:
     if uri.startswith(("reference/", "source/")):
         return markdown
     markdown = ROW.sub(lambda m: SPAN.sub(lambda s: s[0].replace(r"\|", "|"), m[0]), markdown)
-    markdown = FENCE.sub(r'```python title="needs \1"', COMMENT.sub("", markdown))
+    markdown = FENCE.sub(fence, COMMENT.sub("", markdown))
     if uri == "index.md":
         markdown = IMAGE.sub("", markdown)
     return LINK.sub(lambda m: target_of(uri, m["to"]) + (m["anchor"] or ""), markdown)
+
+
+def fence(block: re.Match[str]) -> str:
+    """The first line of a block as the site's Markdown has it, with its options as a title."""
+    options = dict(option.split("=") for option in block["options"].split())
+    title = ", ".join(TITLES[k].format(v) for k, v in options.items() if k in TITLES)
+    return f"```{block['language']}" + (f' title="{title}"' if title else "")
 
 
 def known() -> dict[str, str]:
