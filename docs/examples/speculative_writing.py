@@ -2,9 +2,9 @@
 
 At temperature 0 the text is that of the large model alone, token for token; what changes is how
 often the large model has to run. Whether that is worth it depends on how much smaller the draft is
-and how often it is right: both are printed, with the time. Models as small as these take longer with
-a draft: a step of the large one costs little more than one of the small. Source: Leviathan et al.
-2023.
+and how often it is right: both are printed, with the time. Models as small as these take longer
+with a draft, as a step of the large one costs little more than one of the small. Source: Leviathan
+et al. 2023.
 """
 
 from __future__ import annotations
