@@ -80,7 +80,7 @@ def compare(runs: Sequence[Path | str], path: Path | str | None = None) -> Compa
             what = "no finished step" if run.is_dir() else "no run folder"
             notes.append(f"{name}: {what}; left out.")
     if not found:
-        said = " ".join(notes) or "none was given"
+        said = " ".join(notes).rstrip(".") or "none was given"
         remedy = "give folders that `tinygrad-tx train` made"
         raise DataError(
             explain("compare", f"there is no run to show: {said}"[:2000], remedy=remedy)

@@ -179,4 +179,6 @@ def _write(path: Path, data: bytes) -> None:
     try:
         write_whole(path, data)
     except OSError as error:
-        raise DrawError(explain("draw", f"cannot write {path}: {error.strerror}")) from None
+        remedy = "make the folder first" if not path.parent.exists() else "choose another place"
+        what = f"cannot write {path}: {error.strerror}"
+        raise DrawError(explain("draw", what, remedy=remedy)) from None
