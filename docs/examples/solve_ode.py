@@ -25,7 +25,7 @@ class Curve(tx.nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         rng = np.random.default_rng(0)
-        self.first = tx.nn.Linear(1, width, rng, deviation=1.0)
+        self.first = tx.nn.Linear(1, width, rng, deviation=2.0)
         self.second = tx.nn.Linear(width, width, rng, deviation=width**-0.5)
         self.last = tx.nn.Linear(width, 1, rng, deviation=width**-0.5)
 
@@ -93,4 +93,4 @@ if __name__ == "__main__":
     if parser.parse_args().quick:
         main(steps=10, width=8, points=16)
     else:
-        main(steps=12_000, width=32, points=64)
+        main(steps=8000, width=32, points=64)
