@@ -52,7 +52,8 @@ def _beginning(found: Row) -> str:
 Made by `docs/make_results.py` of one run of `tinygrad-tx bench`, of {found["on"]}.
 
 {v["machine"]}, {v["processors"]} processors, {v["threads"]} threads for each contender, float32;
-measured roofline {roof["flops"] / 1e9:.0f} GFLOPS and {roof["bytes"] / 1e9:.0f} GB a second.{busy}
+measured roofline {roof["flops"] / 1e9:.0f} GFLOPS and {roof["bytes_a_second"] / 1e9:.0f} GB a
+second.{busy}
 {named}.
 
 Contenders take turns, each in a process of its own. Times are milliseconds, the median over the

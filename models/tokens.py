@@ -68,7 +68,7 @@ def check_sizes(config: Any, *optional: str) -> None:
         if type(value) is int and value < 1:
             what = f"{field.name} is {value}, not at least 1"
             raise ShapeError(explain(who, what, remedy="an empty axis computes nothing"))
-    if not 0 <= config.dropout < 1:
+    if not 0 <= getattr(config, "dropout", 0) < 1:
         what = f"dropout is {config.dropout}, not at least 0 and below 1"
         raise ArgumentError(explain(who, what, remedy="0.1 drops a tenth"))
     if getattr(config, "head_width", None) is None and config.width % config.heads:

@@ -29,19 +29,31 @@ __all__ = [
 ]
 
 DType = np.dtype[Any]
+"""A dtype is a `numpy.dtype`."""
 
 float32 = np.dtype(np.float32)
+"""Computed with; what floats become unless asked otherwise."""
 float64 = np.dtype(np.float64)
+"""Computed with."""
 int32 = np.dtype(np.int32)
+"""Computed with."""
 int64 = np.dtype(np.int64)
+"""Computed with; what Python integers become."""
 bool_ = np.dtype(np.bool_)
+"""Truth; also `tx.bool`."""
 float16 = np.dtype(np.float16)
+"""For storage alone: `astype` before computing."""
 int8 = np.dtype(np.int8)
+"""For storage alone."""
 int16 = np.dtype(np.int16)
+"""For storage alone."""
 uint8 = np.dtype(np.uint8)
+"""For storage alone."""
 
 COMPUTE = (float32, float64, int32, int64, bool_)
-STORAGE = (float16, int8, int16, uint8)  # weights on disk; convert with astype before computing
+"""Dtypes that can be computed with."""
+STORAGE = (float16, int8, int16, uint8)
+"""Dtypes of weights on disk: convert with `astype` before computing."""
 
 
 def as_dtype(value: Any) -> DType:
@@ -68,10 +80,12 @@ def _names() -> str:
 
 
 def is_float(dtype: DType) -> bool:
+    """Whether it is one of the floating dtypes."""
     return dtype.kind == "f"
 
 
 def is_integer(dtype: DType) -> bool:
+    """Whether it is one of the integer dtypes; bool is not."""
     return dtype.kind in "iu"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
@@ -17,14 +17,16 @@ import numpy as np
 from tinygrad_tx import capture
 from tinygrad_tx.capture import Capture, capturing
 from tinygrad_tx.compiler.pipeline import compile_graph
-from tinygrad_tx.compiler.program import Program
+from tinygrad_tx.compiler.program import KernelStep, Program, Step
 from tinygrad_tx.errors import ArgumentError, CaptureError, explain
+from tinygrad_tx.graph.lowering import Kernel
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.walk import collect, substitute
 from tinygrad_tx.missing import knows_arguments
 from tinygrad_tx.runtime.buffer import Array, Buffer, aligned
 from tinygrad_tx.runtime.evaluate import slot_leaf
 from tinygrad_tx.runtime.execute import Executable
+from tinygrad_tx.runtime.kernels import assembly_of, source_of
 from tinygrad_tx.tensor.tensor import Tensor, as_tensor
 from tinygrad_tx.tree import Tree, flatten, unflatten
 
@@ -58,6 +60,22 @@ class Plan:
 
     def text(self) -> str:
         return self.program.text()
+
+    def source(self, kernel: str) -> str:
+        """The Python of one of `kernels`: generated, or written by hand."""
+        return source_of(self._kernel(kernel))
+
+    def assembly(self, kernel: str) -> str:
+        """What the CPU runs for one of `kernels`, as assembler."""
+        return assembly_of(self._kernel(kernel))
+
+    def _kernel(self, name: str) -> Kernel:
+        for step in self.program.steps:
+            for found in _kernels_of(step):
+                if found.name == name:
+                    return found
+        what = f"no kernel of this plan is called {name!r}"
+        raise KeyError(explain("plan", what, remedy=f"one of {', '.join(self.kernels)}"))
 
 
 @dataclass
@@ -213,6 +231,13 @@ def jit(function: Callable[P, T]) -> Jitted[P, T]:
         what = f"takes a function, not a {type(function).__name__}"
         raise ArgumentError(explain("jit", what, remedy="write tx.jit(function)(x)"))
     return Jitted(function)
+
+
+def _kernels_of(step: Step) -> Iterator[Kernel]:
+    """The kernel of a step, and those that it calls."""
+    if isinstance(step, KernelStep):
+        yield step.kernel
+        yield from (o for o in step.operands if isinstance(o, Kernel))
 
 
 def _is_array(value: Any) -> bool:

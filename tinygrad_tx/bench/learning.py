@@ -123,7 +123,7 @@ def _ours(model: models.GPT, threads: int) -> Learner:
             return model.loss(tokens, targets)
 
     def step(rate: float, batch: Batch) -> None:
-        optimizer.lr = rate  # type: ignore[assignment]  # the setter takes numbers
+        optimizer.lr = rate
         update(*batch).item()
 
     return step, lambda batch: measure(*batch).item()

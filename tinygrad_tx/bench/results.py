@@ -105,7 +105,7 @@ def as_json(
         for r in results
     ]
     roof = {"flops": machine.flops, "bytes_a_second": machine.bytes, "threads": machine.threads}
-    found = {"versions": versions(threads), "roofline": roof, "results": rows}
+    found: dict[str, Any] = {"versions": versions(threads), "roofline": roof, "results": rows}
     found |= {"on": date.today().isoformat(), "load": load}
     if learning is not None:
         found["learning"] = asdict(learning)

@@ -17,8 +17,8 @@ __all__ = [
 ]
 
 SUITES = ("steps", "models", "parts", "quick", "growth", "real", "capture", "learning", "all")
+"""Names that `suite` knows."""
 
-# layers, heads, width, context, batch, vocab
 CONFIGS: dict[str, tuple[int, ...]] = {
     "A": (4, 4, 128, 64, 12, 65),
     "B": (6, 6, 384, 256, 8, 65),
@@ -26,6 +26,7 @@ CONFIGS: dict[str, tuple[int, ...]] = {
     # Sizes that nobody tuned for: odd heads, ragged edges, a real vocabulary.
     "D": (3, 3, 96, 80, 5, 1000),
 }
+"""Sizes of GPTs that are raced: layers, heads, width, context, batch, vocab."""
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,11 @@ import numpy as np
 import typer
 
 from tinygrad_tx.cli.completion import LANGUAGES, THEMES, among, listed
-from tinygrad_tx.cli.load import load_run
 from tinygrad_tx.cli.real_input import corpus_of, window_of
 from tinygrad_tx.compiler.pipeline import PASSES
 from tinygrad_tx.data import Tokenizer
 from tinygrad_tx.errors import DrawError, explain
-from tinygrad_tx.models import GPT, PRESETS, GPTConfig, abstract
+from tinygrad_tx.models import GPT, PRESETS, GPTConfig, abstract, from_run
 from tinygrad_tx.train.run import RunFolder
 from tinygrad_tx.viz import draw as draw_picture
 from tinygrad_tx.viz.overlay import FROM_VALUES, OVERLAYS
@@ -96,7 +95,7 @@ def draw(
         target = abstract(preset)
     elif run is None or not (view == "pipeline" or run.suffix.lower() == ".onnx"):
         sizes = GPTConfig(vocab, context, layers, heads, width)
-        target, tokenizer = load_run(run) if run is not None else (GPT(sizes), None)
+        target, tokenizer = from_run(run) if run is not None else (GPT(sizes), None)
         options["inputs"] = _inputs(target, tokenizer, run, overlay, text, batch)
     draw_picture(target, out, view, **options)  # type: ignore[arg-type]  # checked by draw itself
     typer.echo(f"Drawn: {out}")

@@ -12,7 +12,6 @@ import numpy as np
 
 from tinygrad_tx.cli.corpus import Corpus, TokenData, corpus_of, material_of
 from tinygrad_tx.cli.fine_tune import Start, after_training, check_text, start_from, with_parent
-from tinygrad_tx.cli.load import model_of, tokenizer_of
 from tinygrad_tx.cli.report import Material, record_of
 from tinygrad_tx.data import (
     Batches,
@@ -24,6 +23,7 @@ from tinygrad_tx.distributed import ALONE, Group
 from tinygrad_tx.errors import CheckpointError, DataError, explain
 from tinygrad_tx.jit import Plan
 from tinygrad_tx.models import GPT, GPTConfig
+from tinygrad_tx.models.from_run import model_of, tokenizer_of
 from tinygrad_tx.train import (
     Progress,
     Record,

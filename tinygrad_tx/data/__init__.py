@@ -1,4 +1,9 @@
-"""Text, tokens and batches, and the count model that a language model has to beat."""
+"""Text, tokens and batches, and the count model that a language model has to beat.
+
+Read batches.py and examples.py (what a step takes), tokenizers.py (text to tokens); prepare.py
+with token_set.py is for what is larger than memory, the other files are texts and where they come
+from.
+"""
 
 from tinygrad_tx.data.batches import Batch, Batches, Windows, split
 from tinygrad_tx.data.bigram import bigram_loss

@@ -1,4 +1,8 @@
-"""Modules: what models are built from."""
+"""Modules: what models are built from.
+
+Read module.py and layers.py, then attention.py with positions.py and cache.py; points.py names
+what `reasoning` looks at, parameters.py is where parameters start.
+"""
 
 from tinygrad_tx.missing import of_package
 from tinygrad_tx.nn.adapters import Adapter, Adapters, LoRA, LoRALinear

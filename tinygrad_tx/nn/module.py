@@ -26,7 +26,7 @@ class Module:
     def __init__(self) -> None:
         self.training = True
         self.title = ""
-        """What a drawing calls it; its class if empty."""
+        """What a drawing calls it, as it is written here; its class if empty."""
         self._name = ""
 
     _training: bool

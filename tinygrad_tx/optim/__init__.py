@@ -1,4 +1,8 @@
-"""Optimisers: plain tensor code, so that a whole step is one captured graph."""
+"""Optimisers: plain tensor code, so that a whole step is one captured graph.
+
+Read optimizer.py, then sgd.py or adam.py; schedules.py, rates.py and average.py stand beside
+them.
+"""
 
 from tinygrad_tx.missing import of_package
 from tinygrad_tx.optim.adam import Adam, AdamW

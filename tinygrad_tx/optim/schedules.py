@@ -10,6 +10,7 @@ from tinygrad_tx.missing import knows_arguments
 __all__ = ["Schedule", "constant", "cosine", "linear"]
 
 Schedule = Callable[[int], float]
+"""The learning rate after so many finished steps."""
 
 
 @knows_arguments

@@ -1,4 +1,8 @@
-"""Prompts: templates and verbalizers, zero- and few-shot scoring, soft prompts and prefixes."""
+"""Prompts: templates and verbalizers, zero- and few-shot scoring, soft prompts and prefixes.
+
+Read template.py, verbalizer.py and score.py, then tuned.py; ways.py, search.py and compare.py are
+the experiments on them.
+"""
 
 from tinygrad_tx.missing import of_package
 from tinygrad_tx.nn import LoRA

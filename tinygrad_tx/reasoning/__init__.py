@@ -1,4 +1,9 @@
-"""Understanding a model: look inside, change, explain, find a defect and mend it."""
+"""Understanding a model: look inside, change, explain, find a defect and mend it.
+
+Read point.py and look.py (a value inside by its name), change.py and sweep.py (that value
+changed, many times); on these stand the folders explain, circuits, audits, mending, trust and
+report.
+"""
 
 from tinygrad_tx.missing import of_package
 from tinygrad_tx.plots import picture_bytes

@@ -81,6 +81,11 @@ class Executable:
             raise self._reported()
         return results
 
+    @property
+    def tape(self) -> Array:
+        """The rows that the compiled loop walks: see tape.py for what stands in each."""
+        return self._rows.copy()
+
     def run_step(self, number: int) -> float:
         """Runs one step by itself, on whatever its buffers hold; the seconds that it took."""
         step = self.program.steps[number]

@@ -1,4 +1,9 @@
-"""The Tensor and the functions on it, named as in the Python array API standard."""
+"""The Tensor and the functions on it, named as in the Python array API standard.
+
+Read tensor.py; the functions are in files by theme (elementwise.py, shape.py, reductions.py,
+linalg.py, neural.py, ...), methods.py puts them on the class, protocols.py and sharing.py meet
+other libraries.
+"""
 
 # ruff: noqa: F403  # the lists of names stand in each file's __all__
 from tinygrad_tx.tensor.tensor import *  # isort: skip

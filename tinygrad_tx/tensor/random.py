@@ -132,6 +132,7 @@ def _as_seed(seed: int) -> np.int64:
 
 
 default = Generator()
+"""The stream that `tx.rand` and dropout draw from, seeded by `tx.manual_seed`."""
 
 
 def manual_seed(seed: int) -> None:

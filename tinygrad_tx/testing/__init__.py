@@ -1,7 +1,8 @@
 """Gradient testing for our operators and for anyone's functions.
 
 The strategies need Hypothesis: `from tinygrad_tx.testing.strategies import arrays, tensors, ...`,
-`from tinygrad_tx.testing.graphs import graphs, transformers`.
+`from tinygrad_tx.testing.graphs import graphs, transformers`. Read gradcheck.py and report.py;
+rows.py takes our operators through it, programs.py whole graphs, plugin.py is pytest's side.
 """
 
 from tinygrad_tx.missing import of_package

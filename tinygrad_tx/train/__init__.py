@@ -1,4 +1,8 @@
-"""Training: a loop with validation, checkpoints and a run folder that tells what happened."""
+"""Training: a loop with validation, checkpoints and a run folder that tells what happened.
+
+Read config.py, run.py (the folder) and loop.py with step.py and guard.py; record.py and
+history.py say how a run came to be, compare.py and search.py put several together.
+"""
 
 from tinygrad_tx.missing import of_package
 from tinygrad_tx.train.compare import Comparison, compare

@@ -43,8 +43,8 @@ def draw(
     after compiler passes, side by side; "program" the compiled steps; "memory" their buffers over
     time. Those two need a module or a captured function. "pipeline" draws the history of a run,
     from corpus to model to text; there `target` is the path of its folder.
-    passes: of the view "rewrite": "expand", "simplify", "fuse", "epilogue", "sums" or several of
-    them, as `tx.jit` runs them, after those that come before (all if not given).
+    passes: of the view "rewrite": "reunite", "expand", "simplify", "fuse", "epilogue", "sums" or
+    several of them, as `tx.jit` runs them, after those that come before (all if not given).
     depth: how many levels of modules stand open; if not given, enough for the blocks that repeat.
     overlay: "shapes" along the arrows; "parameters", "flops", "bytes", "memory" (of results) or
     measured "time" in the boxes, with colours from the least to the most; of the real `inputs`

@@ -160,6 +160,7 @@ def _of_module(
         parameters={t.node: name for name, t in model.named_parameters()},
         modules={path: type(m).__name__ for path, m in model.named_modules()},
         inputs=dict(zip((t.node for t in tensors), _arguments(called), strict=False)),
+        titles={path: m.title for path, m in model.named_modules() if path and m.title},
     )
     return [t.node for t in found], names
 
