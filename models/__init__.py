@@ -1,5 +1,7 @@
 """The models, one file for each family; `preset` knows published ones by name."""
 
+from typing import TYPE_CHECKING, Any
+
 from tinygrad_tx.models.bert import (
     BERT,
     BERTClassifier,
@@ -19,8 +21,10 @@ from tinygrad_tx.models.presets import PRESETS, abstract, build, preset
 from tinygrad_tx.models.sampling import Sampling
 from tinygrad_tx.models.sentence import SentenceEncoder
 from tinygrad_tx.models.speculative import speculative
-from tinygrad_tx.models.to_onnx import save_onnx
 from tinygrad_tx.models.writing import write
+
+if TYPE_CHECKING:
+    from tinygrad_tx.models.to_onnx import save_onnx
 
 __all__ = [
     "BERT",
@@ -54,3 +58,12 @@ __all__ = [
     "write",
     "write_batch",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`save_onnx`, loaded where it is first used: what trains does not wait for what ONNX needs."""
+    if name == "save_onnx":
+        from tinygrad_tx.models.to_onnx import save_onnx
+
+        return save_onnx
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -24,6 +24,12 @@ def wrong() -> None:
     tx.tensor([1.0]).no_such_method()
     number: int = doubled(tx.tensor([1.0]))
     classifier: Classifier = nn.Module().eval()
+    doubled("text")
+    doubled(tx.tensor([1.0]), "two")
+    doubled(tx.tensor([1.0]), facter="two")
+    doubled()
+    picture: tx.Drawing = tx.draw(tx.tensor([1.0]))
+    plot: tx.Plot = tx.draw(tx.tensor([1.0]), view="memory")
 """
 
 

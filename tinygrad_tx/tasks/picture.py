@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 
 from tinygrad_tx.tasks.task import Figure
 from tinygrad_tx.train import RunFolder
+from tinygrad_tx.train.curves import drawn
 
 __all__ = ["bars", "curves", "levels", "panels", "write_picture"]
 
@@ -65,7 +64,4 @@ def bars(axes: Axes, names: Sequence[str], figures: Sequence[Figure | float]) ->
 def write_picture(run: RunFolder, picture: Picture, name: str = "figure") -> None:
     """NAME.svg and NAME.png in the run folder. Errors: CheckpointError."""
     for suffix in ("svg", "png"):
-        out = io.BytesIO()
-        with matplotlib.rc_context({"svg.hashsalt": "tinygrad_tx", "svg.fonttype": "none"}):
-            picture.savefig(out, format=suffix, dpi=150)
-        run.write(run.path / f"{name}.{suffix}", out.getvalue())
+        run.write(run.path / f"{name}.{suffix}", drawn(picture, suffix))

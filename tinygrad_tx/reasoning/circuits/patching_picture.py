@@ -17,12 +17,13 @@ __all__ = ["heat_map", "style"]
 
 
 def style() -> Any:
-    """Settings of matplotlib: the same bytes each time, text as text, Chinese where there is a
-    font for it."""
+    """Settings of matplotlib: the same bytes each time, text as text and no formulas, Chinese where
+    there is a font for it."""
     wanted = ("DejaVu Sans", "Noto Sans CJK SC", "WenQuanYi Zen Hei")
     known = {font.name for font in font_manager.fontManager.ttflist}
     fonts = [name for name in wanted if name in known] or ["sans-serif"]
-    return {"svg.hashsalt": "tinygrad_tx", "svg.fonttype": "none", "font.family": fonts}
+    texts = {"svg.fonttype": "none", "text.parse_math": False}
+    return {"svg.hashsalt": "tinygrad_tx", "font.family": fonts, **texts}
 
 
 def heat_map(
