@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 import tinygrad_tx as tx
+from tinygrad_tx import reasoning
 
 DOCS = Path(__file__).parent
 FOLDER = DOCS / "gallery"
@@ -61,10 +62,11 @@ def encoder_block() -> Any:
     return tx.draw(found.encoder.blocks[0], inputs=(hidden, mask), depth=1, overlay="shapes")
 
 
-def attention() -> Any:
+def attention(lang: str = "en") -> Any:
     rng = np.random.default_rng(0)
     part = tx.nn.MultiHeadAttention(128, 8, rng)
-    return tx.draw(part, inputs=(np.zeros((1, 64, 128), np.float32),), depth=2, overlay="shapes")
+    x = np.zeros((1, 64, 128), np.float32)
+    return tx.draw(part, inputs=(x,), depth=2, overlay="shapes", lang=lang)
 
 
 def planted_nan() -> Any:
@@ -92,7 +94,7 @@ def curvature() -> Any:
     return tx.draw(second(x), view="ops", overlay="shapes")
 
 
-def pipeline() -> Any:
+def pipeline(lang: str = "en") -> Any:
     """A model trained on English prose, then on the pages of this project, then asked to write."""
     with tempfile.TemporaryDirectory() as folder:
         parent, child, text = (Path(folder) / n for n in ("english", "our-pages", "pages.txt"))
@@ -105,19 +107,19 @@ def pipeline() -> Any:
             ("generate", child, "--prompt", "A drawing ", "--tokens", "80", "--seed", "1"),
         ):
             subprocess.run([*run, *map(str, words)], check=True, stdout=subprocess.DEVNULL)
-        return tx.draw(child, view="pipeline")
+        return tx.draw(child, view="pipeline", lang=lang)
 
 
 def trained_maps() -> Any:
     """Attention of a trained model on a real sentence."""
-    from tinygrad_tx.cli.load import load_run
+    from tinygrad_tx.models import from_run
 
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         words = ("train", "--quick", "--out", str(run))
         command = [sys.executable, "-m", "tinygrad_tx", *words]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        found, tokenizer = load_run(run)
+        found, tokenizer = from_run(run)
         tokens = tokenizer.encode("The statement is true")[None]
         return tx.draw(found, inputs=(tokens,), overlay="attention")
 
@@ -309,12 +311,49 @@ def overlays() -> list[Entry]:
     ]
 
 
+def planted_circuit() -> Any:
+    """What a circuit is: two heads that continue a pattern, written by hand and found again."""
+    truth = reasoning.planted_induction()
+    found = reasoning.discover_circuit(truth.model, truth.clean, truth.corrupted, truth.metric)
+    return reasoning.draw_circuit(found, lang="zh")
+
+
+def patched_heads() -> Any:
+    """The same two heads, found by patching."""
+    truth = reasoning.planted_induction()
+    inputs = (truth.model, truth.clean, truth.corrupted, truth.metric)
+    return reasoning.activation_patching(*inputs, per="head").picture(lang="zh")
+
+
+def chinese() -> list[Entry]:
+    """What docs/concepts.zh.md shows."""
+    made: dict[str, tuple[str, Callable[[], Any]]] = {
+        "attention": ("Attention", lambda: attention("zh")),
+        "bert": (
+            "An encoder with both heads of pretraining",
+            lambda: tx.draw(model(BERT).both, inputs=model(BERT).example(), lang="zh"),
+        ),
+        "gpt": ("A decoder", lambda: tx.draw(model(GPT), lang="zh")),
+        "encoder-decoder": ("Encoder and decoder", lambda: tx.draw(model(BOTH), lang="zh")),
+        "llama": ("Rotary positions", lambda: tx.draw(model(LLAMA), depth=3, lang="zh")),
+        "pipeline": ("Pretraining, fine-tuning, prompting", lambda: pipeline("zh")),
+        "circuit": ("A circuit that was written by hand, found again", planted_circuit),
+        "patching": ("Activation patching of the same model", patched_heads),
+    }
+    measured = ("pipeline", "circuit", "patching")
+    return [
+        Entry(f"zh-{name}", f"{title}, in Chinese", "", make, name not in measured)
+        for name, (title, make) in made.items()
+    ]
+
+
 def entries() -> dict[str, list[Entry]]:
     """Sections of the page."""
     return {
         "The field's introductions": introductions(),
         "Models": families(),
         "Overlays, languages, and graphs without modules": overlays(),
+        "The words of the field in Chinese": chinese(),
         "Every view": views(),
     }
 
@@ -336,7 +375,8 @@ def page() -> str:
         lines += [f"## {section}", ""]
         for entry in found:
             image = f"![{entry.title}](gallery/{entry.name}.svg)"
-            lines += [f"### {entry.title}", "", entry.text, "", image, ""]
+            text = [entry.text, ""] if entry.text else []
+            lines += [f"### {entry.title}", "", *text, image, ""]
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_tx.missing import of_package
 from tinygrad_tx.models.bert import (
     BERT,
     BERTClassifier,
@@ -12,6 +13,7 @@ from tinygrad_tx.models.bert import (
 )
 from tinygrad_tx.models.constraints import Balanced, Banned
 from tinygrad_tx.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
+from tinygrad_tx.models.from_run import from_run
 from tinygrad_tx.models.ft_transformer import FTTransformer, FTTransformerConfig
 from tinygrad_tx.models.generation import Decoder, write_batch
 from tinygrad_tx.models.gpt import GPT, GPTConfig
@@ -51,6 +53,7 @@ __all__ = [
     "build",
     "from_folder",
     "from_package",
+    "from_run",
     "preset",
     "read_tokenizer",
     "save_onnx",
@@ -59,11 +62,14 @@ __all__ = [
     "write_batch",
 ]
 
+_missing = of_package(__name__, __all__)
 
-def __getattr__(name: str) -> Any:
-    """`save_onnx`, loaded where it is first used: what trains does not wait for what ONNX needs."""
-    if name == "save_onnx":
-        from tinygrad_tx.models.to_onnx import save_onnx
+if not TYPE_CHECKING:  # else a type checker would take every name for there
 
-        return save_onnx
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        """`save_onnx`, loaded where it is first used: what trains does not wait for ONNX."""
+        if name == "save_onnx":
+            from tinygrad_tx.models.to_onnx import save_onnx
+
+            return save_onnx
+        return _missing(name)

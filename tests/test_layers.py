@@ -88,7 +88,11 @@ def test_nobody_imports_private_names_of_another_part() -> None:
     assert wrong == []
 
 
-NEEDS = {"tinygrad_tx.estimators": "sklearn"}
+NEEDS = {
+    "tinygrad_tx.estimators": "sklearn",
+    "tinygrad_tx.bench.torch_models": "torch",
+    "tinygrad_tx.bench.lenses": "torch",
+}
 """What a module cannot be loaded without."""
 
 

@@ -65,3 +65,4 @@ class Config:
 
 
 config = Config()
+"""The settings of this process."""

@@ -29,19 +29,31 @@ __all__ = [
 ]
 
 DType = np.dtype[Any]
+"""A dtype is a `numpy.dtype`."""
 
 float32 = np.dtype(np.float32)
+"""Computed with; what floats become unless asked otherwise."""
 float64 = np.dtype(np.float64)
+"""Computed with."""
 int32 = np.dtype(np.int32)
+"""Computed with."""
 int64 = np.dtype(np.int64)
+"""Computed with; what Python integers become."""
 bool_ = np.dtype(np.bool_)
+"""Truth; also `tx.bool`."""
 float16 = np.dtype(np.float16)
+"""For storage alone: `astype` before computing."""
 int8 = np.dtype(np.int8)
+"""For storage alone."""
 int16 = np.dtype(np.int16)
+"""For storage alone."""
 uint8 = np.dtype(np.uint8)
+"""For storage alone."""
 
 COMPUTE = (float32, float64, int32, int64, bool_)
-STORAGE = (float16, int8, int16, uint8)  # weights on disk; convert with astype before computing
+"""Dtypes that can be computed with."""
+STORAGE = (float16, int8, int16, uint8)
+"""Dtypes of weights on disk: convert with `astype` before computing."""
 
 
 def as_dtype(value: Any) -> DType:
@@ -49,21 +61,31 @@ def as_dtype(value: Any) -> DType:
     try:
         dtype: DType = np.dtype(value)
     except TypeError as error:
-        raise DTypeError(explain("dtype", f"{value!r} is not an element type")) from error
+        remedy = f"use one of {_names()}"
+        if isinstance(value, int):
+            remedy = "a shape is one argument: tx.zeros((2, 3))"
+        what = f"{value!r} is not an element type"
+        raise DTypeError(explain("dtype", what, remedy=remedy)) from error
     dtype = dtype.newbyteorder("=")  # memory in the other byte order is turned around when read
     if dtype not in COMPUTE and dtype not in STORAGE:
-        names = ", ".join(str(d) for d in (*COMPUTE, *STORAGE))
-        raise DTypeError(
-            explain("dtype", f"{dtype} is not supported", remedy=f"use one of {names}")
-        )
+        remedy = f"use one of {_names()}"
+        if dtype.kind == "u":
+            remedy = f"convert it: array.astype(np.int64); there are {_names()}"
+        raise DTypeError(explain("dtype", f"{dtype} is not supported", remedy=remedy))
     return dtype
 
 
+def _names() -> str:
+    return ", ".join(str(d) for d in (*COMPUTE, *STORAGE))
+
+
 def is_float(dtype: DType) -> bool:
+    """Whether it is one of the floating dtypes."""
     return dtype.kind == "f"
 
 
 def is_integer(dtype: DType) -> bool:
+    """Whether it is one of the integer dtypes; bool is not."""
     return dtype.kind in "iu"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from matplotlib.figure import Figure
 
 from tinygrad_tx.bench.race import Result
 from tinygrad_tx.bench.workloads import flops_of_step, parameters_of
+from tinygrad_tx.plots import picture_bytes
 from tinygrad_tx.profile import Profile
 
 __all__ = ["growth_curves", "ratio_bars", "roofline_points"]
@@ -32,7 +32,7 @@ def ratio_bars(results: Sequence[Result], format: str) -> bytes:
     axes.set_xlabel("peer's time / our time (medians)")
     axes.tick_params(labelsize=7)
     axes.spines[["top", "right"]].set_visible(False)
-    return _drawn(figure, format)
+    return picture_bytes(figure, format)
 
 
 def growth_curves(results: Sequence[Result], format: str) -> bytes:
@@ -53,7 +53,7 @@ def growth_curves(results: Sequence[Result], format: str) -> bytes:
     by_batch = _of(results, "batch")
     _curve(tokens, by_batch, lambda w: w.sizes[4], _tokens_a_second)
     _labels(tokens, "batch", "tokens a second")
-    return _drawn(figure, format)
+    return picture_bytes(figure, format)
 
 
 def _of(results: Sequence[Result], option: str) -> list[Result]:
@@ -110,10 +110,4 @@ def roofline_points(profile: Profile, format: str) -> bytes:
     title = "operators of a training step; area: share of its time; above the roof: cached"
     axes.set_title(title, fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
-    return _drawn(figure, format)
-
-
-def _drawn(figure: Figure, format: str) -> bytes:
-    out = io.BytesIO()
-    figure.savefig(out, format=format, dpi=130)
-    return out.getvalue()
+    return picture_bytes(figure, format)

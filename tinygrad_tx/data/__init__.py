@@ -31,6 +31,7 @@ from tinygrad_tx.data.tokenizers import (
     make_tokenizer,
 )
 from tinygrad_tx.data.units import CharacterUnits, Units, WordPieces, WordUnits, framed
+from tinygrad_tx.missing import of_package
 
 __all__ = [
     "BALANCED",
@@ -73,3 +74,5 @@ __all__ = [
     "skewed_text",
     "split",
 ]
+
+__getattr__ = of_package(__name__, __all__)

@@ -122,3 +122,4 @@ class _Done:
 
 
 ALONE = Group()
+"""The group of a process that trains by itself."""

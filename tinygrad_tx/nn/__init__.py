@@ -4,6 +4,7 @@ Read module.py and layers.py, then attention.py with positions.py and cache.py; 
 what `reasoning` looks at, parameters.py is where parameters start.
 """
 
+from tinygrad_tx.missing import of_package
 from tinygrad_tx.nn.adapters import Adapter, Adapters, LoRA, LoRALinear
 from tinygrad_tx.nn.attention import CrossAttention, MultiHeadAttention
 from tinygrad_tx.nn.cache import Cache
@@ -42,3 +43,5 @@ __all__ = [
     "ShawRelative",
     "Sinusoidal",
 ]
+
+__getattr__ = of_package(__name__, __all__)

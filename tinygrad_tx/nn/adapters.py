@@ -70,9 +70,9 @@ class _Adapted(Module):
 class LoRA:
     """Puts a LoRALinear in the place of each Linear whose path matches a pattern.
 
-    `LoRA(model, "encoder.*.qkv")`: all other parameters are frozen, but those that match `also`
-    (a new head). `state_dict` then has what is trained alone. Errors: GraphError where no Linear
-    matches. Make the optimiser afterwards.
+    `LoRA(model, "encoder.blocks.*.attention.qkv")`: all other parameters are frozen, but those that
+    match `also` (a new head). A `*` does not go past a dot. `state_dict` then has what is trained
+    alone. Errors: GraphError where no Linear matches. Make the optimiser afterwards.
     """
 
     def __init__(

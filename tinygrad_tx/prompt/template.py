@@ -158,7 +158,9 @@ class Template:
 
 
 QUESTION = Template("{context:cut}\nQuestion: {question}\nAnswer: {mask}")
+"""A question about a context, which is cut where both are too long."""
 CLASSIFICATION = Template("{text:cut}\nIt was {mask}")
+"""A text and a word that says what it was like."""
 
 
 def _cut(pieces: list[tuple[Slot | None, list[int]]], longest: int, text: str) -> None:

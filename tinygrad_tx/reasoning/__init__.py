@@ -5,6 +5,8 @@ changed, many times); on these stand the folders explain, circuits, audits, mend
 report.
 """
 
+from tinygrad_tx.missing import of_package
+from tinygrad_tx.plots import picture_bytes
 from tinygrad_tx.reasoning.ablate import ablate, ablations
 from tinygrad_tx.reasoning.audits.association import (
     Association,
@@ -81,7 +83,6 @@ from tinygrad_tx.reasoning.explain.direct import (
 )
 from tinygrad_tx.reasoning.explain.heads import HeadScores, induction_scores
 from tinygrad_tx.reasoning.explain.lens import Lens, logit_lens
-from tinygrad_tx.reasoning.explain.pictures import picture_bytes
 from tinygrad_tx.reasoning.explain.target import Target
 from tinygrad_tx.reasoning.explain.tuned_lens import TunedLens, Tuning, train_tuned_lens
 from tinygrad_tx.reasoning.look import Activations, capture, gradients, intervene, look, points
@@ -309,3 +310,6 @@ __all__ = [
     "write_mending",
     "zero",
 ]
+
+
+__getattr__ = of_package(__name__, __all__)

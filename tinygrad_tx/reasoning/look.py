@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_tx import capture as captures
 from tinygrad_tx.autodiff import reverse
-from tinygrad_tx.errors import GraphError, ShapeError, explain
+from tinygrad_tx.errors import ArgumentError, GraphError, PointError, ShapeError, explain
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.walk import collect
@@ -111,6 +111,10 @@ def look(
     model: Model, inputs: Any, at: Patterns = (), changes: Changes | None = None
 ) -> Activations:
     """`capture` and `intervene` in one run: the values captured are those after the changes."""
+    if changes is not None and not isinstance(changes, Mapping):
+        what = f"changes are a {type(changes).__name__}, not a mapping"
+        remedy = "give {point: value}, or {point: function}"
+        raise ArgumentError(explain("intervene", what, remedy=remedy))
     args = inputs if isinstance(inputs, tuple) else (inputs,)
     return looked(model, args, at, tuple((changes or {}).items()))
 
@@ -160,8 +164,12 @@ def looked(
     names = [*patterns, *(name for name, _ in changes)]
     nodes = opened_at([*(r.node for r in results), *written.values()], names, stop)
     named = points_of(nodes, stop)
-    asked = known(patterns, named)
-    wanted = _wanted(changes, named, known)
+    try:
+        asked = known(patterns, named)
+        wanted = _wanted(changes, named, known)
+    except PointError:  # what is nearest may stand inside of a fused operator
+        known(names, points_of(opened_at(nodes, ["*"], stop)))
+        raise
     nodes, changed = _rewritten(nodes, named, wanted, stop, place)
     if recording is not None:
         for buffer, node in zip(written, nodes[len(results) :], strict=True):

@@ -72,6 +72,7 @@ MACHINES: Mapping[str, Machine] = {
     # DGX H100, dense bfloat16; eight NDR cards of 400 Gb/s.
     "h100": Machine("h100", 989.4e12, 80 * 2**30, 3.35e12, 450e9, 50e9),
 }
+"""Published machines by name."""
 
 
 def machine(source: str) -> Machine:

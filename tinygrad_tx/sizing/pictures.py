@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import asdict
 
 from matplotlib.figure import Figure
 
+from tinygrad_tx.plots import picture_bytes
 from tinygrad_tx.sizing.plan import GIB, SizingPlan
 from tinygrad_tx.sizing.schedule import schedule
 
@@ -43,7 +43,7 @@ def memory_bars(plan: SizingPlan, format: str) -> bytes:
     axes.set_title(f"{plan.work.name}: {plan.verdict()}", fontsize=9)
     axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.spines[["top", "right"]].set_visible(False)
-    return _drawn(figure, format)
+    return picture_bytes(figure, format)
 
 
 def timeline(plan: SizingPlan, format: str) -> bytes:
@@ -81,10 +81,4 @@ def timeline(plan: SizingPlan, format: str) -> bytes:
     )
     axes.set_title(f"{drawn}; bubble of the whole {time.bubble / time.total:.1%}", fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
-    return _drawn(figure, format)
-
-
-def _drawn(figure: Figure, format: str) -> bytes:
-    file = io.BytesIO()
-    figure.savefig(file, format=format)
-    return file.getvalue()
+    return picture_bytes(figure, format)

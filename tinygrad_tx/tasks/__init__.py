@@ -52,3 +52,4 @@ TASKS: dict[str, Callable[[TaskConfig], Outcome]] = {
     "arithmetic": arithmetic.run,
     "two-hops": two_hops.run,
 }
+"""The tasks by the name of their command."""

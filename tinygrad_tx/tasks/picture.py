@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 
+from tinygrad_tx.plots import Chart, picture_bytes
 from tinygrad_tx.tasks.task import Figure
 from tinygrad_tx.train import RunFolder
-from tinygrad_tx.train.curves import drawn
 
 __all__ = ["bars", "curves", "levels", "panels", "write_picture"]
 
@@ -18,7 +18,7 @@ COLOURS = ("#1f5f99", "#c4572a", "#4f8a5b", "#7b5ea7", "#888888", "#b08d2f")
 
 def panels(count: int = 1) -> tuple[Picture, list[Axes]]:
     """A picture with `count` axes side by side."""
-    picture = Picture(figsize=(6.4 * count, 4.2), layout="constrained")
+    picture = Chart(figsize=(6.4 * count, 4.2), layout="constrained")
     found = list(picture.subplots(1, count, squeeze=False)[0])
     for axes in found:
         axes.grid(alpha=0.25)
@@ -64,4 +64,4 @@ def bars(axes: Axes, names: Sequence[str], figures: Sequence[Figure | float]) ->
 def write_picture(run: RunFolder, picture: Picture, name: str = "figure") -> None:
     """NAME.svg and NAME.png in the run folder. Errors: CheckpointError."""
     for suffix in ("svg", "png"):
-        run.write(run.path / f"{name}.{suffix}", drawn(picture, suffix))
+        run.write(run.path / f"{name}.{suffix}", picture_bytes(picture, suffix))

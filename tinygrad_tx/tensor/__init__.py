@@ -7,6 +7,7 @@ other libraries.
 
 # ruff: noqa: F403  # the lists of names stand in each file's __all__
 from tinygrad_tx.tensor.tensor import *  # isort: skip
+from tinygrad_tx.missing import knowing_arguments as _knowing_arguments
 from tinygrad_tx.tensor.bits import *
 from tinygrad_tx.tensor.creation import *
 from tinygrad_tx.tensor.einsum import *
@@ -23,3 +24,5 @@ from tinygrad_tx.tensor.shape import *
 from tinygrad_tx.tensor.sharing import *
 
 from tinygrad_tx.tensor import numpy_calls as numpy_calls  # isort: skip
+
+globals().update(_knowing_arguments(globals()))

@@ -52,12 +52,14 @@ def tensor(data: TensorLike, dtype: Any = None, requires_grad: bool = False) -> 
 
 
 def full(shape: Sizes, fill_value: Any, dtype: Any = None, *, device: Any = None) -> Tensor:
+    """A tensor of that shape with `fill_value` everywhere; a float gives float32."""
     return _standard(np.full(shape, fill_value), dtype, device)
 
 
 def zeros(
     shape: Sizes, dtype: Any = float32, requires_grad: bool = False, *, device: Any = None
 ) -> Tensor:
+    """A tensor of zeros of that shape."""
     dtype = float32 if dtype is None else as_dtype(dtype)
     return _new(np.zeros(shape, dtype), dtype, device, requires_grad)
 
@@ -65,6 +67,7 @@ def zeros(
 def ones(
     shape: Sizes, dtype: Any = float32, requires_grad: bool = False, *, device: Any = None
 ) -> Tensor:
+    """A tensor of ones of that shape."""
     dtype = float32 if dtype is None else as_dtype(dtype)
     return _new(np.ones(shape, dtype), dtype, device, requires_grad)
 
@@ -80,14 +83,17 @@ def empty_like(x: Tensor, dtype: Any = None, *, device: Any = None) -> Tensor:
 
 
 def zeros_like(x: Tensor, dtype: Any = None, *, device: Any = None) -> Tensor:
+    """Zeros in the shape of x, and in its dtype unless another is given."""
     return zeros(x.shape, x.dtype if dtype is None else dtype, device=device)
 
 
 def ones_like(x: Tensor, dtype: Any = None, *, device: Any = None) -> Tensor:
+    """Ones in the shape of x, and in its dtype unless another is given."""
     return ones(x.shape, x.dtype if dtype is None else dtype, device=device)
 
 
 def full_like(x: Tensor, fill_value: Any, dtype: Any = None, *, device: Any = None) -> Tensor:
+    """`fill_value` in the shape of x, and in its dtype unless another is given."""
     return full(x.shape, fill_value, x.dtype if dtype is None else dtype, device=device)
 
 

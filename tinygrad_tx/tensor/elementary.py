@@ -37,6 +37,7 @@ def acos(x: TensorLike) -> Tensor:
 
 
 def acosh(x: TensorLike) -> Tensor:
+    """The number from 0 on whose hyperbolic cosine is x; NaN below 1."""
     return unary("acosh", x)
 
 
@@ -46,10 +47,12 @@ def asin(x: TensorLike) -> Tensor:
 
 
 def asinh(x: TensorLike) -> Tensor:
+    """The number whose hyperbolic sine is x."""
     return unary("asinh", x)
 
 
 def atan(x: TensorLike) -> Tensor:
+    """The angle from -pi/2 to pi/2 whose tangent is x."""
     return unary("atan", x)
 
 
@@ -59,26 +62,32 @@ def atan2(x: TensorLike, y: TensorLike) -> Tensor:
 
 
 def atanh(x: TensorLike) -> Tensor:
+    """The number whose hyperbolic tangent is x; NaN outside of -1 ... 1."""
     return unary("atanh", x)
 
 
 def cosh(x: TensorLike) -> Tensor:
+    """The hyperbolic cosine, (e^x + e^-x) / 2."""
     return unary("cosh", x)
 
 
 def sinh(x: TensorLike) -> Tensor:
+    """The hyperbolic sine, (e^x - e^-x) / 2."""
     return unary("sinh", x)
 
 
 def tan(x: TensorLike) -> Tensor:
+    """The tangent of an angle in radians."""
     return unary("tan", x)
 
 
 def log2(x: TensorLike) -> Tensor:
+    """The logarithm to base 2."""
     return unary("log2", x)
 
 
 def log10(x: TensorLike) -> Tensor:
+    """The logarithm to base 10."""
     return unary("log10", x)
 
 

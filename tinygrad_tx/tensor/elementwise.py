@@ -121,14 +121,17 @@ def gelu(x: TensorLike, approximate: bool = False) -> Tensor:
 
 
 def negative(x: TensorLike) -> Tensor:
+    """-x."""
     return unary("negative", x)
 
 
 def abs(x: TensorLike) -> Tensor:
+    """The size of x, without its sign."""
     return unary("abs", x)
 
 
 def sign(x: TensorLike) -> Tensor:
+    """-1, 0 or 1; NaN stays NaN."""
     x = as_tensor(x)
     if is_integer(x.dtype):
         return astype(x > 0, x.dtype) - astype(x < 0, x.dtype)
@@ -136,110 +139,137 @@ def sign(x: TensorLike) -> Tensor:
 
 
 def exp(x: TensorLike) -> Tensor:
+    """e to the x."""
     return unary("exp", x)
 
 
 def expm1(x: TensorLike) -> Tensor:
+    """e^x - 1, exact for small x too."""
     return unary("expm1", x)
 
 
 def log(x: TensorLike) -> Tensor:
+    """The natural logarithm; -inf at 0, NaN below it."""
     return unary("log", x)
 
 
 def log1p(x: TensorLike) -> Tensor:
+    """log(1 + x), exact for small x too."""
     return unary("log1p", x)
 
 
 def sqrt(x: TensorLike) -> Tensor:
+    """The square root; NaN below 0."""
     return unary("sqrt", x)
 
 
 def rsqrt(x: TensorLike) -> Tensor:
+    """1 / sqrt(x)."""
     return unary("rsqrt", x)
 
 
 def reciprocal(x: TensorLike) -> Tensor:
+    """1 / x."""
     return unary("reciprocal", x)
 
 
 def square(x: TensorLike) -> Tensor:
+    """x times x; of integers an integer."""
     return unary("square", x)
 
 
 def sin(x: TensorLike) -> Tensor:
+    """The sine of an angle in radians."""
     return unary("sin", x)
 
 
 def cos(x: TensorLike) -> Tensor:
+    """The cosine of an angle in radians."""
     return unary("cos", x)
 
 
 def tanh(x: TensorLike) -> Tensor:
+    """The hyperbolic tangent, between -1 and 1."""
     return unary("tanh", x)
 
 
 def erf(x: TensorLike) -> Tensor:
+    """The error function, 2/sqrt(pi) times the integral of exp(-t²) from 0 to x."""
     return unary("erf", x)
 
 
 def sigmoid(x: TensorLike) -> Tensor:
+    """1 / (1 + e^-x), without overflow."""
     return unary("sigmoid", x)
 
 
 def relu(x: TensorLike) -> Tensor:
+    """x where it is above 0, else 0."""
     return unary("relu", x)
 
 
 def silu(x: TensorLike) -> Tensor:
+    """x sigmoid(x). Elfwing et al. 2018; also called swish."""
     return unary("silu", x)
 
 
 def floor(x: TensorLike) -> Tensor:
+    """The largest whole number that is at most x; no gradient flows."""
     return unary("floor", x)
 
 
 def ceil(x: TensorLike) -> Tensor:
+    """The smallest whole number that is at least x; no gradient flows."""
     return unary("ceil", x)
 
 
 def round(x: TensorLike) -> Tensor:
+    """The nearest whole number, the even one of two; no gradient flows."""
     return unary("round", x)
 
 
 def trunc(x: TensorLike) -> Tensor:
+    """The whole part, towards 0; no gradient flows."""
     return unary("trunc", x)
 
 
 def isnan(x: TensorLike) -> Tensor:
+    """True where x is NaN."""
     return unary("isnan", x)
 
 
 def isinf(x: TensorLike) -> Tensor:
+    """True where x is infinite, of either sign."""
     return unary("isinf", x)
 
 
 def isfinite(x: TensorLike) -> Tensor:
+    """True where x is neither infinite nor NaN."""
     return unary("isfinite", x)
 
 
 def logical_not(x: TensorLike) -> Tensor:
+    """True where x is False."""
     return unary("logical_not", x)
 
 
 def add(x: TensorLike, y: TensorLike) -> Tensor:
+    """x + y. Shapes: they broadcast, as of every function of two tensors here."""
     return elementwise("add", x, y)
 
 
 def subtract(x: TensorLike, y: TensorLike) -> Tensor:
+    """x - y."""
     return elementwise("subtract", x, y)
 
 
 def multiply(x: TensorLike, y: TensorLike) -> Tensor:
+    """x times y."""
     return elementwise("multiply", x, y)
 
 
 def divide(x: TensorLike, y: TensorLike) -> Tensor:
+    """x / y; of integers float64, as in NumPy."""
     return elementwise("divide", x, y, floats=True)
 
 
@@ -260,22 +290,27 @@ def power(x: TensorLike, y: TensorLike) -> Tensor:
     return result
 
 
-pow = power  # the name in the array API standard
+pow = power
+"""The name of `power` in the array API standard."""
 
 
 def remainder(x: TensorLike, y: TensorLike) -> Tensor:
+    """What floor_divide leaves of x, with the sign of y, as Python's %."""
     return elementwise("remainder", x, y)
 
 
 def floor_divide(x: TensorLike, y: TensorLike) -> Tensor:
+    """x / y rounded down, as Python's //."""
     return elementwise("floor_divide", x, y)
 
 
 def maximum(x: TensorLike, y: TensorLike) -> Tensor:
+    """The larger of x and y; NaN where either is NaN."""
     return _larger("maximum", "greater", x, y)
 
 
 def minimum(x: TensorLike, y: TensorLike) -> Tensor:
+    """The smaller of x and y; NaN where either is NaN."""
     return _larger("minimum", "less", x, y)
 
 
@@ -292,36 +327,45 @@ def _larger(name: str, compare: str, x: TensorLike, y: TensorLike) -> Tensor:
 
 
 def equal(x: TensorLike, y: TensorLike) -> Tensor:
+    """True where x = y; NaN equals nothing."""
     return elementwise("equal", x, y)
 
 
 def not_equal(x: TensorLike, y: TensorLike) -> Tensor:
+    """True where x and y differ."""
     return elementwise("not_equal", x, y)
 
 
 def less(x: TensorLike, y: TensorLike) -> Tensor:
+    """True where x < y."""
     return elementwise("less", x, y)
 
 
 def less_equal(x: TensorLike, y: TensorLike) -> Tensor:
+    """True where x <= y."""
     return elementwise("less_equal", x, y)
 
 
 def greater(x: TensorLike, y: TensorLike) -> Tensor:
+    """True where x > y."""
     return elementwise("greater", x, y)
 
 
 def greater_equal(x: TensorLike, y: TensorLike) -> Tensor:
+    """True where x >= y."""
     return elementwise("greater_equal", x, y)
 
 
 def logical_and(x: TensorLike, y: TensorLike) -> Tensor:
+    """True where both are."""
     return elementwise("logical_and", x, y)
 
 
 def logical_or(x: TensorLike, y: TensorLike) -> Tensor:
+    """True where one is or both are."""
     return elementwise("logical_or", x, y)
 
 
 def logical_xor(x: TensorLike, y: TensorLike) -> Tensor:
+    """True where one is and the other is not."""
     return elementwise("logical_xor", x, y)

@@ -32,8 +32,16 @@ __all__ = [
 
 __array_api_version__ = API_VERSION
 
-e, inf, nan, pi = math.e, math.inf, math.nan, math.pi
+e = math.e
+"""The base of natural logarithms."""
+inf = math.inf
+"""Infinity."""
+nan = math.nan
+"""Not a number."""
+pi = math.pi
+"""Half the circumference of the unit circle."""
 newaxis = None
+"""In an index: an axis of length 1, as in NumPy."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ LAYOUTS: tuple[Layout, ...] = (
     "broadcast",
     "sliced",
 )
+"""How `tensors` lays the same values in memory."""
 
 
 def _strided(values: Array) -> Tensor:

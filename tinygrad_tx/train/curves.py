@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.text import Text
-from matplotlib.ticker import FixedFormatter
 
+from tinygrad_tx.plots import picture_bytes
 from tinygrad_tx.train.history import History, Unit
 
-__all__ = ["COLOURS", "MOST_NAMED", "curves", "drawn", "shortened"]
+__all__ = ["COLOURS", "MOST_NAMED", "curves", "shortened"]
 
 COLOURS = ("#1f5f99", "#c4572a", "#4f8a5b", "#7b5ea7", "#222222", "#b08d2f")
 STYLES = (("-", "o"), ("--", "s"))
@@ -47,27 +44,7 @@ def curves(runs: Mapping[str, History], unit: Unit, format: str) -> bytes:
     axes[0].set_ylabel(f"cross-entropy (nats for each {unit.name})")
     _limit(axes[0], [(r, f) for r in runs.values() if (f := unit.factor(r)) is not None])
     _key(figure, list(runs))
-    return drawn(figure, format)
-
-
-def drawn(figure: Figure, format: str) -> bytes:
-    """The same bytes for the same picture. Dollar signs in names are dollar signs, not formulas."""
-    powers = {  # 10^-3 and the like, as Matplotlib itself writes them
-        id(label)
-        for axes in figure.axes
-        for axis in (axes.xaxis, axes.yaxis)
-        if not isinstance(axis.get_major_formatter(), FixedFormatter)
-        for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks())
-        for label in (tick.label1, tick.label2)
-    }
-    for text in figure.findobj(Text):
-        if isinstance(text, Text) and id(text) not in powers:
-            text.set_parse_math(False)
-    out = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "tinygrad_tx", "svg.fonttype": "none"}):
-        metadata = {"Date": None} if format == "svg" else {}
-        figure.savefig(out, format=format, dpi=150, metadata=metadata)
-    return out.getvalue()
+    return picture_bytes(figure, format)
 
 
 def shortened(name: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+
+from tinygrad_tx.plots import picture_bytes
 
 __all__ = ["loss_curve"]
 
@@ -40,7 +40,4 @@ def loss_curve(
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
-    out = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "tinygrad_tx", "svg.fonttype": "none"}):
-        figure.savefig(out, format=format, dpi=150)
-    return out.getvalue()
+    return picture_bytes(figure, format)

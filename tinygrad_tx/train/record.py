@@ -50,6 +50,8 @@ class CorpusFacts:
 
 @dataclass(frozen=True)
 class ModelFacts:
+    """What a model is, as far as its kind says so: sizes in tokens, units and numbers."""
+
     kind: str
     layers: int | None = None
     width: int | None = None

@@ -9,7 +9,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tinygrad_tx.train.curves import COLOURS, drawn
+from tinygrad_tx.plots import picture_bytes
+from tinygrad_tx.train.curves import COLOURS
 from tinygrad_tx.train.trials import FAILED, FINISHED, Found
 
 __all__ = ["scatter"]
@@ -33,7 +34,7 @@ def scatter(found: Found, format: str) -> bytes:
         if i % ACROSS == 0:
             panel.set_ylabel(f"best held out (nats for each {found.unit.name})")
     figure.supxlabel(MARKS, fontsize=8, color="#444444")
-    return drawn(figure, format)
+    return picture_bytes(figure, format)
 
 
 def _panel(axes: Axes, found: Found, name: str) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from tinygrad_tx.compiler.program import Program, Step
+from tinygrad_tx.plots import picture_bytes
 from tinygrad_tx.viz.program_view import role_of, written_by
 from tinygrad_tx.viz.theme import THEMES
 
@@ -35,10 +35,7 @@ def memory_picture(program: Program, theme: str, format: str) -> bytes:
     axes.set_xlabel("step; behind the dashed line state changes", color=look.ink)
     axes.set_ylabel("MB of the arena", color=look.ink)
     axes.tick_params(colors=look.ink)
-    out = io.BytesIO()
-    metadata = {"Date": None} if format == "svg" else {}
-    figure.savefig(out, format=format, dpi=130, metadata=metadata)
-    return out.getvalue()
+    return picture_bytes(figure, format)
 
 
 def _makers(steps: Sequence[Step]) -> dict[int, str]:

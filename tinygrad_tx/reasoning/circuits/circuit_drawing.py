@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
-import matplotlib
 from matplotlib.ticker import ScalarFormatter
 
 from tinygrad_tx.errors import DrawError, explain
+from tinygrad_tx.plots import picture_bytes, style
 from tinygrad_tx.reasoning.circuits.circuit import Circuit
-from tinygrad_tx.reasoning.circuits.patching_picture import style
 from tinygrad_tx.reasoning.circuits.unfolded import part_of
 from tinygrad_tx.tasks.picture import COLOURS, panels
 from tinygrad_tx.tasks.task import Figure
@@ -85,7 +83,7 @@ def draw_faithfulness(
 
 
 def _plotted(circuit: Circuit, format: str, lang: str) -> bytes:
-    with matplotlib.rc_context(style()):
+    with style():
         picture, (axes,) = panels()
         lines = (("ranked edges", circuit.curve), ("random circuits", circuit.baseline))
         for colour, (name, points) in zip(COLOURS, lines, strict=False):
@@ -104,9 +102,7 @@ def _plotted(circuit: Circuit, format: str, lang: str) -> bytes:
         axes.set_xlabel(translated("number of edges", lang))
         axes.set_ylabel(translated("faithfulness", lang))
         axes.legend(frameon=False)
-        out = io.BytesIO()
-        picture.savefig(out, format=format, dpi=150)
-    return out.getvalue()
+    return picture_bytes(picture, format)
 
 
 def _check(lang: str) -> None:

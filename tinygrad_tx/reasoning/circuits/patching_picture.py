@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
-from matplotlib import font_manager
 from matplotlib.figure import Figure
 
+from tinygrad_tx.plots import picture_bytes, style
 from tinygrad_tx.viz.words import translated
 
 __all__ = ["heat_map", "style"]
-
-
-def style() -> Any:
-    """Settings of matplotlib: the same bytes each time, text as text and no formulas, Chinese where
-    there is a font for it."""
-    wanted = ("DejaVu Sans", "Noto Sans CJK SC", "WenQuanYi Zen Hei")
-    known = {font.name for font in font_manager.fontManager.ttflist}
-    fonts = [name for name in wanted if name in known] or ["sans-serif"]
-    texts = {"svg.fonttype": "none", "text.parse_math": False}
-    return {"svg.hashsalt": "tinygrad_tx", "font.family": fonts, **texts}
 
 
 def heat_map(
@@ -35,7 +23,7 @@ def heat_map(
     lang: str = "en",
 ) -> bytes:
     """values (rows, columns), 0 white; the first row stands at the bottom, as layers do."""
-    with matplotlib.rc_context(style()):
+    with style():
         size = (2.5 + 0.42 * max(len(columns), 4), 1.6 + 0.3 * max(len(rows), 3))
         picture = Figure(figsize=size, layout="constrained")
         axes = picture.add_subplot()
@@ -54,6 +42,4 @@ def heat_map(
                 axes.text(column, row, f"{round(value, 2) + 0.0:.2f}", fontsize=7, **place)
         axes.set_title(translated(title, lang), fontsize=10)
         picture.colorbar(shown, label=translated("recovered share", lang))
-        out = io.BytesIO()
-        picture.savefig(out, format=format, dpi=150)
-    return out.getvalue()
+    return picture_bytes(picture, format)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -11,22 +10,13 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import fontManager
 
-__all__ = ["coloured_words", "heat_map", "picture_bytes", "wide"]
+from tinygrad_tx.plots import Chart, style
+
+__all__ = ["coloured_words", "heat_map", "wide"]
 
 Array = np.ndarray[Any, Any]
 
-# Matplotlib takes a character from the first family that has it; what is not installed is left out.
-_FAMILIES = (
-    "DejaVu Sans",
-    "Noto Sans CJK SC",
-    "Noto Sans CJK JP",
-    "Source Han Sans SC",
-    "WenQuanYi Micro Hei",
-    "PingFang SC",
-    "Microsoft YaHei",
-)
 LONGEST = 10  # of a word in a cell, in columns of a terminal
 
 
@@ -45,10 +35,10 @@ def heat_map(
 
     words: in each cell. signed: red and blue around 0, else from 0 up. Cells that are NaN are grey.
     """
-    with _fonts():
+    with style():
         if axes is None:
             size = (1.8 + 0.62 * len(columns), 1.4 + 0.32 * len(rows))
-            axes = Figure(figsize=size, layout="constrained").subplots()
+            axes = Chart(figsize=size, layout="constrained").subplots()
         top = float(np.nanmax(np.abs(cells))) if np.isfinite(cells).any() else 1.0
         top = top or 1.0
         low = min(0.0, float(np.nanmin(cells))) if np.isfinite(cells).any() else 0.0
@@ -86,9 +76,9 @@ def coloured_words(
             line, column = line + 1, 0
         places.append((line, column))
         column += length
-    with _fonts(even=True):
+    with style(even=True):
         size = (0.085 * columns, 0.7 + 0.34 * (line + 1))
-        figure = Figure(figsize=size, layout="constrained")
+        figure = Chart(figsize=size, layout="constrained")
         axes = figure.subplots()
         axes.set(xlim=(0, columns), ylim=(-line - 0.7, 0.7))
         axes.set_axis_off()
@@ -102,16 +92,6 @@ def coloured_words(
     return figure
 
 
-def picture_bytes(figure: Figure, format: str = "svg") -> bytes:
-    """The picture as "svg", whose text stays text, or "png"."""
-    out = io.BytesIO()
-    # A date would make two pictures of the same figures differ.
-    metadata = {"Date": None} if format == "svg" else None
-    with _fonts():
-        figure.savefig(out, format=format, dpi=150, metadata=metadata)
-    return out.getvalue()
-
-
 def wide(word: str) -> int:
     """How many columns it takes: two for a character of East Asian width."""
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in word)
@@ -120,29 +100,10 @@ def wide(word: str) -> int:
 def short(word: str) -> str:
     """`word`, cut to what a cell holds."""
     if wide(word) <= LONGEST:
-        return _plain(word)
+        return word
     kept = ""
     for c in word:
         if wide(kept + c) >= LONGEST:
             break
         kept += c
-    return _plain(kept + "…")
-
-
-def _plain(word: str) -> str:
-    """Matplotlib would read a formula between dollars."""
-    return word.replace("$", r"\$")
-
-
-def _fonts(even: bool = False) -> Any:
-    """The families of what is drawn inside; even: characters of one width."""
-    known = {f.name for f in fontManager.ttflist}
-    wanted = ("DejaVu Sans Mono", *_FAMILIES) if even else _FAMILIES
-    families = [name for name in wanted if name in known] or ["sans-serif"]
-    settings: dict[Any, Any] = {
-        "font.family": families,
-        "svg.hashsalt": "tinygrad_tx",
-        "svg.fonttype": "none",
-    }
-    # Words of texts may hold dollar signs: they are no formulas.
-    return matplotlib.rc_context({**settings, "text.parse_math": False})
+    return kept + "…"

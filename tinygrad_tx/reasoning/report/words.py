@@ -112,7 +112,7 @@ _BOTH = {
         "The sum and the model differ by {error} at most, where the largest term is {scale}.",
         "各部分之和与模型最多相差 {error}，最大项为 {scale}。",
     ),
-    "circuit": ("What tells both texts apart", "区分两段文本的电路"),
+    "circuit": ("What tells both texts apart", "区分两段文本的回路"),
     "about_circuit": (
         "The edges between parts that are needed when the text is read instead of “{instead}”; all "
         "others carry what they carry for that one. Found by ranking and pruning, measured by "
