@@ -112,14 +112,14 @@ def pipeline(lang: str = "en") -> Any:
 
 def trained_maps() -> Any:
     """Attention of a trained model on a real sentence."""
-    from tinygrad_tx.cli.load import load_run
+    from tinygrad_tx.models import from_run
 
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         words = ("train", "--quick", "--out", str(run))
         command = [sys.executable, "-m", "tinygrad_tx", *words]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        found, tokenizer = load_run(run)
+        found, tokenizer = from_run(run)
         tokens = tokenizer.encode("The statement is true")[None]
         return tx.draw(found, inputs=(tokens,), overlay="attention")
 

@@ -1,258 +1,260 @@
-"""Writes docs/results.md and the table of README.md out of docs/results/*.json.
+"""Prints docs/results.md from docs/results.json, which `tinygrad-tx bench` measured.
 
-    python -m tinygrad_tx bench --out BENCH
-    python -m tinygrad_tx bench capture --threads 1 --rounds 9 --out CAPTURE
-    python tests/benchmarks/learning.py --out docs/results/learning.json
-    python docs/make_results.py BENCH CAPTURE
-
-takes in what the first two left, and prints nothing that was not measured by one of the three, or
-counted in docs/mutations.md.
+tinygrad-tx bench --out bench && cp bench/bench.json docs/results.json
+python docs/make_results.py > docs/results.md
 """
 
 from __future__ import annotations
 
 import json
-import shutil
+import re
 import statistics
-import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tinygrad_tx.files import write_whole
-
 DOCS = Path(__file__).parent
-README = DOCS.parent / "README.md"
-BEGIN, END = "<!-- results: made by docs/make_results.py -->", "<!-- end of results -->"
 PEERS = {
     "torch": "PyTorch",
-    "torch compiled": "`torch.compile`",
+    "torch compiled": "PyTorch compiled",
     "jax": "JAX",
     "numpy": "NumPy (OpenBLAS)",
     "transformer lens": "TransformerLens",
     "torchlens": "TorchLens",
 }
-SECTIONS = {
-    "Training steps": ("step",),
-    "Writing": ("write",),
-    "Matrix products": ("matmul",),
-    "Parts, forward and backward": ("softmax", "layer_norm", "gelu", "cross_entropy", "attention"),
-    "Updates of AdamW": ("adamw",),
-}
-NAMES = {
-    "step A": "a training step, GPT of 0.8 million parameters",
-    "step B": "of 10.8 million",
-    "step C": "of 0.1 million",
-    "bert step A": "BERT of 0.8 million",
-    "encoder-decoder step A": "encoder-decoder of 1.9 million",
-    "write A": "writing 48 tokens, GPT of 0.8 million",
-}
+SHAPES = "layers, heads, width, context, batch, vocabulary"
+BUSY = 0.5
+"""Load above which figures of time are said to be of a shared machine."""
+
+Row = Mapping[str, Any]
 
 
-def read(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((DOCS / "results" / f"{name}.json").read_text())
-    return found
+def page(found: Row) -> str:
+    """The whole page."""
+    parts = [_beginning(found), _glance(found), *_times(found), _learning(found), _caught()]
+    return "\n\n".join(part for part in [*parts, _capture(found), _repeat()] if part) + "\n"
 
 
-def setting(of: dict[str, Any]) -> str:
-    """Machine, threads and versions of a measurement."""
-    known = dict(of["versions"])
-    threads, machine = known.pop("threads"), known.pop("machine")
-    packages = ", ".join(f"{name} {version}" for name, version in known.items())
-    return f"{machine}, {threads} thread{'s' * (threads != 1)} each; {packages}"
-
-
-def milliseconds(seconds: float) -> str:
-    return f"{seconds * 1e3:.3g}" if seconds < 1 else f"{seconds * 1e3:,.0f}"
-
-
-def own(row: dict[str, Any]) -> str:
-    turns = row["turns_seconds"]["ours"]
-    return f"{milliseconds(statistics.median(turns))} / {milliseconds(min(turns))}"
-
-
-def beside(row: dict[str, Any], peer: str, short: bool = False) -> str:
-    """What a peer took, and how many times as long as we: by medians, and best by best."""
-    if peer not in row["turns_seconds"]:
-        return f"failed: {row['failed'][peer]}" if peer in row["failed"] else ""
-    theirs, ours = row["turns_seconds"][peer], row["turns_seconds"]["ours"]
-    median = statistics.median(theirs) / statistics.median(ours)
-    times = f"{median:.2f}x"
-    said = f"**{times}**" if median < 1 else times
-    if short:
-        return f"{milliseconds(statistics.median(theirs))} ({said})"
-    both = f"{milliseconds(statistics.median(theirs))} / {milliseconds(min(theirs))}"
-    return f"{both}: {said}, {min(theirs) / min(ours):.2f}x"
-
-
-def table(rows: list[dict[str, Any]]) -> list[str]:
-    peers = [peer for peer in PEERS if any(peer in r["turns_seconds"] for r in rows)]
-    head = ["ms", "tinygrad_tx", *(PEERS[p] for p in peers)]
-    lines = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
-    for row in rows:
-        cells = [row["workload"]["name"], own(row), *(beside(row, p) for p in peers)]
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
-
-
-def speed(bench: dict[str, Any]) -> list[str]:
-    roof = bench["roofline"]
-    lines = [
-        "## Speed",
-        "",
-        "`tinygrad-tx bench --out bench` on an idle machine, all contenders in turns, "
-        f"{len(bench['results'][0]['turns_seconds']['ours'])} rounds: median / best of a turn in "
-        "milliseconds, then how many times as long as ours, by medians and best by best. What is "
-        "printed bold is where the other is faster.",
-        "",
-        f"{setting(bench)}. The machine's roof, measured in the same run: "
-        f"{roof['flops'] / 1e9:.0f} GFLOPS and {roof['bytes_a_second'] / 1e9:.0f} GB/s.",
-        "",
-        "GPT A has 4 layers, 4 heads, width 128, context 64, batch 12 and a vocabulary of 65; B "
-        "6, 6, 384, 256, 8, 65; C 2, 2, 64, 32, 8, 65; D 3, 3, 96, 80, 5, 1000. A step is "
-        "forward, backward, clipping and AdamW.",
-    ]  # fmt: skip
-    for title, kinds in SECTIONS.items():
-        rows = [r for r in bench["results"] if r["workload"]["kind"] in kinds]
-        if rows:
-            lines += ["", f"### {title}", "", *table(rows)]
-    return lines
-
-
-def over_nothing(capture: dict[str, Any]) -> dict[tuple[str, str], float]:
-    """How many times a plain forward pass each capture takes, by contender and what it captures:
-    the median over rounds of ratios within a round."""
-    plain, *others = capture["results"]
-    return {
-        (name, row["workload"]["option"]): statistics.median(
-            a / b for a, b in zip(turns, plain["turns_seconds"][name], strict=True)
-        )
-        for row in others
-        for name, turns in row["turns_seconds"].items()
-    }
-
-
-def looking(capture: dict[str, Any]) -> list[str]:
-    times = over_nothing(capture)
-    options = [row["workload"]["option"] for row in capture["results"][1:]]
-    lines = [
-        "## What looking inside costs",
-        "",
-        "`tinygrad-tx bench capture --threads 1 --rounds 9`: a forward pass of GPT A with values "
-        "kept, in times of the same program's forward pass without.",
-        "",
-        f"{setting(capture)}.",
-        "",
-        f"| | nothing captured, ms | {' | '.join(options)} |",
-        "| --- " * (2 + len(options)) + "|",
-    ]  # fmt: skip
-    for name, turns in capture["results"][0]["turns_seconds"].items():
-        cells = [f"{times[name, o]:.2f}x" if (name, o) in times else "" for o in options]
-        label = "tinygrad_tx" if name == "ours" else PEERS[name]
-        lines.append(
-            f"| {label} | {milliseconds(statistics.median(turns))} | {' | '.join(cells)} |"
-        )
-    return lines
-
-
-def learning(found: dict[str, Any]) -> list[str]:
-    lines = [
-        "## Learning",
-        "",
-        f"`python tests/benchmarks/learning.py`: GPT A, {found['steps']:,} steps on the language "
-        "reference inside Python by characters; the same first weights and batches for both.",
-        "",
-        f"{setting(found)}.",
-        "",
-        "| | held-out loss, nats a token: mean (each seed) | seconds, each seed |",
-        "| --- | --- | --- |",
-    ]
-    for name, label in (("ours", "tinygrad_tx"), ("torch", "PyTorch")):
-        losses, seconds = found["losses"][name], found["seconds"][name]
-        each = ", ".join(f"{v:.3f}" for v in losses)
-        took = ", ".join(f"{v:.0f}" for v in seconds)
-        lines.append(f"| {label} | {statistics.mean(losses):.3f} ({each}) | {took} |")
-    lines.append(f"| bigram counts | {found['bigram']:.3f} | |")
-    return lines
-
-
-def caught() -> dict[str, tuple[int, int]]:
-    """Of the planted bugs that a checker can look for, how many it finds."""
-    rows = [
-        [cell.strip() for cell in line.strip("|\n ").split("|")]
-        for line in (DOCS / "mutations.md").read_text(encoding="utf-8").splitlines()
-        if line.startswith("| ") and not line.startswith(("| mutant", "| ---"))
-    ]
-    found = {"ours": (sum(row[1] != "missed" for row in rows), len(rows))}
-    for name, column in (("torch", 3), ("jax", 4)):
-        asked = [row[column] for row in rows if row[column] != "-"]
-        found[name] = (asked.count("caught"), len(asked))
-    return found
-
-
-def gradients() -> list[str]:
-    found = caught()
-    return [
-        "## Gradients",
-        "",
-        "[Planted bugs](mutations.md), each found by the suite or not; of those that the peers' "
-        "checkers of gradients can look for, how many they find on the same inputs.",
-        "",
-        "| | caught | of |",
-        "| --- | --- | --- |",
-        "| tinygrad_tx | {} | {} |".format(*found["ours"]),
-        "| `torch.autograd.gradcheck` | {} | {} |".format(*found["torch"]),
-        "| `jax.test_util.check_grads` | {} | {} |".format(*found["jax"]),
-    ]
-
-
-def page() -> str:
-    parts = [speed(read("bench")), looking(read("capture")), learning(read("learning"))]
-    text = "\n\n".join("\n".join(part) for part in [*parts, gradients()])
-    head = "# Results\n\nMade by `docs/make_results.py` from what the commands below left."
-    return f"{head}\n\n{text}\n"
-
-
-def summary() -> str:
-    """The table of README.md."""
-    bench, capture, found = read("bench"), read("capture"), read("learning")
-    peers = ("torch", "torch compiled", "jax")
-    lines = [
-        f"| | tinygrad_tx | {' | '.join(PEERS[p] for p in peers)} |",
-        "| --- " * (2 + len(peers)) + "|",
-    ]
-    by_name = {row["workload"]["name"]: row for row in bench["results"]}
-    for name, label in NAMES.items():
-        row = by_name[name]
-        ours = milliseconds(statistics.median(row["turns_seconds"]["ours"]))
-        cells = [beside(row, peer, short=True) for peer in peers]
-        lines.append(f"| {label} | {ours} ms | {' | '.join(cells)} |")
-    losses = {k: f"{statistics.mean(v):.3f}" for k, v in found["losses"].items()}
-    caught_by = {k: f"{a} of {b}" for k, (a, b) in caught().items()}
-    times, everything = over_nothing(capture), "everything"
-    lenses = ", ".join(
-        f"{PEERS[name]} {times[name, everything]:.1f}x"
-        for name in ("transformer lens", "torchlens")
+def _beginning(found: Row) -> str:
+    v = found["versions"]
+    packages = {"tinygrad-tx": "tinygrad_tx", "torch": "PyTorch", "jax": "JAX", "numpy": "NumPy"}
+    packages |= {"numba": "Numba", "transformer-lens": "TransformerLens", "torchlens": "TorchLens"}
+    named = ", ".join(f"{name} {v[key]}" for key, name in packages.items() if key in v)
+    busy = (
+        f" Other programs used the machine: its load was {found['load']:.1f} when this began, so "
+        "that times are longer than on an idle one. Ratios are of turns side by side."
+        if found["load"] > BUSY
+        else " The machine was idle."
     )
-    lines += [
-        f"| held-out loss after {found['steps']:,} steps (bigram counts: {found['bigram']:.3f}) "
-        f"| {losses['ours']} | {losses['torch']} | | |",
-        f"| planted wrong gradients caught | {caught_by['ours']} | {caught_by['torch']} | "
-        f"| {caught_by['jax']} |",
-        f"| a forward pass with all inner values kept, in times of one without | "
-        f"{times['ours', everything]:.2f}x | {lenses} | | |",
-    ]  # fmt: skip
-    return "\n".join(lines)
+    roof = found["roofline"]
+    return f"""# Results
+
+Made by `docs/make_results.py` of one run of `tinygrad-tx bench`, of {found["on"]}.
+
+{v["machine"]}, {v["processors"]} processors, {v["threads"]} threads for each contender, float32;
+measured roofline {roof["flops"] / 1e9:.0f} GFLOPS and {roof["bytes_a_second"] / 1e9:.0f} GB a
+second.{busy}
+{named}.
+
+Contenders take turns, each in a process of its own. Times are milliseconds, the median over the
+turns and behind it the best turn. A ratio is the peer's median by ours: above 1 we are faster."""
 
 
-def with_summary(readme: str) -> str:
-    """README's text with the table between its marks made anew."""
-    before, _, rest = readme.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{summary()}\n\n{END}{after}"
+def _glance(found: Row) -> str:
+    """One table that a README has room for."""
+    rows = [("what", "here", "beside it")]
+    for name in ("step A", "step B", "step C"):
+        row = _row_of(found, name)
+        if row is not None and row["ratios_of_medians"]:
+            peer, ratio = min(row["ratios_of_medians"].items(), key=lambda p: p[1])
+            what = f"training {name}, {_parameters(row)}"
+            beside = f"{PEERS[peer]}, the fastest peer: {_ms(row, peer)} ms, {ratio:.2f} times"
+            rows.append((what, f"{_ms(row, 'ours')} ms", beside))
+    learning = found.get("learning")
+    if learning and "ours" in learning["losses"]:
+        ours, theirs = (_mean(learning["losses"].get(n, ())) for n in ("ours", "torch"))
+        what = f"held-out loss after {learning['steps']} steps"
+        rows.append((what, ours, f"PyTorch {theirs}, bigram counts {learning['bigram']:.3f}"))
+    ours, theirs = _mutants()
+    rows.append(("planted bugs caught", ours, theirs))
+    nothing, everything = (_row_of(found, f"capture {n} A") for n in ("nothing", "everything"))
+    if nothing is not None and everything is not None:
+        costs = {n: _cost(everything, nothing, n) for n in nothing["turns_seconds"]}
+        beside = ", ".join(f"{PEERS[n]} {c:.2f}" for n, c in costs.items() if n != "ours" and c)
+        here = f"{costs['ours']:.2f} times a plain pass" if costs.get("ours") else "-"
+        rows.append(("capturing every named value", here, beside))
+    return f"## At a glance\n\n{_table(rows)}"
+
+
+def _times(found: Row) -> list[str]:
+    kinds: tuple[tuple[str, str, Callable[[Row], bool]], ...] = (
+        (
+            "Training steps and writing",
+            f"A step is forward, backward, clipping and AdamW. Sizes: {SHAPES}.",
+            lambda w: w["kind"] in ("step", "write"),
+        ),
+        (
+            "Products of matrices",
+            "m x k x n; N: as it lies in memory, T: transposed.",
+            lambda w: w["kind"] == "matmul",
+        ),
+        (
+            "Other parts",
+            "The result and the gradients of all inputs; AdamW: one update.",
+            lambda w: w["kind"] not in ("step", "write", "matmul", "capture"),
+        ),
+    )
+    made = []
+    for title, text, is_one in kinds:
+        rows = [r for r in found["results"] if is_one(r["workload"]) and _has(r, "ours")]
+        if rows:
+            made.append(f"## {title}\n\n{text}\n\n{_race_table(rows)}{_failures(rows)}")
+    return made
+
+
+def _race_table(rows: Sequence[Row]) -> str:
+    peers = [p for p in PEERS if any(_has(r, p) for r in rows)]
+    lines = [("workload", "sizes", "ours", *(PEERS[p] for p in peers))]
+    for row in rows:
+        cells = [
+            f"{_ms(row, p)}: {row['ratios_of_medians'][p]:.2f}" if _has(row, p) else "-"
+            for p in peers
+        ]
+        sizes = ", ".join(map(str, row["workload"]["sizes"]))
+        lines.append((row["workload"]["name"], sizes, _ms(row, "ours"), *cells))
+    ratios = [r["ratios_of_medians"][p] for r in rows for p in peers if _has(r, p)]
+    slower = sum(r < 1 for r in ratios)
+    said = (
+        ""
+        if not ratios
+        else (
+            f"\n\nMedian ratio {statistics.median(ratios):.2f}, from {min(ratios):.2f} to "
+            f"{max(ratios):.2f}; slower than the peer in {slower} of {len(ratios)}."
+        )
+    )
+    return _table(lines) + said
+
+
+def _failures(rows: Iterable[Row]) -> str:
+    failed = [f"- {r['workload']['name']}: {why}" for r in rows for why in r["failed"].values()]
+    return "\n\nNot measured:\n\n" + "\n".join(failed) if failed else ""
+
+
+def _learning(found: Row) -> str:
+    learning = found.get("learning")
+    if not learning or "ours" not in learning["losses"]:
+        return ""
+    rows = [("", "held-out loss, mean", "each seed", "seconds, median")]
+    for name, losses in learning["losses"].items():
+        seconds = statistics.median(learning["seconds"][name])
+        each = ", ".join(f"{x:.4f}" for x in losses)
+        rows.append((PEERS.get(name, "tinygrad_tx"), _mean(losses), each, f"{seconds:.0f}"))
+    rows.append(("bigram counts", f"{learning['bigram']:.3f}", "", ""))
+    return f"""## Learning
+
+A GPT of {learning["parameters"]:,} parameters (4 layers, width 128, context 64, batch 12) on the
+English text inside Python, character by character, {learning["steps"]} steps of AdamW.
+Both start from the same weights and see the same batches at the same learning rates; they differ in
+rounding alone. Losses in nats a character. Seconds are of the steps behind the first.
+
+{_table(rows)}"""
+
+
+def _caught() -> str:
+    ours, theirs = _mutants()
+    return f"""## Gradients caught
+
+Of the plausible bugs planted one by one, our tests caught {ours}; of those that are wrong rules of
+reverse mode, {theirs}. Each bug, and who caught it: [mutations.md](mutations.md), by
+`python tests/mutations/table.py`."""
+
+
+def _mutants() -> tuple[str, str]:
+    """What the page of mutants ends with."""
+    text = (DOCS / "mutations.md").read_text(encoding="utf-8")
+    ours = re.search(r"Ours caught (\d+ of \d+)", text)
+    theirs = re.search(r"Of the (\d+).*gradcheck caught (\d+),.*check_grads (\d+)", text)
+    assert ours is not None, "docs/mutations.md ends otherwise"
+    assert theirs is not None, "docs/mutations.md ends otherwise"
+    rules, torch, jax = theirs.groups()
+    return ours[1], f"PyTorch's gradcheck {torch} of {rules}, JAX's check_grads {jax} of {rules}"
+
+
+def _capture(found: Row) -> str:
+    rows = [r for r in found["results"] if r["workload"]["kind"] == "capture" and _has(r, "ours")]
+    if len(rows) < 2:
+        return ""
+    nothing, *others = rows
+    lines = [("", "nothing, ms", *(f"{r['workload']['option']}, times nothing" for r in others))]
+    for name in nothing["turns_seconds"]:
+        cells = [_cost(r, nothing, name) for r in others]
+        lines.append(
+            (
+                PEERS.get(name, "tinygrad_tx"),
+                _ms(nothing, name),
+                *("-" if c is None else f"{c:.2f}" for c in cells),
+            )
+        )
+    return f"""## What looking inside costs
+
+A forward pass of GPT A with nothing captured, with every named value, with the hidden units of one
+layer, and with the attention pattern of one. All have our weights.
+
+{_table(lines)}"""
+
+
+def _cost(row: Row, nothing: Row, name: str) -> float | None:
+    """The median over the rounds of ratios within a round."""
+    if not (_has(row, name) and _has(nothing, name)):
+        return None
+    turns = zip(row["turns_seconds"][name], nothing["turns_seconds"][name], strict=True)
+    return statistics.median(a / b for a, b in turns)
+
+
+def _repeat() -> str:
+    return """## To repeat it
+
+    pip install 'tinygrad-tx[bench]'
+    tinygrad-tx bench --out bench
+    cp bench/bench.json docs/results.json && python docs/make_results.py > docs/results.md
+
+On an idle machine. One part of it: `tinygrad-tx bench steps --only "step A"`, `bench learning`,
+`bench capture`. Contenders that are not installed are left out."""
+
+
+def _row_of(found: Row, name: str) -> Row | None:
+    return next(
+        (r for r in found["results"] if r["workload"]["name"] == name and _has(r, "ours")), None
+    )
+
+
+def _has(row: Row, name: str) -> bool:
+    return bool(row["turns_seconds"].get(name))
+
+
+def _ms(row: Row, name: str) -> str:
+    turns = row["turns_seconds"][name]
+    return f"{_short(1e3 * statistics.median(turns))} / {_short(1e3 * min(turns))}"
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _mean(losses: Sequence[float]) -> str:
+    return f"{statistics.mean(losses):.3f}" if losses else "not measured"
+
+
+def _parameters(row: Row) -> str:
+    layers, _, width, context, _, vocab = row["workload"]["sizes"]
+    count = layers * (12 * width**2 + 13 * width) + (vocab + context + 2) * width
+    return f"{count / 1e6:.1f} million parameters"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])
 
 
 if __name__ == "__main__":
-    for name, folder in zip(("bench", "capture"), map(Path, sys.argv[1:]), strict=False):
-        shutil.copyfile(folder / "bench.json", DOCS / "results" / f"{name}.json")
-    write_whole(DOCS / "results.md", page())
-    write_whole(README, with_summary(README.read_text(encoding="utf-8")))
+    print(page(json.loads((DOCS / "results.json").read_text(encoding="utf-8"))), end="")

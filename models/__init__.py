@@ -1,5 +1,6 @@
 """The models, one file for each family; `preset` knows published ones by name."""
 
+from tinygrad_tx.missing import of_package
 from tinygrad_tx.models.bert import (
     BERT,
     BERTClassifier,
@@ -10,6 +11,7 @@ from tinygrad_tx.models.bert import (
 )
 from tinygrad_tx.models.constraints import Balanced, Banned
 from tinygrad_tx.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
+from tinygrad_tx.models.from_run import from_run
 from tinygrad_tx.models.ft_transformer import FTTransformer, FTTransformerConfig
 from tinygrad_tx.models.generation import Decoder, write_batch
 from tinygrad_tx.models.gpt import GPT, GPTConfig
@@ -47,6 +49,7 @@ __all__ = [
     "build",
     "from_folder",
     "from_package",
+    "from_run",
     "preset",
     "read_tokenizer",
     "save_onnx",
@@ -54,3 +57,5 @@ __all__ = [
     "write",
     "write_batch",
 ]
+
+__getattr__ = of_package(__name__, __all__)

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_tx.missing import knows_arguments
 from tinygrad_tx.models.published import bert as published
 from tinygrad_tx.models.published.folder import Pretrained
-from tinygrad_tx.models.tokens import check_sizes, checked
+from tinygrad_tx.models.tokens import check_config, check_sizes, checked
 from tinygrad_tx.nn import (
     Dropout,
     Embedding,
@@ -36,6 +37,7 @@ from tinygrad_tx.tensor.tensor import TensorLike, as_tensor
 __all__ = ["BERT", "BERTClassifier", "BERTConfig", "BERTEncoder", "BERTReader", "BERTTagger"]
 
 
+@knows_arguments
 @dataclass(frozen=True)
 class BERTConfig:
     """Sizes of a BERT. Errors: ShapeError, ValueError."""
@@ -132,6 +134,7 @@ class MaskedWordHead(Module):
         return marked(transformed @ embedding.T + self.bias, "logits")
 
 
+@knows_arguments
 class BERT(Pretrained):
     """BERT with both heads of pretraining.
 
@@ -143,6 +146,7 @@ class BERT(Pretrained):
 
     def __init__(self, config: BERTConfig, seed: int = 0) -> None:
         super().__init__()
+        check_config("BERT", config, BERTConfig)
         rng = np.random.default_rng(seed)
         self.config = config
         self.encoder = BERTEncoder(config, rng)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_tx.missing import knows_arguments
 from tinygrad_tx.models.generation import stream
 from tinygrad_tx.models.published.folder import Pretrained
 from tinygrad_tx.nn import Cache
@@ -45,10 +46,12 @@ class CausalModel(Pretrained):
     def forward(self, tokens: TensorLike) -> Tensor:
         return self.logits(self.hidden(tokens))
 
+    @knows_arguments
     def loss(self, tokens: TensorLike, targets: TensorLike) -> Tensor:
         """Mean cross-entropy in nats of the next tokens."""
         return cross_entropy(self(tokens), targets)
 
+    @knows_arguments
     def generate(self, tokens: Sequence[int], max_new_tokens: int, **options: Any) -> Iterator[int]:
         """New tokens after `tokens`, one by one; `options` as in `models.generation.stream`."""
         return stream(self, tokens, max_new_tokens, **options)

@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_tx.errors import explain
+from tinygrad_tx.missing import knows_arguments
 from tinygrad_tx.models.conditioned import Conditioned
 from tinygrad_tx.models.generation import stream, write_batch
 from tinygrad_tx.models.published.folder import Pretrained
 from tinygrad_tx.models.published.t5 import T5
-from tinygrad_tx.models.tokens import check_sizes, checked
+from tinygrad_tx.models.tokens import check_config, check_sizes, checked
 from tinygrad_tx.nn import (
     Cache,
     CrossAttention,
@@ -69,6 +70,7 @@ FORMS: Mapping[str, Form] = {
 }
 
 
+@knows_arguments
 @dataclass(frozen=True)
 class EncoderDecoderConfig:
     """Sizes of an encoder-decoder. Errors: ShapeError, ValueError."""
@@ -268,6 +270,7 @@ class Decoder(Side):
         return (block.cross_attention.read(memory) for block in self.blocks)
 
 
+@knows_arguments
 class EncoderDecoder(Pretrained):
     """`model(source, target)` gives logits (batch, target time, vocab) of the token after each.
 
@@ -278,6 +281,7 @@ class EncoderDecoder(Pretrained):
 
     def __init__(self, config: EncoderDecoderConfig, seed: int = 0) -> None:
         super().__init__()
+        check_config("EncoderDecoder", config, EncoderDecoderConfig)
         rng = np.random.default_rng(seed)
         self.config = config
         self.embedding = Embedding(config.vocab_size, config.width, rng)

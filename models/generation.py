@@ -6,16 +6,21 @@ the last half of the text is read anew: its tokens then stand at other places.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 
-from tinygrad_tx.errors import DataError, explain
+from tinygrad_tx.errors import ArgumentError, DataError, explain
+from tinygrad_tx.graph.place import levels_to_user
 from tinygrad_tx.jit import jit
+from tinygrad_tx.missing import knows_arguments
 from tinygrad_tx.models.beams import BeamSearch
 from tinygrad_tx.models.constraints import Constraint, constrained_logits
 from tinygrad_tx.models.sampling import Sampling
+from tinygrad_tx.models.tokens import prompt_of
 from tinygrad_tx.nn import Cache
 from tinygrad_tx.tensor import Tensor, broadcast_to, no_grad, take_along_axis
 
@@ -109,6 +114,7 @@ def _rows(last: Tensor, hidden: Tensor) -> Tensor:
     return broadcast_to(last.reshape((batch, 1, 1)), (batch, 1, width))
 
 
+@partial(knows_arguments, name="generate")
 def stream(
     model: Causal,
     tokens: Sequence[int],
@@ -130,14 +136,33 @@ def stream(
     NonFiniteError for a rule that leaves no token.
     """
     sampling = Sampling(temperature, top_k, top_p, repetition_penalty)
-    if not len(tokens):
-        remedy = "give at least one token"
-        raise DataError(explain("generate", "the prompt is empty", remedy=remedy))
+    seen = prompt_of(tokens)
+    _check_writing(model, max_new_tokens, beams, stop)
     if beams > 1:
-        found = beam_search(model, tokens, max_new_tokens, beams, stop, constraint=constraint)
-        return iter(found)
-    seen = [int(t) for t in tokens]
+        if sampling != Sampling():
+            what = f"{beams} beams look for the likeliest text, and nothing is drawn"
+            remedy = "leave out temperature, top_k, top_p and repetition_penalty, or beams"
+            raise ArgumentError(explain("generate", what, remedy=remedy))
+        return iter(beam_search(model, seen, max_new_tokens, beams, stop, constraint=constraint))
     return _drawn(model, seen, max_new_tokens, sampling, stop, seed, constraint)
+
+
+def _check_writing(model: Causal, count: int, beams: int, stop: Any) -> None:
+    """Errors: ArgumentError. Warns of a model that still drops while it writes."""
+    if count < 0 or beams < 1:
+        what = f"max_new_tokens {count}, beams {beams}"
+        remedy = "need max_new_tokens of at least 0, beams of at least 1"
+        raise ArgumentError(explain("generate", what, remedy=remedy))
+    if isinstance(stop, (str, int)) or not all(isinstance(t, (int, np.integer)) for t in stop):
+        what = f"stop is {stop!r}, not a list of tokens"
+        remedy = (
+            "give stop=[token]; for texts tx.models.write(model, tokenizer, prompt, n, stop=[text])"
+        )
+        raise ArgumentError(explain("generate", what, remedy=remedy))
+    if getattr(model, "training", False) and getattr(model.config, "dropout", 0):
+        what = "the model is in training, so that dropout falsifies what it writes"
+        text = explain("generate", what, remedy="call model.eval() first")
+        warnings.warn(text, stacklevel=levels_to_user())
 
 
 def _drawn(

@@ -15,9 +15,10 @@ from typing import Protocol
 
 import numpy as np
 
+from tinygrad_tx.missing import knows_arguments
 from tinygrad_tx.models.causal import CausalModel
 from tinygrad_tx.models.published.gpt2 import GPT2
-from tinygrad_tx.models.tokens import behind, check_sizes, checked, places_of
+from tinygrad_tx.models.tokens import behind, check_config, check_sizes, checked, places_of
 from tinygrad_tx.nn import (
     Cache,
     Dropout,
@@ -36,6 +37,7 @@ from tinygrad_tx.tensor.tensor import TensorLike
 __all__ = ["GPT", "GPTConfig"]
 
 
+@knows_arguments
 @dataclass(frozen=True)
 class GPTConfig:
     """Sizes of a GPT. Errors: ShapeError, ValueError."""
@@ -102,6 +104,7 @@ class Block(Module):
         return marked(residual + computed, "residual_after_feed_forward")
 
 
+@knows_arguments
 class GPT(CausalModel):
     """`model(tokens)` gives logits (batch, time, vocab); `model.loss` the mean cross-entropy."""
 
@@ -109,6 +112,7 @@ class GPT(CausalModel):
 
     def __init__(self, config: GPTConfig, seed: int = 0) -> None:
         super().__init__()
+        check_config("GPT", config, GPTConfig)
         rng = np.random.default_rng(seed)
         self.config = config
         self.embedding = Embedding(config.vocab_size, config.width, rng)

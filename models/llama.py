@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinygrad_tx.errors import ShapeError, explain
+from tinygrad_tx.missing import knows_arguments
 from tinygrad_tx.models.causal import CausalModel
 from tinygrad_tx.models.published.llama import LLAMA
-from tinygrad_tx.models.tokens import behind, check_sizes, checked
+from tinygrad_tx.models.tokens import behind, check_config, check_sizes, checked
 from tinygrad_tx.nn import (
     Cache,
     Embedding,
@@ -37,6 +38,7 @@ from tinygrad_tx.tensor.tensor import TensorLike
 __all__ = ["Llama", "LlamaConfig"]
 
 
+@knows_arguments
 @dataclass(frozen=True)
 class LlamaConfig:
     """Sizes of a Llama. Errors: ShapeError, ValueError."""
@@ -62,7 +64,8 @@ class LlamaConfig:
         check_sizes(self, "kv_heads", "inner", "head_width")
         if self.kv_heads is not None and self.heads % self.kv_heads:
             what = f"heads {self.heads} are not a multiple of kv_heads {self.kv_heads}"
-            raise ShapeError(explain("LlamaConfig", what))
+            remedy = "each head of keys and values serves as many heads of queries"
+            raise ShapeError(explain("LlamaConfig", what, remedy=remedy))
 
     @property
     def units(self) -> int:
@@ -110,6 +113,7 @@ class Block(Module):
         return marked(residual + computed, "residual_after_feed_forward")
 
 
+@knows_arguments
 class Llama(CausalModel):
     """`model(tokens)` gives logits (batch, time, vocab); `model.loss` the mean cross-entropy."""
 
@@ -117,6 +121,7 @@ class Llama(CausalModel):
 
     def __init__(self, config: LlamaConfig, seed: int = 0) -> None:
         super().__init__()
+        check_config("Llama", config, LlamaConfig)
         rng = np.random.default_rng(seed)
         self.config = config
         head_width = config.head_width or config.width // config.heads

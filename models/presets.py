@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from typing import Any
 
+from tinygrad_tx.errors import ArgumentError, explain
 from tinygrad_tx.models.bert import BERT, BERTConfig
 from tinygrad_tx.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from tinygrad_tx.models.gpt import GPT, GPTConfig
@@ -15,6 +17,8 @@ __all__ = ["PRESETS", "Config", "Model", "abstract", "build", "preset"]
 
 Config = GPTConfig | BERTConfig | EncoderDecoderConfig | LlamaConfig
 Model = GPT | BERT | EncoderDecoder | Llama
+FAMILIES: tuple[Any, ...] = (GPT, BERT, EncoderDecoder, Llama)
+"""What `build` makes: each class names its config."""
 
 
 def _gpt2(layers: int, heads: int, width: int) -> GPTConfig:
@@ -81,22 +85,23 @@ PRESETS: Mapping[str, Config] = {
 
 
 def preset(name: str) -> Config:
-    """The sizes of a published model. Errors: ValueError, with the nearest names."""
+    """The sizes of a published model. Errors: ArgumentError, with the nearest names."""
     if name in PRESETS:
         return PRESETS[name]
-    near = difflib.get_close_matches(name, PRESETS, 3, 0.4) or sorted(PRESETS)
-    raise ValueError(f"preset: {name!r} is not known; did you mean {', '.join(near)}?")
+    near = difflib.get_close_matches(name, PRESETS, 3)
+    remedy = f"nearest: {', '.join(near)}" if near else f"there are {', '.join(PRESETS)}"
+    raise ArgumentError(explain("preset", f"{name!r} is not known", remedy=remedy))
 
 
 def build(config: Config, seed: int = 0) -> Model:
-    """The untrained model that `config` describes."""
-    if isinstance(config, GPTConfig):
-        return GPT(config, seed)
-    if isinstance(config, BERTConfig):
-        return BERT(config, seed)
-    if isinstance(config, LlamaConfig):
-        return Llama(config, seed)
-    return EncoderDecoder(config, seed)
+    """The untrained model that `config` describes. Errors: TypeError for one that no family has."""
+    for family in FAMILIES:
+        if type(config) is family.config_class:
+            model: Model = family(config, seed)
+            return model
+    listed = ", ".join(family.config_class.__name__ for family in FAMILIES)
+    what = f"{type(config).__name__} is the config of no family"
+    raise TypeError(explain("build", what, remedy=f"give one of {listed}, or call your own class"))
 
 
 def abstract(config: Config | str) -> Model:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_tx.errors import NonFiniteError, explain
+from tinygrad_tx.errors import ArgumentError, NonFiniteError, explain
 
 __all__ = ["Sampling"]
 
@@ -41,7 +41,7 @@ class Sampling:
                 f"repetition_penalty {self.repetition_penalty}"
             )
             remedy = "need temperature >= 0, top_k >= 1, 0 < top_p <= 1, repetition_penalty > 0"
-            raise ValueError(explain("generate", what, remedy=remedy))
+            raise ArgumentError(explain("generate", what, remedy=remedy))
 
     def draw(self, logits: Array, seen: Sequence[int], rng: np.random.Generator) -> int:
         """One token. logits: (vocab,). Errors: NonFiniteError for NaN."""

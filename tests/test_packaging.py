@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import stat
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
+import zipfile
+from email import message_from_string
 from pathlib import Path
 
 import pytest
+
+import tinygrad_tx as tx
 
 ROOT = Path(__file__).parent.parent
 STEP = """
@@ -56,6 +64,103 @@ def environment(prefix: Path, package: Path) -> Path:
     (site,) = prefix.glob("lib/python*/site-packages")
     (site / "libraries.pth").write_text(sysconfig.get_paths()["purelib"])
     return python
+
+
+def files_of_the_package() -> set[str]:
+    """All that stands in the checkout below the package, links followed, caches apart."""
+    found = set()
+    for folder, names, files in os.walk(ROOT / "tinygrad_tx", followlinks=True):
+        names[:] = [n for n in names if n != "__pycache__"]
+        found |= {(Path(folder) / f).relative_to(ROOT).as_posix() for f in files}
+    return found
+
+
+def contents(package: Path) -> dict[str, bytes]:
+    """Files by name, without the folder that a source package puts around them. No links."""
+    if package.suffix == ".whl":
+        with zipfile.ZipFile(package) as wheel:
+            kinds = {stat.S_IFMT(i.external_attr >> 16) for i in wheel.infolist()}
+            assert kinds <= {0, stat.S_IFREG}
+            return {name: wheel.read(name) for name in wheel.namelist()}
+    found = {}
+    with tarfile.open(package) as sdist:
+        for member in sdist.getmembers():
+            assert member.isfile() or member.isdir(), member.name
+            if member.isfile():
+                file = sdist.extractfile(member)
+                assert file is not None
+                found[member.name.partition("/")[2]] = file.read()
+    return found
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_package_and_nothing_else(packages: dict[str, Path]) -> None:
+    """Every module, what pages are made of, py.typed; ops and models as files, not as links."""
+    found = contents(packages["wheel"])
+    assert {n for n in found if ".dist-info/" not in n} == files_of_the_package()
+    about = {n.partition(".dist-info/")[2] for n in found if ".dist-info/" in n}
+    assert about == {
+        "METADATA",
+        "RECORD",
+        "WHEEL",
+        "entry_points.txt",
+        "licenses/LICENSE",
+        "top_level.txt",
+    }
+    assert {"tinygrad_tx/py.typed", "tinygrad_tx/ops/matmul.py", "tinygrad_tx/models/gpt.py"} < set(
+        found
+    )
+
+
+@pytest.mark.slow
+def test_the_source_package_holds_the_package_and_what_builds_it(
+    packages: dict[str, Path],
+) -> None:
+    found = {n for n in contents(packages["sdist"]) if not n.startswith("tinygrad_tx.egg-info/")}
+    beside = {"CHANGELOG.md", "LICENSE", "MANIFEST.in", "PKG-INFO", "README.md"}
+    assert found == files_of_the_package() | beside | {"pyproject.toml", "setup.cfg"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+def test_no_place_of_this_machine_is_in_a_package(packages: dict[str, Path], kind: str) -> None:
+    places = [str(ROOT), str(Path.home()) + "/", sys.prefix, "pypi.org", "pythonhosted.org"]
+    wrong = [
+        (name, place)
+        for name, data in contents(packages[kind]).items()
+        for place in places
+        if place.encode() in data
+    ]
+    assert wrong == []
+
+
+@pytest.mark.slow
+def test_what_the_package_says_of_itself(packages: dict[str, Path]) -> None:
+    found = contents(packages["wheel"])
+    (name,) = (n for n in found if n.endswith(".dist-info/METADATA"))
+    about = message_from_string(found[name].decode())
+    assert about["Version"] == tx.__version__
+    assert about["Name"] == "tinygrad-tx"
+    assert about["License-Expression"] == "MIT"
+    assert about["Requires-Python"] == ">=3.11"
+    assert about["Description-Content-Type"] == "text/markdown"
+    assert about["Keywords"]
+    assert about.get_payload() == (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_twine_finds_nothing_wrong(packages: dict[str, Path], tmp_path: Path) -> None:
+    if importlib.util.find_spec("twine") is None:
+        pytest.skip("twine is in the extra dev")
+    said = run(sys.executable, "-m", "twine", "check", "--strict", *packages.values(), cwd=tmp_path)
+    assert said.count("PASSED") == 2
+
+
+def test_the_version_stands_in_one_place() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert 'dynamic = ["version"]' in text
+    assert tx.__version__ not in text
+    assert tx.__version__.count(".") == 2
 
 
 @pytest.mark.slow

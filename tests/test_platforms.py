@@ -20,7 +20,8 @@ import rich.console, concurrent.futures, graphviz, scipy.stats, tokenizers, asyn
 for name in ("fcntl", "resource", "pwd", "grp", "termios", "tty", "pty"):
     sys.modules[name] = None
 for name in ("fork", "getuid", "geteuid", "sched_getaffinity", "O_DIRECTORY", "O_NOFOLLOW",
-             "O_NONBLOCK", "mkfifo", "posix_fadvise", "nice", "getpgid", "killpg"):
+             "O_NONBLOCK", "O_CLOEXEC", "pread", "mkfifo", "posix_fadvise", "nice", "getpgid",
+             "killpg"):
     if hasattr(os, name):
         delattr(os, name)
 import signal
@@ -51,6 +52,10 @@ assert float(tx.jit(lambda x: (tx.tanh(x) * 2).sum())(x)) > 18
 with locked(Path("lock")):
     write_whole(Path("file"), "whole")
 assert Path("file").read_text() == "whole"
+from tinygrad_tx.data.token_set import Shard, TokenSide
+Path("learning-00000.tokens").write_bytes(bytes([1, 0, 2, 0, 3, 0]))
+side = TokenSide(Path(), [Shard("learning", 0, 3, 1, 3, "", "")], "uint16", 9)
+assert side.rows(np.zeros(1, int), np.ones(1, int), 2).tolist() == [[2, 3]]
 assert tx.cache_info().kernels > 0
 print("ran")
 """

@@ -37,6 +37,7 @@ from tinygrad_tx.functional import (
 )
 from tinygrad_tx.interop.einops_backend import register_when_imported
 from tinygrad_tx.jit import jit as jit
+from tinygrad_tx.missing import of_package
 from tinygrad_tx.profile import Profile as Profile, profile as profile
 from tinygrad_tx.runtime.kernels import cache_info as cache_info, clear_cache as clear_cache
 from tinygrad_tx.tensor import *  # noqa: F403  # the names stand in each file's __all__
@@ -60,11 +61,15 @@ bool = bool_  # the name in the array API standard
 register_when_imported()
 
 
-def __getattr__(name: str) -> Any:
-    """The parts that are loaded where they are first used: what trains does not wait for them."""
-    if name in _LATER:
-        return importlib.import_module(f"tinygrad_tx.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+_missing = of_package(__name__, [*globals(), *_LATER])
+
+if not TYPE_CHECKING:  # else a type checker would take every name for there
+
+    def __getattr__(name: str) -> Any:
+        """Parts that are loaded where they are first used: what trains does not wait for them."""
+        if name in _LATER:
+            return importlib.import_module(f"tinygrad_tx.{name}")
+        return _missing(name)
 
 
 def __dir__() -> list[str]:

@@ -20,7 +20,18 @@ from tinygrad_tx.graph.registry import find
 from tinygrad_tx.runtime.buffer import Buffer
 from tinygrad_tx.runtime.evaluate import evaluate
 
-__all__ = ["Capture", "Lazy", "capturing", "current", "outside", "pending", "refuse"]
+__all__ = [
+    "Capture",
+    "Lazy",
+    "capturing",
+    "current",
+    "mode_changes",
+    "outside",
+    "pending",
+    "read_mode",
+    "refuse",
+    "set_mode",
+]
 
 
 class Lazy(Protocol):
@@ -51,6 +62,10 @@ class Capture:
         """The tensor with gradients whose value a node became by assignment."""
         self.gradients: dict[int, tuple[Any, Any]] = {}
         """(tensor, what its `.grad` held before the function changed it), by id."""
+        self.modes: dict[int, tuple[Any, bool]] = {}
+        """Modules whose `training` the function read from outside, by id, with what it was."""
+        self.own_modes: set[int] = set()
+        """Modules whose `training` it set itself."""
         self._lifted: dict[Node, Buffer] = {}
 
     def leaf(self, buffer: Buffer) -> Node:
@@ -92,6 +107,30 @@ class Capture:
         ]
 
 
+_mode_changes = 0
+
+
+def mode_changes() -> int:
+    """How often a module was put into training or evaluation so far."""
+    return _mode_changes
+
+
+def read_mode(module: Any, value: bool) -> None:
+    """The `training` of `module` is being read: what is recorded depends on it."""
+    recording = current()
+    if recording is not None and id(module) not in recording.own_modes:
+        recording.modes.setdefault(id(module), (module, value))
+
+
+def set_mode(module: Any) -> None:
+    """The `training` of `module` has been set."""
+    global _mode_changes
+    _mode_changes += 1
+    recording = current()
+    if recording is not None:
+        recording.own_modes.add(id(module))
+
+
 def current() -> Capture | None:
     """The capture that is going on, if any."""
     return _current.get()
@@ -119,7 +158,7 @@ def outside() -> Iterator[None]:
         _current.reset(token)
 
 
-def refuse(what: str) -> None:
+def refuse(what: str, remedy: str = "return the tensor and read it outside") -> None:
     """CaptureError if a capture is going on: `what` needs a value that does not exist yet."""
     if current() is not None:
         place = user_place()
@@ -128,6 +167,6 @@ def refuse(what: str) -> None:
             explain(
                 "jit",
                 f"{what} needs a value, but the function is only being recorded{where}",
-                remedy="return the tensor and read it outside, or use tx.where for a choice",
+                remedy=remedy,
             )
         )

@@ -61,14 +61,22 @@ def as_dtype(value: Any) -> DType:
     try:
         dtype: DType = np.dtype(value)
     except TypeError as error:
-        raise DTypeError(explain("dtype", f"{value!r} is not an element type")) from error
+        remedy = f"use one of {_names()}"
+        if isinstance(value, int):
+            remedy = "a shape is one argument: tx.zeros((2, 3))"
+        what = f"{value!r} is not an element type"
+        raise DTypeError(explain("dtype", what, remedy=remedy)) from error
     dtype = dtype.newbyteorder("=")  # memory in the other byte order is turned around when read
     if dtype not in COMPUTE and dtype not in STORAGE:
-        names = ", ".join(str(d) for d in (*COMPUTE, *STORAGE))
-        raise DTypeError(
-            explain("dtype", f"{dtype} is not supported", remedy=f"use one of {names}")
-        )
+        remedy = f"use one of {_names()}"
+        if dtype.kind == "u":
+            remedy = f"convert it: array.astype(np.int64); there are {_names()}"
+        raise DTypeError(explain("dtype", f"{dtype} is not supported", remedy=remedy))
     return dtype
+
+
+def _names() -> str:
+    return ", ".join(str(d) for d in (*COMPUTE, *STORAGE))
 
 
 def is_float(dtype: DType) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 __all__ = [
+    "ArgumentError",
     "AxisError",
     "CaptureError",
     "CheckpointError",
@@ -20,6 +21,7 @@ __all__ = [
     "GraphError",
     "GroupError",
     "IndexRangeError",
+    "NoSuchNameError",
     "NonFiniteError",
     "OnnxError",
     "PointError",
@@ -49,6 +51,14 @@ class AxisError(ShapeError, IndexError):
 
 class DTypeError(TinygradTxError, TypeError):
     """An element type, or a Python type, that the operation does not take."""
+
+
+class ArgumentError(TinygradTxError, TypeError, ValueError):
+    """Arguments that a function does not take, or one that it needs and was not given."""
+
+
+class NoSuchNameError(TinygradTxError, AttributeError):
+    """A name that a tensor, a module or this package does not have."""
 
 
 class IndexRangeError(TinygradTxError, IndexError):
@@ -121,8 +131,8 @@ def explain(
     `made` pairs a word for each operand with the place (`file:line`) where it was made.
     """
     places = ", ".join(f"{word} made at {place}" for word, place in made if place)
-    whole = "; ".join(part for part in (f"{operation}: {what}", places, remedy) if part) + "."
-    return _one_line(whole)
+    whole = "; ".join(part for part in (f"{operation}: {what}", places, remedy) if part)
+    return _one_line(whole if whole.endswith("?") else f"{whole}.")
 
 
 def _one_line(text: str) -> str:

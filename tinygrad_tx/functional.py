@@ -9,7 +9,15 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tinygrad_tx.autodiff import forward, reverse
-from tinygrad_tx.errors import GraphError, ShapeError, explain
+from tinygrad_tx.dtypes import is_float
+from tinygrad_tx.errors import (
+    ArgumentError,
+    DTypeError,
+    GraphError,
+    ShapeError,
+    TinygradTxError,
+    explain,
+)
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.place import current_scope, user_place
@@ -92,6 +100,7 @@ def value_and_grad(
 
     def derived(*args: Any, **kwargs: Any) -> tuple[T, Any]:
         chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        _check_arguments(args, chosen)
         tensors, tree = _primals(tuple(args[i] for i in chosen))
         values = list(args)
         for i, value in zip(chosen, unflatten(tree, list(tensors)), strict=True):
@@ -99,9 +108,7 @@ def value_and_grad(
         out = function(*values, **kwargs)
         loss: Any = out[0] if isinstance(out, tuple) else out
         if not isinstance(loss, Tensor) or loss.size != 1:
-            shape = loss.shape if isinstance(loss, Tensor) else type(loss).__name__
-            remedy = "reduce it to one number, or use vjp or jacobian"
-            raise ShapeError(explain("grad", f"the function returned {shape}", remedy=remedy))
+            raise _no_number(loss)
         b = Builder(current_scope(), user_place())
         nodes = [t.node for t in tensors]
         found = reverse([loss.node], [b.full(loss.shape, 1, loss.dtype)], nodes)
@@ -109,6 +116,38 @@ def value_and_grad(
         return out, grads[0] if isinstance(argnums, int) else grads
 
     return derived
+
+
+def _check_arguments(args: Sequence[Any], chosen: Sequence[int]) -> None:
+    """Errors: ArgumentError, DTypeError for what has no gradient."""
+    for i in chosen:
+        if not -len(args) <= i < len(args):
+            what = f"there is no argument {i} among {len(args)}"
+            remedy = "argnums counts positional arguments from 0"
+            raise ArgumentError(explain("grad", what, remedy=remedy))
+        found, _ = flatten(args[i], _is_tensor)
+        if not found:
+            what = f"argument {i}, a {type(args[i]).__name__}, holds no tensor"
+            remedy = "pass tx.tensor(values) or np.array(values); argnums= chooses another argument"
+            raise ArgumentError(explain("grad", what, remedy=remedy))
+        whole = [v for v in found if not is_float(v.dtype)]
+        if len(whole) == len(found):
+            what = f"argument {i} is {whole[0].dtype}: whole numbers have no gradient"
+            remedy = "pass floats, as x.astype(np.float64); argnums= chooses another argument"
+            raise DTypeError(explain("grad", what, remedy=remedy))
+
+
+def _no_number(loss: Any) -> TinygradTxError:
+    """The error for what a function returned in place of one number."""
+    if isinstance(loss, Tensor):
+        remedy = "reduce it to one number, as by sum(), or use vjp or jacobian"
+        return ShapeError(explain("grad", f"the function returned {loss.shape}", remedy=remedy))
+    remedy = (
+        "return a tensor, computed by tx functions alone: float(), item() and NumPy arrays leave "
+        "the graph"
+    )
+    what = f"the function returned {type(loss).__name__}, not a tensor"
+    return ShapeError(explain("grad", what, remedy=remedy))
 
 
 def grad(function: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:

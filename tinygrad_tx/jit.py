@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
@@ -17,13 +17,16 @@ import numpy as np
 from tinygrad_tx import capture
 from tinygrad_tx.capture import Capture, capturing
 from tinygrad_tx.compiler.pipeline import compile_graph
-from tinygrad_tx.compiler.program import Program
-from tinygrad_tx.errors import CaptureError, explain
+from tinygrad_tx.compiler.program import KernelStep, Program, Step
+from tinygrad_tx.errors import ArgumentError, CaptureError, explain
+from tinygrad_tx.graph.lowering import Kernel
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.walk import collect, substitute
+from tinygrad_tx.missing import knows_arguments
 from tinygrad_tx.runtime.buffer import Array, Buffer, aligned
 from tinygrad_tx.runtime.evaluate import slot_leaf
 from tinygrad_tx.runtime.execute import Executable
+from tinygrad_tx.runtime.kernels import assembly_of, source_of
 from tinygrad_tx.tensor.tensor import Tensor, as_tensor
 from tinygrad_tx.tree import Tree, flatten, unflatten
 
@@ -35,7 +38,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """What a captured function will do."""
 
@@ -58,6 +61,28 @@ class Plan:
     def text(self) -> str:
         return self.program.text()
 
+    def __repr__(self) -> str:
+        work, memory = self.flops / 1e6, self.peak_bytes / 1e6
+        return (
+            f"Plan ({len(self.kernels)} kernels, {work:,.3g} MFLOP, {memory:,.3g} MB at its peak)"
+        )
+
+    def source(self, kernel: str) -> str:
+        """The Python of one of `kernels`: generated, or written by hand."""
+        return source_of(self._kernel(kernel))
+
+    def assembly(self, kernel: str) -> str:
+        """What the CPU runs for one of `kernels`, as assembler."""
+        return assembly_of(self._kernel(kernel))
+
+    def _kernel(self, name: str) -> Kernel:
+        for step in self.program.steps:
+            for found in _kernels_of(step):
+                if found.name == name:
+                    return found
+        what = f"no kernel of this plan is called {name!r}"
+        raise KeyError(explain("plan", what, remedy=f"one of {', '.join(self.kernels)}"))
+
 
 @dataclass
 class _Recording:
@@ -69,6 +94,8 @@ class _Recording:
     inputs: list[Buffer]
     tree: Tree
     program: Program
+    modes: tuple[tuple[Any, bool], ...] = ()
+    """Modules that must be in training, or not, as they were: else they compute something else."""
     executable: Executable | None = None
 
     def __post_init__(self) -> None:
@@ -78,6 +105,14 @@ class _Recording:
         sources = [self._sources[slot] for slot in self.program.written]
         self.written = [b for i, b in sources if i < 0]
         self._written_inputs = [i for i, _ in sources if i >= 0]
+        self._checked = -1
+
+    def holds(self) -> bool:
+        """Whether all modules are in the mode in which they were recorded."""
+        now = capture.mode_changes()
+        if self._checked != now and all(m.training == mode for m, mode in self.modes):
+            self._checked = now
+        return self._checked == now
 
     def arrays(self, passed: Sequence[Tensor | Array]) -> list[Array]:
         """What each slot of the Program is bound to in a call with these arguments."""
@@ -105,10 +140,15 @@ class Jitted(Generic[P, T]):
 
     def __init__(self, function: Callable[P, T]) -> None:
         self._function = function
-        self._recordings: dict[Any, _Recording] = {}
+        self._recordings: dict[Any, list[_Recording]] = {}
+        """By signature; several where modules have been in several modes."""
         self._of_arrays: dict[Any, _Recording] = {}
         """By shapes alone, for calls with nothing but tensors and arrays: no look at a nest."""
         functools.update_wrapper(self, function)
+
+    def __repr__(self) -> str:
+        name = getattr(self._function, "__qualname__", type(self._function).__name__)
+        return f"jit of {name} (recordings: {len(self._recordings)})"
 
     # Editors show the function's own signature. Arrays may be passed where it says Tensor, so that
     # the second is there as well.
@@ -163,39 +203,51 @@ class Jitted(Generic[P, T]):
         if simple:
             shapes = tuple([(a.shape, a.dtype) for a in args])
             known = self._of_arrays.get(shapes)
-            if known is not None:
+            if known is not None and known.holds():
                 return known, list(args)
         found, tree = flatten((args, kwargs), _is_array)
         tensors = [as_tensor(t) for t in found]
         key = (_hashable(tree), tuple((t.shape, t.dtype) for t in tensors))
         try:
-            recording = self._recordings.get(key)
+            recordings = self._recordings.setdefault(key, [])
         except TypeError as error:
             remedy = "pass tensors, numbers, strings, or nested tuples, lists and dicts of them"
             raise CaptureError(
                 explain("jit", f"an argument is not hashable: {error}", remedy=remedy)
             ) from None
+        recording = next((r for r in recordings if r.holds()), None)
         if recording is None:
-            recording = self._recordings[key] = _record(self._function, tree, tensors)
-            if len(self._recordings) == MANY_SIGNATURES:
+            recording = _record(self._function, tree, tensors)
+            recordings.append(recording)
+            if len(self._recordings) == MANY_SIGNATURES and len(recordings) == 1:
                 name = getattr(self._function, "__name__", "function")
-                warnings.warn(
-                    f"jit: {name} was recorded for {MANY_SIGNATURES} different signatures; pass "
-                    "what changes as a tensor, and keep shapes equal",
-                    stacklevel=3,
-                )
+                what = f"{name} was recorded for {MANY_SIGNATURES} different signatures"
+                remedy = "pass what changes as a tensor, and keep shapes equal"
+                warnings.warn(explain("jit", what, remedy=remedy), stacklevel=3)
         if simple:
             self._of_arrays[shapes] = recording
         return recording, list(tensors)
 
 
+@knows_arguments
 def jit(function: Callable[P, T]) -> Jitted[P, T]:
     """`function` recorded at its first call for each signature and replayed from then on.
 
     A signature is the shapes and dtypes of tensor arguments and the values of all others.
+    It is recorded anew where a module that it calls has been put into training or evaluation.
     Errors: CaptureError where the function reads a value while it is recorded.
     """
+    if not callable(function):
+        what = f"takes a function, not a {type(function).__name__}"
+        raise ArgumentError(explain("jit", what, remedy="write tx.jit(function)(x)"))
     return Jitted(function)
+
+
+def _kernels_of(step: Step) -> Iterator[Kernel]:
+    """The kernel of a step, and those that it calls."""
+    if isinstance(step, KernelStep):
+        yield step.kernel
+        yield from (o for o in step.operands if isinstance(o, Kernel))
 
 
 def _is_array(value: Any) -> bool:
@@ -248,7 +300,8 @@ def _record(function: Callable[..., Any], tree: Tree, tensors: list[Tensor]) -> 
         (place[leaf], v) for (leaf, _), v in zip(updates, replaced[len(outputs) :], strict=True)
     ]
     program = compile_graph(replaced[: len(outputs)], pairs, slots, generate=True)
-    return _Recording(outputs, updates, buffers, inputs, out_tree, program)
+    modes = tuple(recording.modes.values())
+    return _Recording(outputs, updates, buffers, inputs, out_tree, program, modes)
 
 
 def _restore_gradients(recording: Capture) -> None:

@@ -11,7 +11,9 @@ from matplotlib.font_manager import fontManager
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter
 
-__all__ = ["picture_bytes", "style"]
+from tinygrad_tx.notebook import fitted
+
+__all__ = ["Chart", "picture_bytes", "style"]
 
 # Matplotlib takes a character from the first family that has it; what is not installed is left out.
 FAMILIES = (
@@ -26,12 +28,19 @@ FAMILIES = (
 )
 
 
+class Chart(Figure):
+    """A figure that shows itself at the end of a cell, without %matplotlib."""
+
+    def _repr_svg_(self) -> str:
+        return fitted(picture_bytes(self).decode())
+
+
 def style(even: bool = False) -> contextlib.AbstractContextManager[None]:
-    """Inside, words may be Chinese where there is a font for it. even: characters of one width."""
-    known = {f.name for f in fontManager.ttflist}
-    wanted = ("DejaVu Sans Mono", *FAMILIES) if even else FAMILIES
-    families = [name for name in wanted if name in known] or ["sans-serif"]
-    return matplotlib.rc_context({"font.family": families})
+    """Inside, words may be Chinese where there is a font for it, and none is read as a formula.
+
+    even: characters of one width.
+    """
+    return matplotlib.rc_context({"font.family": _families(even), "text.parse_math": False})
 
 
 def picture_bytes(figure: Figure, format: str = "svg") -> bytes:
@@ -53,6 +62,15 @@ def picture_bytes(figure: Figure, format: str = "svg") -> bytes:
     out = io.BytesIO()
     # A date would make two pictures of the same figures differ.
     metadata = {"Date": None} if format == "svg" else None
-    with style(), matplotlib.rc_context({"svg.hashsalt": "tinygrad_tx", "svg.fonttype": "none"}):
+    families = _families()
+    with matplotlib.rc_context(
+        {"svg.hashsalt": "tinygrad_tx", "svg.fonttype": "none", "font.family": families}
+    ):
         figure.savefig(out, format=format, dpi=150, metadata=metadata)
     return out.getvalue()
+
+
+def _families(even: bool = False) -> list[str]:
+    known = {f.name for f in fontManager.ttflist}
+    wanted = ("DejaVu Sans Mono", *FAMILIES) if even else FAMILIES
+    return [name for name in wanted if name in known] or ["sans-serif"]

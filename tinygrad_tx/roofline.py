@@ -5,9 +5,11 @@ Source: Williams et al. 2009, "Roofline: an insightful visual performance model"
 
 from __future__ import annotations
 
+import platform
 import time
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,7 @@ from tinygrad_tx.runtime.buffer import address_of_array, aligned
 from tinygrad_tx.runtime.kernels import address_of
 from tinygrad_tx.runtime.tape import walk
 
-__all__ = ["Roofline", "roofline", "timed_rows"]
+__all__ = ["Roofline", "cpu_name", "roofline", "timed_rows"]
 
 REPEATS = 7
 TIMES = 20_000
@@ -39,6 +41,17 @@ class Roofline:
     def seconds(self, flops: float, moved: float) -> float:
         """The least time for so much work."""
         return max(flops / self.flops, moved / self.bytes)
+
+
+def cpu_name() -> str:
+    """As the system calls the processor, else its architecture."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
 
 
 def timed_rows(kernel: Kernel, shares: int, operands: list[int], repeats: int) -> float:

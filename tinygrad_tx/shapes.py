@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
-from tinygrad_tx.errors import AxisError, ShapeError, explain
+import numpy as np
+
+from tinygrad_tx.errors import ArgumentError, AxisError, ShapeError, explain
 
 __all__ = [
     "Shape",
@@ -26,7 +29,11 @@ def size_of(shape: Sequence[int]) -> int:
 
 
 def axis_of(axis: int, ndim: int, operation: str) -> int:
-    """`axis` counted from the front. Errors: AxisError when it is out of range."""
+    """`axis` counted from the front. Errors: AxisError when it is out of range, ArgumentError."""
+    if not isinstance(axis, (int, np.integer)):
+        what = f"axis is {_shown(axis)}, not a whole number"
+        remedy = "give tensors as one list, several axes as one tuple"
+        raise ArgumentError(explain(operation, what, remedy=remedy))
     if not -ndim <= axis < ndim:
         raise AxisError(
             explain(
@@ -37,14 +44,19 @@ def axis_of(axis: int, ndim: int, operation: str) -> int:
                 else "a 0-d tensor has no axis",
             )
         )
-    return axis % ndim
+    return int(axis) % ndim
+
+
+def _shown(value: Any) -> str:
+    """A value in a message: a tensor by its kind, which is enough."""
+    return f"a {type(value).__name__}" if hasattr(value, "shape") else repr(value)
 
 
 def axes_of(axis: int | Sequence[int] | None, ndim: int, operation: str) -> tuple[int, ...]:
     """Axes counted from the front, sorted; all of them for None. Errors: ShapeError on a repeat."""
     if axis is None:
         return tuple(range(ndim))
-    given = (axis,) if isinstance(axis, int) else tuple(axis)
+    given = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     axes = sorted(axis_of(a, ndim, operation) for a in given)
     if len(set(axes)) != len(axes):
         raise ShapeError(explain(operation, f"axis {given} names a dimension twice"))

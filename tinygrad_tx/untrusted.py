@@ -113,8 +113,9 @@ def parse_json(text: str | bytes, *, finite: bool = False) -> Any:
 @contextmanager
 def opened(path: Path | str) -> Iterator[tuple[BufferedReader, int]]:
     """An ordinary file for reading, and its size. Errors: OSError for anything else."""
+    flags = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | flags)
     except ValueError as error:  # a zero byte in the name
         raise OSError(errno.EINVAL, str(error)) from None
     with os.fdopen(handle, "rb") as file:

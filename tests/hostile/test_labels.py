@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from tinygrad_tx.reasoning.explain.pictures import coloured_words, heat_map, picture_bytes
+from tinygrad_tx.plots import picture_bytes
+from tinygrad_tx.reasoning.explain.pictures import coloured_words, heat_map
 from tinygrad_tx.reasoning.report.page import page_of as report_of
 from tinygrad_tx.reasoning.report.parts import Coloured, Grid, Maps, Prose, Section
 from tinygrad_tx.reasoning.report.words import visible

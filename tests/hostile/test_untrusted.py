@@ -21,10 +21,9 @@ from tests.hostile.formats import CONFIG, FORMATS, PLACES, make_originals
 from tests.hostile.mutations import mutated_json, mutated_safetensors
 from tests.models.gguf_files import file_of
 from tinygrad_tx import untrusted
-from tinygrad_tx.cli.load import load_run
 from tinygrad_tx.data import Windows, pretrained_tokenizer
 from tinygrad_tx.errors import CheckpointError, DataError, TinygradTxError, explain
-from tinygrad_tx.models import GPT
+from tinygrad_tx.models import GPT, from_run
 from tinygrad_tx.models.published.folder import read_weights
 from tinygrad_tx.models.published.gguf import read_gguf
 from tinygrad_tx.prompt import load_tuned
@@ -291,7 +290,7 @@ def test_a_config_of_another_size_builds_nothing(
     settings_of = run.read_config()
     settings_of["model"] |= change
     run.config.write_text(json.dumps(settings_of))
-    (error,) = in_time(lambda: load_run(tmp_path))
+    (error,) = in_time(lambda: from_run(tmp_path))
     assert isinstance(error, CheckpointError), error
 
 

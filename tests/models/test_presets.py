@@ -148,3 +148,8 @@ def test_a_text_that_is_all_padding_gives_numbers_and_gradients() -> None:
     assert all(np.isfinite(p.grad.numpy()).all() for p in model.parameters() if p.grad is not None)
     alone = model(tokens[:1]).numpy()
     np.testing.assert_allclose(model(tokens, mask=mask).numpy()[0], alone[0], atol=1e-5)
+
+
+def test_a_config_of_no_family_is_an_error_that_lists_them() -> None:
+    with pytest.raises(TypeError, match=r"build: FTTransformerConfig .*GPTConfig.*LlamaConfig"):
+        tx.models.build(tx.models.FTTransformerConfig(3, 2))

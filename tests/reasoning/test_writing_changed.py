@@ -112,3 +112,21 @@ def test_positions_of_the_output_head_are_refused_while_writing() -> None:
     assert not model(np.array([[1, 2, 3]])).numpy()[0, 2].any()
     with pytest.raises(GraphError, match="not known while a text is written"):
         list(model.generate([1], 2))
+
+
+def test_a_changed_model_can_be_changed_again() -> None:
+    point, text = "blocks.1.residual_before", np.array([[3, 1, 4, 1]])
+    first = {point: reasoning.scale(2.0), "blocks.*.residual_before": lambda x: x * x}
+    twice = reasoning.Changed(
+        reasoning.Changed(MODELS["gpt"], first), {point: lambda x: x + VECTOR}
+    )
+    by_hand = {
+        "blocks.0.residual_before": lambda x: x * x,
+        point: lambda x: (2 * x) * (2 * x) + VECTOR,
+    }
+    expected = reasoning.intervene(MODELS["gpt"], text, by_hand).numpy()
+    np.testing.assert_allclose(twice(text).numpy(), expected, rtol=1e-4, atol=1e-4)
+    written = next(twice.generate(text[0].tolist(), 1, temperature=0))
+    assert written == expected[0, -1].argmax()
+    with pytest.raises(PointError):
+        reasoning.Changed(twice, {"blocks.0.nothing": 0.0})

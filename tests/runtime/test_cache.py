@@ -170,3 +170,36 @@ def test_the_same_text_written_again_leaves_its_file(tmp_path: Path) -> None:
     put_text(path, "x = 2\n")  # damaged before
     assert path.read_text() == "x = 2\n"
     assert [p.name for p in tmp_path.iterdir()] == ["kernel.py"]
+
+
+OUTSIDE = """
+from tinygrad_tx.graph.lowering import Kernel
+from tinygrad_tx.ops.kernels.kernel import floats, kernel
+from tinygrad_tx.runtime.buffer import address_of_array
+from tinygrad_tx.roofline import timed_rows
+import numpy as np
+
+@kernel("mine")
+def run(ith, nth, operands, arena):
+    floats(operands[0], 1)[0] = VALUE
+
+if __name__ == "__main__":
+    import mine
+    got = np.zeros(1, np.float32)
+    timed_rows(mine.run, 1, [address_of_array(got)], 1)
+    print("value", got[0])
+"""
+
+
+@pytest.mark.slow
+def test_a_kernel_outside_of_the_package_is_compiled_anew_when_its_file_changes(
+    tmp_path: Path,
+) -> None:
+    """The environment's digest knows the files in ops/; others would be read as they were."""
+    file = tmp_path / "mine.py"
+    environment = {**os.environ, "TINYGRAD_TX_CACHE": str(tmp_path / "cache")}
+    for value in ("1.0", "2.0", "1.0"):
+        file.write_text(OUTSIDE.replace("VALUE", value))
+        command = [sys.executable, "-B", str(file)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout.split() == ["value", value]

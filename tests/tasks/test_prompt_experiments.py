@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from tinygrad_tx.cli.load import load_run
 from tinygrad_tx.cli.main import app
 from tinygrad_tx.data import ByteTokenizer
 from tinygrad_tx.errors import CheckpointError, DataError
-from tinygrad_tx.models import GPT, GPTConfig, from_package
+from tinygrad_tx.models import GPT, GPTConfig, from_package, from_run
 from tinygrad_tx.prompt import Template, Verbalizer, load_tuned, score
 from tinygrad_tx.prompt.docstrings import MODEL, SUBJECTS, balanced, demonstrations, first_lines
 from tinygrad_tx.prompt.experiments import EXPERIMENTS
@@ -62,7 +61,7 @@ def test_the_comparison_leaves_one_table_and_its_model_answers_prompts(compared:
     words = ["--template", "{text}，很{mask}", "--label", "up=好", "--label", "down=差"]
     done = command(run, *words, "--slot", "text=天地", "--json")
     assert done.exit_code == 0, done.exception
-    model, units = load_run(Path(run))
+    model, units = from_run(run)
     verbalizer = Verbalizer({"up": ["好"], "down": ["差"]})
     truth = score(model, units, Template("{text}，很{mask}"), verbalizer, [{"text": "天地"}])[0]
     assert list(json.loads(done.output).values()) == pytest.approx(truth.tolist(), abs=1e-6)
@@ -138,7 +137,7 @@ def test_trained_prompts_are_left_as_files_that_commands_ask_and_write_with(
     asked = [str(run), *words, "--slot", "text=天地", "--json"]
     done = command(*asked, "--tuned", str(path))
     assert done.exit_code == 0, done.exception
-    model, units = load_run(run)
+    model, units = from_run(run)
     tuned = load_tuned(model, path)
     verbalizer = Verbalizer({"up": ["好"], "down": ["差"]})
     truth = score(tuned, units, Template("{text}，很{mask}"), verbalizer, [{"text": "天地"}])[0]

@@ -3,8 +3,9 @@
 python tests/train/campaign.py [--kills 200] [--flips 200] [--page docs/faults.md]
 
 A child process trains; faults are done to it and to its folder. After each one training goes on to
-the bits of a run that nothing happened to, or says in one line what to do. The parent never runs a
-kernel: its children are forked, so that a try costs no import.
+the bits of a run that nothing happened to, or says in one line what to do. The runs accumulate
+gradients, average weights and end by patience, so that all of that has to be kept too. The parent
+never runs a kernel: its children are forked, so that a try costs no import.
 """
 
 from __future__ import annotations
@@ -30,8 +31,16 @@ from tinygrad_tx.data import Windows
 from tinygrad_tx.errors import CheckpointError, TinygradTxError
 from tinygrad_tx.train import RunFolder, TrainConfig, fit
 
-TOKENS = np.random.default_rng(0).integers(0, 31, 4000)
-CONFIG = TrainConfig(steps=240, batch=4, warmup=10, validate_every=8, validation_batches=2)
+TOKENS, HELD_OUT = (
+    np.random.default_rng(seed).integers(0, 31, count) ** 2 // 31
+    for seed, count in ((0, 800), (1, 300))
+)
+CONFIG = TrainConfig(
+    steps=240, batch=4, warmup=10, learning_rate=4e-3, validate_every=8, validation_batches=2,
+    accumulate=2, average=0.9, patience=6,
+)  # fmt: skip
+"""How often each token comes is soon known, and nothing else helps with the held-out ones:
+patience ends the runs before their last step."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,7 @@ def train(folder: Path, batch: int = 4) -> None:
     """To the end, from where the folder stands."""
     model = tx.models.GPT(tx.models.GPTConfig(31, 16, 1, 2, 16, dropout=0.1))
     run = RunFolder(folder)
-    batches, held_out = Windows(TOKENS, batch, 16, seed=1), Windows(TOKENS[:300], 4, 16)
+    batches, held_out = Windows(TOKENS, batch, 16, seed=1), Windows(HELD_OUT, 4, 16)
     fit(model, batches, held_out, CONFIG, run, run.checkpoint.exists() or run.previous.exists())
 
 
@@ -79,16 +88,19 @@ def end_of(number: int) -> int:
 
 
 def bits(folder: Path) -> bytes:
-    """What a run ended with: weights, moments, and where its batches and random numbers stand."""
-    state, notes = RunFolder(folder).load_checkpoint()
-    parts = [state[name].tobytes() for name in sorted(state)]
-    return b"".join([*parts, *(notes[n].encode() for n in ("step", "batches", "random"))])
+    """What a run ended with: weights, moments, averages, the best weights, and where its batches,
+    random numbers and patience stand."""
+    run = RunFolder(folder)
+    state, notes = run.load_checkpoint()
+    parts = [part[name].tobytes() for part in (state, run.load_weights()) for name in sorted(part)]
+    return b"".join([*parts, *(notes[n].encode() for n in ("step", "batches", "random", "best"))])
 
 
 def whole(folder: Path) -> tuple[bytes, float]:
     """The bits of a run that nothing happened to, and how long it took."""
     began = time.perf_counter()
     assert end_of(child(lambda: train(folder))) == 0
+    assert int(RunFolder(folder).load_checkpoint()[1]["step"]) < CONFIG.steps  # by patience
     return bits(folder), time.perf_counter() - began
 
 
@@ -280,8 +292,10 @@ def page(faults: list[Fault]) -> str:
         "# What training survives\n\n"
         "Faults done to a training run and its folder, by `python tests/train/campaign.py`.\n"
         "After each, training goes on to the same final bits as a run that nothing happened to\n"
-        "(weights, moments, order of batches, random numbers), or ends with one line that says\n"
-        "what to do and with its last good checkpoint in place; nothing else may happen.\n\n"
+        "(weights, moments, averages, best weights, order of batches, random numbers, the step at\n"
+        "which patience ends it), or ends with one line that says what to do and with its last\n"
+        "good checkpoint in place; nothing else may happen. The runs accumulate gradients over\n"
+        f"{CONFIG.accumulate} batches, average their weights and end by patience.\n\n"
         "| fault | tried | went on to the same bits | said what to do | lost |\n"
         "| --- | --- | --- | --- | --- |\n" + rows + "\n"
     )

@@ -203,13 +203,13 @@ def test_the_key_stands_under_the_panels_and_inside_the_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     kept: list[Figure] = []
-    drawn = curves_module.drawn
+    made = curves_module.picture_bytes
 
     def keep(figure: Figure, format: str) -> bytes:
         kept.append(figure)
-        return drawn(figure, format)
+        return made(figure, format)
 
-    monkeypatch.setattr(curves_module, "drawn", keep)
+    monkeypatch.setattr(curves_module, "picture_bytes", keep)
     name = "a-run-with-a-name-that-is-much-longer-than-forty-characters-{:02d}"
     runs = [make(tmp_path / name.format(i), floor=1 + i / 20) for i in range(count)]
     compare(runs).picture("png")
@@ -232,7 +232,9 @@ def test_a_run_that_diverges_does_not_hide_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept: list[Figure] = []
-    monkeypatch.setattr(curves_module, "drawn", lambda figure, _: kept.append(figure) or b"")
+    monkeypatch.setattr(
+        curves_module, "picture_bytes", lambda figure, _: kept.append(figure) or b""
+    )
     bad = make(tmp_path / "bad")
     leaps = [{"step": 1, "loss": 3.0}, *({"step": s, "loss": 3.0} for s in range(2, 9))]
     leaps += [{"step": s, "loss": 10.0**s} for s in range(9, 12)]

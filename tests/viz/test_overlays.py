@@ -1,10 +1,8 @@
-"""Overlays of real inputs against NumPy in float64, `.grad` after backward, and planted flaws."""
+"""Overlays of real inputs against NumPy in float64 and `.grad` after backward; the command."""
 
 from __future__ import annotations
 
-import itertools
 import math
-import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
@@ -13,88 +11,29 @@ import pytest
 from typer.testing import CliRunner
 
 import tinygrad_tx as tx
+from tests.viz.measured import (
+    HEADS,
+    LAYERS,
+    RNG,
+    TARGETS,
+    TIME,
+    TOKENS,
+    VOCAB,
+    WIDTH,
+    computed,
+    drawn,
+    facts,
+    gpt,
+)
 from tinygrad_tx.cli.main import app
 from tinygrad_tx.errors import DrawError, GraphError
-from tinygrad_tx.graph.walk import collect
 from tinygrad_tx.models.presets import abstract
 from tinygrad_tx.runtime import values
 from tinygrad_tx.runtime.buffer import realized
-from tinygrad_tx.runtime.not_finite import first_not_finite
-from tinygrad_tx.viz import render
-from tinygrad_tx.viz.attention_maps import pattern_of_head, pooled
 from tinygrad_tx.viz.dot import dot_of
-from tinygrad_tx.viz.heatmaps import HeatMap, HeatMaps
 from tinygrad_tx.viz.overlay import FROM_VALUES
-from tinygrad_tx.viz.picture import Box, Picture
 from tinygrad_tx.viz.readings import heats
 from tinygrad_tx.viz.statistics import Summary, summary_of
-from tinygrad_tx.viz.theme import THEMES
-
-Wide = np.ndarray[Any, np.dtype[np.float64]]
-
-LAYERS, HEADS, WIDTH, TIME, VOCAB = 3, 2, 16, 8, 17
-RNG = np.random.default_rng(7)
-TOKENS = RNG.integers(0, VOCAB, (2, TIME))
-TARGETS = RNG.integers(0, VOCAB, (2, TIME))
-
-
-def gpt(layers: int = LAYERS, heads: int = HEADS, context: int = TIME) -> tx.models.GPT:
-    """With weights large enough for attention that is far from uniform."""
-    model = tx.models.GPT(tx.models.GPTConfig(VOCAB, context, layers, heads, WIDTH))
-    rng = np.random.default_rng(3)
-    for name, p in model.named_parameters():
-        if "norm" not in name:
-            p.assign_(rng.normal(size=p.shape, scale=0.5).astype(np.float32))
-    return model
-
-
-def drawn(target: Any, **options: Any) -> Picture:
-    drawing = tx.draw(target, **options)
-    assert isinstance(drawing, tx.viz.Drawing)
-    return drawing.picture
-
-
-def facts(box: Box, name: str) -> list[float]:
-    (value,) = [v for n, v in box.facts if n == name]
-    return [float(v) for v in value.split(", ")]
-
-
-def computed(model: tx.models.GPT, tokens: Any) -> dict[str, list[Wide]]:
-    """The residual stream, what the parts add, the pattern and the logits, from the weights."""
-    w = {name: p.numpy().astype(np.float64) for name, p in model.named_parameters()}
-
-    def norm(x: Wide, name: str) -> Wide:
-        centred = x - x.mean(-1, keepdims=True)
-        scaled = centred / np.sqrt(np.square(centred).mean(-1, keepdims=True) + 1e-5)
-        return np.asarray(scaled * w[f"{name}.weight"] + w[f"{name}.bias"])
-
-    def linear(x: Wide, name: str) -> Wide:
-        return np.asarray(x @ w[f"{name}.weight"] + w[f"{name}.bias"])
-
-    batch, time = tokens.shape
-    heads = model.config.heads
-    found: dict[str, list[Wide]] = {k: [] for k in ("attention", "pattern", "feed_forward", "sum")}
-    h = w["embedding.weight"][tokens] + w["position.weight"][:time]
-    for layer in range(model.config.layers):
-        block = f"blocks.{layer}"
-        qkv = linear(norm(h, f"{block}.attention_norm"), f"{block}.attention.qkv")
-        split = qkv.reshape(batch, time, 3, heads, -1).transpose(2, 0, 3, 1, 4)
-        scores = split[0] @ split[1].swapaxes(-1, -2) / math.sqrt(split.shape[-1])
-        scores[..., np.triu(np.ones((time, time), bool), 1)] = -np.inf
-        powers = np.exp(scores - scores.max(-1, keepdims=True))
-        pattern = powers / powers.sum(-1, keepdims=True)
-        context = (pattern @ split[2]).transpose(0, 2, 1, 3).reshape(batch, time, -1)
-        found["pattern"].append(pattern)
-        found["attention"].append(linear(context, f"{block}.attention.projection"))
-        h = h + found["attention"][-1]
-        up = linear(norm(h, f"{block}.feed_forward_norm"), f"{block}.feed_forward.up")
-        gelu = up * 0.5 * (1 + np.vectorize(math.erf)(up / math.sqrt(2)))
-        found["feed_forward"].append(linear(gelu, f"{block}.feed_forward.down"))
-        h = h + found["feed_forward"][-1]
-        found["sum"].append(h)
-    found["logits"] = [norm(h, "norm") @ w["embedding.weight"].T]
-    return found
-
 
 # Statistics
 
@@ -175,158 +114,6 @@ def test_a_summary_of_parts_is_that_of_the_whole(monkeypatch: pytest.MonkeyPatch
     assert found.deviation == pytest.approx(real.std(), rel=1e-9)
     assert found.greatest == np.abs(real).max()
     assert Summary().joined(Summary()) == Summary()
-
-
-# Attention
-
-
-@pytest.mark.parametrize("depth", [0, 1, 2, 3])
-def test_the_maps_are_the_weights_of_every_layer_and_head(depth: int) -> None:
-    model = gpt()
-    boxes = drawn(model, inputs=(TOKENS,), overlay="attention", depth=depth).boxes.values()
-    maps = [box.maps for box in boxes if box.maps is not None]
-    assert len(maps) == 1
-    rows = maps[0].rows
-    assert len(rows) == LAYERS
-    for (_, shown), truth in zip(rows, computed(model, TOKENS)["pattern"], strict=True):
-        cells = np.array([m.cells for m in shown])
-        np.testing.assert_allclose(cells, truth[0], atol=2e-5)
-
-
-def test_the_gradient_view_has_the_maps_in_the_forward_pass() -> None:
-    model = gpt(1)
-    options = {"view": "gradient", "inputs": (TOKENS,), "overlay": "attention"}
-    for depth in (1, 3):
-        boxes = drawn(model, **options, depth=depth).boxes.values()
-        (box,) = [b for b in boxes if b.maps is not None]
-        assert box.frame[0] == "forward"
-        assert box.maps is not None
-        (truth,) = computed(model, TOKENS)["pattern"]
-        cells = np.array([m.cells for m in box.maps.rows[0][1]])
-        np.testing.assert_allclose(cells, truth[0], atol=2e-5)
-
-
-def test_shared_heads_bias_and_dropout_have_the_weights_before_dropout() -> None:
-    q, k, v = (RNG.normal(size=(1, h, 5, 4)).astype(np.float32) for h in (4, 2, 2))
-    bias = RNG.normal(size=(1, 4, 5, 5)).astype(np.float32)
-    out = tx.attention(q, k, v, bias=bias, dropout=0.5, scale=0.7)
-    (node,) = [n for n in collect([out.node]) if n.op.name == "attention"]
-    for head in range(4):
-        ((_, found),) = values.values_of([pattern_of_head(node, head)])
-        scores = 0.7 * q[0, head] @ k[0, head // 2].T + bias[0, head]
-        powers = np.exp(scores - scores.max(-1, keepdims=True))
-        np.testing.assert_allclose(found[0, 0], powers / powers.sum(-1, keepdims=True), atol=1e-6)
-
-
-@pytest.mark.parametrize(("queries", "keys"), [(16, 16), (17, 17), (50, 33), (5, 100)])
-def test_pooling_keeps_that_rows_sum_to_one(queries: int, keys: int) -> None:
-    weights = RNG.dirichlet(np.ones(keys), queries)
-    cells = pooled(weights)
-    assert max(cells.shape) <= 16
-    np.testing.assert_allclose(cells.sum(1), 1)
-    tall, wide = math.ceil(queries / 16), math.ceil(keys / 16)
-    last = weights[tall * (len(cells) - 1) :, wide : 2 * wide].sum(1).mean()
-    assert cells[-1, 1] == pytest.approx(last)
-
-
-def test_what_is_not_shown_is_said() -> None:
-    model = tx.models.GPT(tx.models.GPTConfig(VOCAB, 40, 6, 16, 16))
-    tokens = RNG.integers(0, VOCAB, (2, 40))
-    maps = drawn(model, inputs=(tokens,), overlay="attention").boxes["box blocks.0.attention"].maps
-    assert maps is not None
-    assert [title for title, _ in maps.rows] == ["blocks.0", "blocks.2", "blocks.3", "blocks.5"]
-    assert all(len(row) == 8 for _, row in maps.rows)
-    words = " ".join(maps.lines)
-    for part in ("heads: 8 / 16", "layers: 4 / 6", "examples: 1 / 2", "cell: 3 × 3", "40 queries"):
-        assert part in words
-
-
-def test_a_head_that_looks_one_back_is_said_in_words(tmp_path: Path) -> None:
-    far = 50 * np.eye(6, dtype=np.float32)
-    q = far[[0, 0, 1, 2, 3, 4]][None, None]
-    out = tx.attention(q, np.eye(6, dtype=np.float32)[None, None], q, causal=True)
-    box = next(b for b in drawn(out, overlay="attention").boxes.values() if b.maps is not None)
-    assert box.maps is not None
-    assert box.maps.words == ("head 0: 1 back: 83 %",)
-    assert ("head 0", "1 back: 83 %") in box.facts
-    tx.draw(out, tmp_path / "a.mmd", overlay="attention")
-    assert "1 back: 83 %" in (tmp_path / "a.mmd").read_text()
-
-
-def test_other_sequences_say_their_strongest_key() -> None:
-    q, k = np.ones((1, 1, 3, 4), np.float32), np.zeros((1, 1, 5, 4), np.float32)
-    k[..., 2, :] = 9
-    box = next(
-        b
-        for b in drawn(tx.attention(q, k, k), overlay="attention").boxes.values()
-        if b.maps is not None
-    )
-    assert box.maps is not None
-    assert box.maps.words == ("head 0: key 2: 100 %",)
-
-
-def test_no_attention_is_refused() -> None:
-    with pytest.raises(DrawError, match="nothing here attends"):
-        tx.draw(tx.ones((2,)) * 2.0, overlay="attention")
-
-
-@pytest.mark.parametrize("program", ["dot", "graphviz-pure"])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_warm_cell_is_drawn_in_its_colour(
-    program: str, theme: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(render, "RENDERERS", (program,))
-    try:
-        render.renderer()
-    except DrawError:
-        pytest.skip(f"{program} is not installed")
-    look = THEMES[theme]
-    cells = ((1.0, 0.0), (0.25, math.nan))
-    maps = HeatMaps((("", (HeatMap("head 0", cells, ""),)),), 1.0, ("legend",))
-    picture = Picture("p", {"b": Box("b", "Attention", "attention", maps=maps)}, [])
-    root = ET.fromstring(render.Drawing(picture, theme).svg)
-    fills = [e.get("fill") for e in root.iter() if e.tag.endswith("polygon")]
-    for colour in (look.warm(1.0), look.warm(0.25), look.mark, look.cold):
-        assert fills.count(colour) == 1
-    words = " ".join("".join(root.itertext()).split())
-    assert "head 0" in words
-    assert "legend" in words
-
-
-@pytest.mark.skipif(render.shutil.which("dot") is None, reason="needs Graphviz")
-@pytest.mark.parametrize("suffix", ["png", "pdf"])
-def test_maps_come_through_in_other_formats(tmp_path: Path, suffix: str) -> None:
-    plain, mapped = (tmp_path / f"{name}.{suffix}" for name in ("plain", "mapped"))
-    tx.draw(gpt(1), plain, inputs=(TOKENS,))
-    tx.draw(gpt(1), mapped, inputs=(TOKENS,), overlay="attention")
-    assert mapped.stat().st_size > plain.stat().st_size
-    assert mapped.read_bytes()[:4] in (b"\x89PNG", b"%PDF")
-
-
-@pytest.mark.parametrize("program", ["dot", "graphviz-pure"])
-def test_no_name_beside_a_map_is_markup(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(render, "RENDERERS", (program,))
-    try:
-        render.renderer()
-    except DrawError:
-        pytest.skip(f"{program} is not installed")
-    names = [
-        "</TD></TR></TABLE>>];x[label=y",
-        '"a"\\N\\G\\',
-        "<B>b</B> & c",
-        "\x00\x1bé漢",
-        "]]>",
-        " ",
-    ]
-    for name, other in itertools.product(names, names[:2]):
-        maps = HeatMaps(((name, (HeatMap(other, ((0.5,),), name),)),), 1.0, (name,))
-        picture = Picture("p", {"b": Box("b", other, "attention", (), (name,), maps=maps)}, [])
-        root = ET.fromstring(render.Drawing(picture).svg)
-        groups = [e for e in root.iter() if e.get("class") == "node"]
-        assert len(groups) == 1
-        texts = {"".join(e.itertext()).strip() for e in groups[0].iter() if e.tag.endswith("text")}
-        shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
-        assert {shown.strip(), other} <= texts | {""}
 
 
 # Gradients
@@ -423,80 +210,6 @@ def test_wide_ranges_are_shown_by_orders_of_magnitude() -> None:
     assert scale == "log scale"
     assert found == pytest.approx({"a": 0, "b": 0.5, "c": 1, "zero": 0, "bad": 0})
     assert heats({"a": 1.0, "b": 2.0}) == ({"a": 0.5, "b": 1.0}, "linear scale")
-
-
-# The first NaN
-
-
-@pytest.mark.parametrize(
-    ("weight", "key"),
-    [
-        ("blocks.1.feed_forward.up.weight", "box blocks.0.feed_forward"),
-        ("blocks.2.attention.qkv.bias", "box blocks.0.attention"),
-        ("norm.weight", "box norm"),
-        ("position.weight", "box position"),
-        ("embedding.weight", "box embedding"),  # tied: the logits read it too
-    ],
-)
-@pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_bad_weight_is_found_in_the_box_that_holds_it(
-    weight: str, key: str, value: float
-) -> None:
-    model = gpt()
-    parameter = dict(model.named_parameters())[weight]
-    array = parameter.numpy().copy()
-    array.flat[3] = value
-    parameter.assign_(array)
-    picture = drawn(model, inputs=(TOKENS,), overlay="nan")
-    assert [k for k, box in picture.boxes.items() if box.marked] == [key]
-    for part in (weight, f"not finite: 1 / {array.size:,}", str(value)):
-        assert part in picture.note
-        assert part in " ".join(picture.boxes[key].lines)
-
-
-@pytest.mark.parametrize("view", ["blocks", "ops"])
-def test_a_bad_product_is_found_where_it_arises_with_its_place(view: Any) -> None:
-    x = tx.tensor([[1e30, 1.0], [1.0, 1.0]])
-    product = x @ x
-    picture = drawn(tx.exp(product - product), view=view, overlay="nan")
-    (box,) = [b for b in picture.boxes.values() if b.marked]
-    assert "matmul" in box.key
-    assert "not finite: 1 / 4" in box.lines
-    assert "inf at (0, 0)" in box.lines
-    assert "test_overlays.py" in picture.note
-
-
-def test_a_flaw_of_the_backward_pass_is_found_there() -> None:
-    x = tx.tensor([0.0, 1.0], requires_grad=True)
-    picture = drawn(tx.sqrt(x) * 2.0, view="gradient", overlay="nan")
-    assert [key for key, box in picture.boxes.items() if box.marked] == ["box backward"]
-
-
-def test_all_finite_is_said_and_masks_are_no_finding() -> None:
-    picture = drawn(gpt(1), inputs=(TOKENS,), overlay="nan", depth=3)
-    assert picture.note == "every value is finite"
-    assert not any(box.marked for box in picture.boxes.values())
-    q = RNG.normal(size=(1, 1, 4, 4)).astype(np.float32)
-    out = tx.attention(q, q, q, mask=np.tri(4, dtype=bool), bias=tx.tensor(q) * 2.0)
-    assert first_not_finite([out.node]) is None
-
-
-def test_a_nan_under_a_mask_is_still_found() -> None:
-    hidden = tx.where(np.array([True, False, False]), tx.ones((3,)), float("-inf"))
-    found = first_not_finite([(hidden - hidden).node])
-    assert found is not None
-    assert found.node.op.name == "subtract"
-    assert (found.count, found.index) == (2, (1,))
-    assert math.isnan(found.value)
-
-
-def test_a_mark_survives_shortening() -> None:
-    x = tx.tensor([1.0, 0.0])
-    for step in range(2000):
-        x = tx.log(x) if step == 1000 else x * 0.999
-    picture = drawn(x, view="ops", overlay="nan")
-    assert len(picture.boxes) <= 600
-    assert sum(box.marked for box in picture.boxes.values()) == 1
 
 
 # All of them

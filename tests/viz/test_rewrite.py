@@ -59,10 +59,10 @@ def serials(outputs: Any) -> set[int]:
 
 
 def test_the_names_of_the_passes_are_those_that_run() -> None:
-    assert tuple(name for name, _ in passes(generate=True)) == PASSES
+    assert [name for name, _ in passes(generate=True)] == [p.name for p in PASSES]
 
 
-@pytest.mark.parametrize("chosen", [None, *PASSES])
+@pytest.mark.parametrize("chosen", [None, *(p.name for p in PASSES)])
 def test_counts_agree_with_serial_numbers(chosen: str | None) -> None:
     step, inputs = training_step()
     before, after = rewritten(step.graph(*inputs), chosen)

@@ -16,6 +16,7 @@ from hypothesis import given, settings, strategies as st
 from typer.testing import CliRunner
 
 import tinygrad_tx as tx
+from tinygrad_tx.cli import draw as draw_command
 from tinygrad_tx.cli.main import app
 from tinygrad_tx.errors import DrawError
 from tinygrad_tx.viz.dot import dot_of, id_of
@@ -25,6 +26,7 @@ from tinygrad_tx.viz.picture import Arrow, Box, Picture
 from tinygrad_tx.viz.render import Drawing, Plot
 from tinygrad_tx.viz.shorten import shortened
 from tinygrad_tx.viz.theme import THEMES
+from tinygrad_tx.viz.views import VIEWS, WHOLE
 
 TOKENS = np.zeros((2, 8), np.int64)
 
@@ -41,6 +43,14 @@ def drawn(target: Any, **options: Any) -> Picture:
 
 def titles(picture: Picture, frame: str) -> list[str]:
     return [box.title for box in picture.boxes.values() if ".".join(box.frame).startswith(frame)]
+
+
+def test_every_view_is_made_somewhere_and_told_to_readers() -> None:
+    elsewhere = {"blocks", "gradient", "memory", "pipeline"}
+    assert set(VIEWS) == WHOLE.keys() | elsewhere
+    for name in VIEWS:
+        assert f'"{name}"' in str(tx.draw.__doc__)
+        assert name in draw_command.VIEWS
 
 
 def test_the_backward_pass_mirrors_the_forward_pass() -> None:

@@ -57,11 +57,14 @@ def depends_on(nodes: Sequence[Node], wrt: Sequence[Node]) -> set[Node]:
 
 
 def no_rule(node: Node, mode: str) -> GraphError:
+    remedy = "use stop_gradient if its derivative should count as zero"
+    if mode == "forward" and node.op.gradient is not None:
+        remedy += ", or reverse mode (grad, vjp; gradcheck with modes=('reverse',))"
     return GraphError(
         explain(
             node.op.name,
             f"has no rule for {mode} differentiation: the result is {node.aval}",
             made=[("it", node.where)],
-            remedy="use stop_gradient if its derivative should count as zero",
+            remedy=remedy,
         )
     )

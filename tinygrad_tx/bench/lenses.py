@@ -121,8 +121,7 @@ class _Logits(torch.nn.Module):  # type: ignore[misc]  # torch counts as untyped
 def logits_model(work: Workload) -> Any:
     """Our model in PyTorch's own modules and fused functions."""
     layers, heads, width, context, _, vocab = work.sizes
-    ours = GPT(GPTConfig(vocab, context, layers, heads, width))
-    return _Logits(torch_models.as_torch(ours).eval())
+    return _Logits(torch_models.like(GPT(GPTConfig(vocab, context, layers, heads, width))).eval())
 
 
 def _torchlens(work: Workload, tokens: Any) -> Run:

@@ -17,7 +17,7 @@ import numpy as np
 from tinygrad_tx.bench.workloads import Workload
 from tinygrad_tx.errors import TinygradTxError
 
-__all__ = ["Result", "installed", "race"]
+__all__ = ["Result", "installed", "race", "surroundings"]
 
 PAUSE_SECONDS = 0.05  # for the threads of the one before to stop spinning
 TURN_SECONDS = 0.15
@@ -130,21 +130,26 @@ def _started(name: str, result: Result, threads: int) -> _Contender | None:
     return contender
 
 
+def surroundings(threads: int) -> dict[str, str]:
+    """The environment of a process whose libraries use so many threads."""
+    caps = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+    flags = f"--xla_cpu_multi_thread_eigen=true intra_op_parallelism_threads={threads}"
+    return {**os.environ, **dict.fromkeys(caps, str(threads)), "XLA_FLAGS": flags}
+
+
 class _Contender:
     """A process that is asked and answers."""
 
     def __init__(self, name: str, threads: int) -> None:
         self.name = name
         self.times = 1
-        caps = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-        flags = f"--xla_cpu_multi_thread_eigen=true intra_op_parallelism_threads={threads}"
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tinygrad_tx.bench.contender", name, str(threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env={**os.environ, **dict.fromkeys(caps, str(threads)), "XLA_FLAGS": flags},
+            env=surroundings(threads),
         )
 
     def ask(self, order: dict[str, Any]) -> dict[str, Any]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
-import platform
+import os
 from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tinygrad_tx import __version__
+from tinygrad_tx.bench.learning import Learning
 from tinygrad_tx.bench.race import Result
 from tinygrad_tx.bench.workloads import flops_of_step
-from tinygrad_tx.roofline import Roofline
+from tinygrad_tx.ops.kernels.simd import LANES
+from tinygrad_tx.roofline import Roofline, cpu_name
 
 __all__ = ["against_first", "as_csv", "as_json", "line", "versions"]
 
@@ -25,7 +28,9 @@ def versions(threads: int) -> dict[str, Any]:
     """What a figure is worthless without."""
     found: dict[str, Any] = {
         "threads": threads,
-        "machine": _processor(),
+        "processors": os.cpu_count() or 1,
+        "machine": f"{cpu_name()}, {32 * LANES} bits in a vector",
+        "tinygrad-tx": __version__,
     }
     for package in ("numpy", "numba", "llvmlite", "torch", "jax", "transformer-lens", "torchlens"):
         try:
@@ -33,15 +38,6 @@ def versions(threads: int) -> dict[str, Any]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _processor() -> str:
-    """The processor's own name where the system tells it."""
-    with contextlib.suppress(OSError):
-        for row in Path("/proc/cpuinfo").read_text().splitlines():
-            if row.startswith("model name"):
-                return row.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def line(result: Result, machine: Roofline) -> str:
@@ -88,7 +84,14 @@ def _ms(seconds: float) -> str:
     return f"{seconds * 1e3:.3g}"
 
 
-def as_json(results: Sequence[Result], machine: Roofline, threads: int) -> str:
+def as_json(
+    results: Sequence[Result],
+    machine: Roofline,
+    threads: int,
+    learning: Learning | None = None,
+    load: float = 0.0,
+) -> str:
+    """All that was measured. load: what others kept the machine busy with when it began."""
     rows = [
         {
             "workload": r.work.as_json(),
@@ -102,7 +105,11 @@ def as_json(results: Sequence[Result], machine: Roofline, threads: int) -> str:
         for r in results
     ]
     roof = {"flops": machine.flops, "bytes_a_second": machine.bytes, "threads": machine.threads}
-    return json.dumps({"versions": versions(threads), "roofline": roof, "results": rows}, indent=1)
+    found: dict[str, Any] = {"versions": versions(threads), "roofline": roof, "results": rows}
+    found |= {"on": date.today().isoformat(), "load": load}
+    if learning is not None:
+        found["learning"] = asdict(learning)
+    return json.dumps(found, indent=1)
 
 
 def as_csv(results: Sequence[Result]) -> str:

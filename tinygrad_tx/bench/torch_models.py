@@ -10,10 +10,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from tinygrad_tx import models
 from tinygrad_tx.bench.workloads import Workload
-from tinygrad_tx.models import gpt
 
-__all__ = ["as_torch", "build"]
+__all__ = ["build", "like"]
 
 Run = Callable[[], Any]
 
@@ -59,30 +59,6 @@ class GPT(nn.Module):  # type: ignore[misc]  # torch counts as untyped
         return functional.cross_entropy(logits.view(-1, logits.shape[-1]), y.view(-1))
 
 
-def as_torch(ours: gpt.GPT) -> GPT:
-    """The same model with the same weights."""
-    sizes = ours.config
-    model = GPT(sizes.layers, sizes.heads, sizes.width, sizes.context, sizes.vocab_size)
-    names = {
-        "norm1": "attention_norm",
-        "norm2": "feed_forward_norm",
-        "qkv": "attention.qkv",
-        "projection": "attention.projection",
-        "up": "feed_forward.up",
-        "down": "feed_forward.down",
-    }
-    state = {k: torch.from_numpy(v.copy()) for k, v in ours.state_dict().items()}
-    given = {}
-    for theirs in model.state_dict():
-        own = theirs
-        for short, long in names.items():
-            own = own.replace(f".{short}.", f".{long}.")
-        is_linear = own.endswith(("qkv.weight", "projection.weight", "up.weight", "down.weight"))
-        given[theirs] = state[own].T if is_linear else state[own]
-    model.load_state_dict(given)
-    return model
-
-
 class BERT(nn.Module):  # type: ignore[misc]  # torch counts as untyped
     def __init__(self, layers: int, heads: int, width: int, context: int, vocab: int) -> None:
         super().__init__()
@@ -119,6 +95,33 @@ class EncoderDecoder(nn.Module):  # type: ignore[misc]  # torch counts as untype
         h = self.both(source, target, tgt_mask=mask, tgt_is_causal=True)
         logits = h @ self.embedding.weight.T
         return functional.cross_entropy(logits.view(-1, logits.shape[-1]), y.view(-1))
+
+
+# Names of its parts, beside ours.
+NAMES = {
+    "norm1": "attention_norm",
+    "norm2": "feed_forward_norm",
+    "qkv": "attention.qkv",
+    "projection": "attention.projection",
+    "up": "feed_forward.up",
+    "down": "feed_forward.down",
+}
+
+
+def like(ours: models.GPT) -> GPT:
+    """The same model with the same weights. Theirs are (out, in), ours (in, out)."""
+    c = ours.config
+    model = GPT(c.layers, c.heads, c.width, c.context, c.vocab_size)
+    weights = {k: torch.from_numpy(v.copy()) for k, v in ours.state_dict().items()}
+    given = {}
+    for theirs in model.state_dict():
+        own = theirs
+        for short, long in NAMES.items():
+            own = own.replace(f".{short}.", f".{long}.")
+        is_linear = own.endswith(("qkv.weight", "projection.weight", "up.weight", "down.weight"))
+        given[theirs] = weights[own].T if is_linear else weights[own]
+    model.load_state_dict(given)
+    return model
 
 
 def build(work: Workload, compiled: bool) -> Run:

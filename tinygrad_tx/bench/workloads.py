@@ -16,7 +16,7 @@ __all__ = [
     "suite",
 ]
 
-SUITES = ("steps", "models", "parts", "quick", "growth", "real", "capture", "all")
+SUITES = ("steps", "models", "parts", "quick", "growth", "real", "capture", "learning", "all")
 """Names that `suite` knows."""
 
 CONFIGS: dict[str, tuple[int, ...]] = {
@@ -87,7 +87,10 @@ def capture() -> list[Workload]:
 
 
 def suite(which: str = "all") -> list[Workload]:
-    """The workloads of one of SUITES; "all" are steps, models and parts."""
+    """The workloads of one of SUITES; "all" are steps, models, parts and capture.
+
+    "learning" has none: what it trains is no workload, see `learning`.
+    """
     steps = [
         Workload(f"step {name}", "step", sizes, peers=("torch", "torch compiled", "jax"))
         for name, sizes in CONFIGS.items()
@@ -124,5 +127,5 @@ def suite(which: str = "all") -> list[Workload]:
     real = [Workload(f"SmolLM2 prompt of {time}", "prompt", (time,)) for time in (32, 128, 512)]
     real.append(Workload("SmolLM2 writes 32 tokens", "decode", (32,)))
     suites = {"steps": steps, "models": models, "parts": parts, "quick": quick, "real": real}
-    suites |= {"growth": growth(), "capture": capture()}
-    return {**suites, "all": steps + models + parts}[which]
+    suites |= {"growth": growth(), "capture": capture(), "learning": []}
+    return {**suites, "all": steps + models + parts + capture()}[which]

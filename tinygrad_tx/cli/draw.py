@@ -8,14 +8,16 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from tinygrad_tx.cli.load import load_run
+from tinygrad_tx.cli.completion import LANGUAGES, THEMES, among, listed
 from tinygrad_tx.cli.real_input import corpus_of, window_of
+from tinygrad_tx.compiler.pipeline import PASSES
 from tinygrad_tx.data import Tokenizer
 from tinygrad_tx.errors import DrawError, explain
-from tinygrad_tx.models import GPT, GPTConfig, abstract
+from tinygrad_tx.models import GPT, PRESETS, GPTConfig, abstract, from_run
 from tinygrad_tx.train.run import RunFolder
 from tinygrad_tx.viz import draw as draw_picture
-from tinygrad_tx.viz.overlay import FROM_VALUES
+from tinygrad_tx.viz.overlay import FROM_VALUES, OVERLAYS
+from tinygrad_tx.viz.views import VIEWS as ALL_VIEWS
 
 __all__ = ["draw"]
 
@@ -31,11 +33,19 @@ def draw(
         "model.svg"
     ),
     preset: Annotated[
-        str | None, typer.Option(help="A published model by shape alone: gpt2, mt-nlg-530b, ...")
+        str | None,
+        typer.Option(
+            help="A published model by shape alone: gpt2, mt-nlg-530b, ...",
+            autocompletion=among(PRESETS),
+        ),
     ] = None,
-    view: Annotated[str, typer.Option(help=VIEWS)] = "blocks",
+    view: Annotated[str, typer.Option(help=VIEWS, autocompletion=among(ALL_VIEWS))] = "blocks",
     passes: Annotated[
-        str | None, typer.Option(help="Of view rewrite, with commas between: expand,simplify.")
+        str | None,
+        typer.Option(
+            help="Of view rewrite, with commas between: expand,simplify.",
+            autocompletion=listed(PASSES),
+        ),
     ] = None,
     depth: Annotated[
         int | None,
@@ -45,16 +55,21 @@ def draw(
         str | None,
         typer.Option(
             help="shapes, parameters, flops, bytes, memory or time; of a trained model on real "
-            "input: statistics, attention, gradients or nan."
+            "input: statistics, attention, gradients or nan.",
+            autocompletion=among(OVERLAYS),
         ),
     ] = None,
     text: Annotated[
         str | None, typer.Option(help="The real input.  [a window of the run's held-out text]")
     ] = None,
     theme: Annotated[
-        str | None, typer.Option(help="light or dark; a page follows its reader if not given.")
+        str | None,
+        typer.Option(
+            help="light or dark; a page follows its reader if not given.",
+            autocompletion=among(THEMES),
+        ),
     ] = None,
-    lang: Annotated[str, typer.Option(help="en or zh.")] = "en",
+    lang: Annotated[str, typer.Option(help="en or zh.", autocompletion=among(LANGUAGES))] = "en",
     layers: Annotated[int, typer.Option(min=1)] = 4,
     heads: Annotated[int, typer.Option(min=1)] = 4,
     width: Annotated[int, typer.Option(min=1)] = 128,
@@ -80,7 +95,7 @@ def draw(
         target = abstract(preset)
     elif run is None or not (view == "pipeline" or run.suffix.lower() == ".onnx"):
         sizes = GPTConfig(vocab, context, layers, heads, width)
-        target, tokenizer = load_run(run) if run is not None else (GPT(sizes), None)
+        target, tokenizer = from_run(run) if run is not None else (GPT(sizes), None)
         options["inputs"] = _inputs(target, tokenizer, run, overlay, text, batch)
     draw_picture(target, out, view, **options)  # type: ignore[arg-type]  # checked by draw itself
     typer.echo(f"Drawn: {out}")

@@ -10,6 +10,7 @@ import typer
 
 import tinygrad_tx as tx  # for tx.reasoning, which no other command waits for
 from tinygrad_tx.cli.bar import bar
+from tinygrad_tx.cli.completion import LANGUAGES, among
 from tinygrad_tx.cli.load import load_model
 from tinygrad_tx.errors import DataError, explain as message
 
@@ -34,7 +35,7 @@ def explain(
     out: Annotated[Path, typer.Option(help="The page; its figures stand beside it as .json.")] = (
         Path("explain.html")
     ),
-    lang: Annotated[str, typer.Option(help="en or zh.")] = "en",
+    lang: Annotated[str, typer.Option(help="en or zh.", autocompletion=among(LANGUAGES))] = "en",
     audit: Annotated[
         bool, typer.Option("--audit", help="Also ask: he or she after occupations, in English.")
     ] = False,

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from tinygrad_tx.cli.bar import bar
-from tinygrad_tx.cli.load import is_package, load_run
+from tinygrad_tx.cli.load import is_package
 from tinygrad_tx.errors import OnnxError, explain
 from tinygrad_tx.interop.onnx_check import compare_onnx
 from tinygrad_tx.interop.onnx_export import DEFAULT_OPSET, Exported
-from tinygrad_tx.models import from_folder, from_package, save_onnx
+from tinygrad_tx.models import from_folder, from_package, from_run, save_onnx
 from tinygrad_tx.models.published.folder import read_optional
 from tinygrad_tx.models.to_onnx import part_of
 
@@ -89,7 +89,7 @@ def _loaded(name: str) -> Any:
         return from_package(name)[0]
     path = Path(name)
     is_published = path.suffix == ".gguf" or "model_type" in read_optional(path / "config.json")
-    return from_folder(path) if is_published else load_run(path)[0]
+    return from_folder(path) if is_published else from_run(path)[0]
 
 
 def _error(model: Any, path: Path, part: str) -> float | None:

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_tx.cli.corpus import Corpus, TokenData, corpus_of, digest_of, held_out_of
-from tinygrad_tx.cli.load import load_run
 from tinygrad_tx.data import Tokenizer
 from tinygrad_tx.errors import CheckpointError, DataError, explain
-from tinygrad_tx.models import GPT
+from tinygrad_tx.models import GPT, from_run
 from tinygrad_tx.train import Forgetting, RunFolder, held_out_loss, source_name
 
 __all__ = ["Start", "after_training", "check_text", "start_from", "with_parent"]
@@ -38,7 +37,7 @@ def start_from(path: Path, asked: Mapping[str, Any]) -> Start:
     """
     run = RunFolder(path)
     settings = run.read_config()
-    model, units = load_run(path)
+    model, units = from_run(path)
     own = {**settings["model"], "tokenizer": units.kind, "bpe units": units.vocab_size}
     for name, value in asked.items():
         if value is not None and value != own.get(name):

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tinygrad_tx.cli.completion import among
 from tinygrad_tx.cli.task_screen import run_task
 from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.tasks import TASKS
@@ -17,7 +18,7 @@ NAMES = ", ".join(TASKS)
 
 
 def finetune(
-    task: Annotated[str, typer.Argument(help=f"One of: {NAMES}.")],
+    task: Annotated[str, typer.Argument(help=f"One of: {NAMES}.", autocompletion=among(TASKS))],
     out: Annotated[Path | None, typer.Option(help="The run folder.  [runs/TASK]")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Small, some seconds, no figure.")] = False,
     seed: Annotated[int, typer.Option(help="Weights, batches, choice of labels.")] = 0,

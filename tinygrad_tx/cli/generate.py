@@ -23,7 +23,9 @@ def generate(
     ],
     prompt: Annotated[str, typer.Option(help="The text to go on from.")] = "The ",
     tokens: Annotated[int, typer.Option(min=1, help="How many new tokens.")] = 300,
-    temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest.")] = 0.8,
+    temperature: Annotated[
+        float | None, typer.Option(min=0, help="0 takes the likeliest.  [0.8; none with --beams]")
+    ] = None,
     top_k: Annotated[int | None, typer.Option(min=1, help="Keep the k likeliest.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Keep probability mass p.")] = None,
     repetition_penalty: Annotated[float, typer.Option(help="Above 1: repeats less.")] = 1.0,
@@ -49,6 +51,8 @@ def generate(
     if not prompt:
         raise DataError(explain("--prompt", "is empty", remedy="give at least one character"))
     start: Any = prompt
+    if temperature is None:
+        temperature = 0.8 if beams == 1 else 1.0
     options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
     options |= {"repetition_penalty": repetition_penalty, "beams": beams, "seed": seed}
     ends: dict[str, Any] = {"stop": stop or ()}

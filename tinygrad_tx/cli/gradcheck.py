@@ -15,8 +15,9 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from tinygrad_tx.cli.completion import among
 from tinygrad_tx.errors import DataError, explain
-from tinygrad_tx.graph.registry import find
+from tinygrad_tx.graph.registry import find, operators
 from tinygrad_tx.testing import GradientError, Report, check_operator, checked_operators, gradcheck
 from tinygrad_tx.testing.pages import as_html, summary_line
 
@@ -26,7 +27,10 @@ __all__ = ["check_gradients"]
 def check_gradients(
     targets: Annotated[
         list[str] | None,
-        typer.Argument(help="Operators by name, or module:function; all operators if none."),
+        typer.Argument(
+            help="Operators by name, or module:function; all operators if none.",
+            autocompletion=among([op.name for op in operators() if op.row is not None]),
+        ),
     ] = None,
     shapes: Annotated[
         str, typer.Option(help="Shapes of the inputs of module:function, as 3,4;4.")

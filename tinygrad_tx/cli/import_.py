@@ -7,13 +7,16 @@ from typing import Annotated
 
 import typer
 
+from tinygrad_tx.cli.completion import among
 from tinygrad_tx.models.published.packages import PACKAGES, package_of, verified
 
 __all__ = ["import_weights"]
 
 
 def import_weights(
-    name: Annotated[str, typer.Argument(help=f"One of {', '.join(PACKAGES)}.")],
+    name: Annotated[
+        str, typer.Argument(help=f"One of {', '.join(PACKAGES)}.", autocompletion=among(PACKAGES))
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Checks published weights that pip has fetched, and says how to use them.

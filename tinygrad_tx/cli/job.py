@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,7 +12,6 @@ import numpy as np
 
 from tinygrad_tx.cli.corpus import Corpus, TokenData, corpus_of, material_of
 from tinygrad_tx.cli.fine_tune import Start, after_training, check_text, start_from, with_parent
-from tinygrad_tx.cli.load import model_of, tokenizer_of
 from tinygrad_tx.cli.report import Material, record_of
 from tinygrad_tx.data import (
     Batches,
@@ -25,6 +23,7 @@ from tinygrad_tx.distributed import ALONE, Group
 from tinygrad_tx.errors import CheckpointError, DataError, explain
 from tinygrad_tx.jit import Plan
 from tinygrad_tx.models import GPT, GPTConfig
+from tinygrad_tx.models.from_run import model_of, tokenizer_of
 from tinygrad_tx.train import (
     Progress,
     Record,
@@ -228,7 +227,7 @@ def run_job(job: Job, run: RunFolder, resume: bool, watch: Watch, group: Group =
             facts = {"characters": material.characters, "tokens": material.learnt + material.held}
             settings = {**settings, "corpus": facts | {"held_out": material.held}}
             if group.is_first:
-                run.write(run.config, json.dumps(settings, indent=2) + "\n")
+                run.write_config(settings)
                 run.write(run.tokenizer, units.to_json())
                 run.metrics.unlink(missing_ok=True)
         watch.announce(model, config, units, material, group.size)

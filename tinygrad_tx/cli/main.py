@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
-import platform
 import sys
 from typing import Annotated
 
-import llvmlite
-import numba
-import numpy
 import typer
 
 from tinygrad_tx import __version__
@@ -24,22 +19,19 @@ from tinygrad_tx.cli.finetune import finetune
 from tinygrad_tx.cli.generate import generate
 from tinygrad_tx.cli.gradcheck import check_gradients
 from tinygrad_tx.cli.import_ import import_weights
+from tinygrad_tx.cli.info import info
 from tinygrad_tx.cli.plan import plan
 from tinygrad_tx.cli.pretrain import pretrain
 from tinygrad_tx.cli.prompt import prompt
 from tinygrad_tx.cli.replay import replay
 from tinygrad_tx.cli.search import search
 from tinygrad_tx.cli.train import train
-from tinygrad_tx.config import config
 from tinygrad_tx.distributed import end_of_job
 from tinygrad_tx.errors import TinygradTxError
-from tinygrad_tx.ops.kernels.simd import LANES
-from tinygrad_tx.runtime.kernels import cache_info
 
 __all__ = ["main"]
 
 app = typer.Typer(
-    help="Train, draw and look into small transformers on a CPU.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -59,31 +51,24 @@ app.command()(replay)
 app.command("gradcheck")(check_gradients)
 app.command("import")(import_weights)
 app.command()(export)
+app.command()(info)
 app.add_typer(data, name="data")
 
 
-@app.command()
-def info(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
-    """What a bug report needs: versions, machine, threads, cache. Example: tinygrad-tx info"""
-    cached = cache_info()
-    found = {
-        "tinygrad-tx": __version__,
-        "python": platform.python_version(),
-        "numpy": numpy.__version__,
-        "numba": numba.__version__,
-        "llvmlite": llvmlite.__version__,
-        "system": f"{platform.system()} {platform.machine()}",
-        "floats in a vector": LANES,
-        "threads": config.threads,
-        "kernel cache": str(cached.folder),
-        "kernels in it": f"{cached.kernels}, {cached.bytes // 1_000_000} of at most "
-        f"{cached.bound // 1_000_000} MB",
-    }
-    if as_json:
-        typer.echo(json.dumps(found))
-        return
-    for name, value in found.items():
-        typer.echo(f"{name:>18}  {value}")
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_say_version, help="The version alone."),
+    ] = False,
+) -> None:
+    """Train, draw and look into small transformers on a CPU."""
 
 
 def main() -> None:

@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from tinygrad_tx.cli.bar import bar
+from tinygrad_tx.cli.completion import among
 from tinygrad_tx.errors import DataError, DrawError, explain
 from tinygrad_tx.files import write_whole
-from tinygrad_tx.models import GPTConfig, preset as preset_of
+from tinygrad_tx.models import PRESETS, GPTConfig, preset as preset_of
 from tinygrad_tx.sizing import (
     Layout,
     Machine,
@@ -32,7 +33,12 @@ BEST = 10
 
 
 def plan(
-    preset: Annotated[str, typer.Option(help="A published model; else --layers and so on.")] = "",
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="A published model; else --layers and so on.", autocompletion=among(PRESETS)
+        ),
+    ] = "",
     layers: Annotated[int, typer.Option(min=1, help="Of a GPT of your own.")] = 12,
     heads: Annotated[int, typer.Option(min=1)] = 12,
     width: Annotated[int, typer.Option(min=1)] = 768,
@@ -50,7 +56,12 @@ def plan(
     chunks: Annotated[int, typer.Option(min=1, help="Of each device; above 1 interleaved.")] = 1,
     sequence: Annotated[bool, typer.Option(help="Sequence parallelism.")] = False,
     zero: Annotated[int, typer.Option(min=0, max=3, help="ZeRO stage.")] = 0,
-    recompute: Annotated[str, typer.Option(help="none, selective or full.")] = "none",
+    recompute: Annotated[
+        str,
+        typer.Option(
+            help="none, selective or full.", autocompletion=among(("none", "selective", "full"))
+        ),
+    ] = "none",
     precision: Annotated[str, typer.Option(help="mixed, zero or float32.")] = "mixed",
     fused_attention: Annotated[bool, typer.Option(help="Scores are never stored.")] = False,
     dropout: Annotated[bool, typer.Option(help="Its masks are kept.")] = True,

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from tinygrad_tx.cli.load import load_run, with_tuned
+from tinygrad_tx.cli.completion import among
+from tinygrad_tx.cli.load import with_tuned
 from tinygrad_tx.cli.task_screen import run_task
 from tinygrad_tx.errors import DataError, explain
-from tinygrad_tx.models import from_package
+from tinygrad_tx.models import from_package, from_run
 from tinygrad_tx.models.published.packages import PACKAGES
 from tinygrad_tx.prompt import Template, Verbalizer, complete, score
 from tinygrad_tx.prompt.experiments import EXPERIMENTS
@@ -23,7 +24,11 @@ NAMES = ", ".join(EXPERIMENTS)
 
 def prompt(
     target: Annotated[
-        str, typer.Argument(help=f"A run folder, a package's model, or one of: {NAMES}.")
+        str,
+        typer.Argument(
+            help=f"A run folder, a package's model, or one of: {NAMES}.",
+            autocompletion=among((*EXPERIMENTS, *PACKAGES)),
+        ),
     ],
     template: Annotated[
         str | None, typer.Option(help="Text with slots and {mask} for the answer.")
@@ -86,7 +91,7 @@ def _model(target: str) -> tuple[Any, Any]:
     """Model and tokenizer of a run folder or of an installed package. Errors: CheckpointError."""
     if not Path(target).exists() and any(known.startswith(target) for known in PACKAGES):
         return from_package(target)
-    return load_run(Path(target))
+    return from_run(target)
 
 
 def _pairs(given: list[str], option: str) -> dict[str, str]:

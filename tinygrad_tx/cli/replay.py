@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from tinygrad_tx.cli.load import filled_model, tokenizer_of
 from tinygrad_tx.errors import CheckpointError, explain
+from tinygrad_tx.models.from_run import filled_model, tokenizer_of
 from tinygrad_tx.optim import AdamW
 from tinygrad_tx.tensor import set_state
 from tinygrad_tx.train import RunFolder, explain_step

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from tinygrad_tx.cli.bar import progress_on
+from tinygrad_tx.cli.corpus import TokenData
 from tinygrad_tx.cli.job import Job, Options, new_job, old_job, run_job
 from tinygrad_tx.cli.report import Material
 from tinygrad_tx.cli.train import DEFAULT_OUT, train
@@ -38,7 +39,7 @@ from tinygrad_tx.train.space import Choice, Settings
 
 __all__ = ["search"]
 
-FIXED = ("out", "resume", "quick", "tensorboard", "distributed")
+FIXED = ("out", "resume", "quick", "documents", "tensorboard", "distributed")
 """Options of `train` that are the same for all trials, or are the search's own."""
 
 
@@ -221,6 +222,8 @@ class _Trials:
         for given in map(self._params, settings):
             if given["text"]:
                 read_text(given["text"])
+            if given["data"]:
+                TokenData.open(given["data"])
             if given["start"]:
                 RunFolder(given["start"]).read_config()
 

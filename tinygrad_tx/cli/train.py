@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
+from tinygrad_tx.cli.completion import TOKENIZERS, among
 from tinygrad_tx.cli.job import Options, new_job, old_job, run_job
 from tinygrad_tx.cli.report import Screen, write_report
 from tinygrad_tx.distributed import join
 from tinygrad_tx.errors import CheckpointError, DataError, explain
 from tinygrad_tx.train import RunFolder
+from tinygrad_tx.train.guard import POLICIES
 
 __all__ = ["DEFAULT_OUT", "train"]
 
@@ -32,7 +34,10 @@ def train(
         Path | None,
         typer.Option("--start-from", help="Fine-tune the model of this run folder."),
     ] = None,
-    tokenizer: Annotated[str | None, typer.Option(help="char, byte or bpe.  [char]")] = None,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(help="char, byte or bpe.  [char]", autocompletion=among(TOKENIZERS)),
+    ] = None,
     vocab_size: Annotated[int | None, typer.Option(min=256, help="Units of bpe.  [512]")] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Training steps.  [1800; 600 with --start-from]")
@@ -51,7 +56,11 @@ def train(
     ] = None,
     seed: Annotated[int, typer.Option(help="Weights, batches and samples.")] = 0,
     on_bad: Annotated[
-        str, typer.Option(help="What a NaN or a leap of the loss leads to: stop, skip, rollback.")
+        str,
+        typer.Option(
+            help="What a NaN or a leap of the loss leads to: stop, skip, rollback.",
+            autocompletion=among(POLICIES),
+        ),
     ] = "stop",
     spike: Annotated[
         float, typer.Option(min=0, help="A loss above so many times the usual is bad; 0: never.")

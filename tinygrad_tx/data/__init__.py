@@ -1,4 +1,9 @@
-"""Text, tokens and batches, and the count model that a language model has to beat."""
+"""Text, tokens and batches, and the count model that a language model has to beat.
+
+Read batches.py and examples.py (what a step takes), tokenizers.py (text to tokens); prepare.py
+with token_set.py is for what is larger than memory, the other files are texts and where they come
+from.
+"""
 
 from tinygrad_tx.data.batches import Batch, Batches, Windows, split
 from tinygrad_tx.data.bigram import bigram_loss
@@ -26,6 +31,7 @@ from tinygrad_tx.data.tokenizers import (
     make_tokenizer,
 )
 from tinygrad_tx.data.units import CharacterUnits, Units, WordPieces, WordUnits, framed
+from tinygrad_tx.missing import of_package
 
 __all__ = [
     "BALANCED",
@@ -68,3 +74,5 @@ __all__ = [
     "skewed_text",
     "split",
 ]
+
+__getattr__ = of_package(__name__, __all__)

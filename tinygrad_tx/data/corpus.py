@@ -24,13 +24,21 @@ def read_text(path: Path) -> str:
     try:
         raw = read_bytes(path, memory_of_machine())
     except OSError as error:
-        raise DataError(explain(f"text {path}", f"cannot be read: {error.strerror}")) from None
+        what, remedy = f"cannot be read: {error.strerror}", "check the path, from where you are"
+        if Path(path).is_dir():
+            remedy = "give one file; a folder of them: tinygrad-tx data prepare FOLDER"
+        raise DataError(explain(f"text {path}", what, remedy=remedy)) from None
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         what = f"is not UTF-8: byte 0x{raw[error.start]:02x} at {error.start}"
-        remedy = "convert it, as in: iconv -f GB18030 -t UTF-8 old.txt > new.txt"
+        encoding = "UTF-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "LATIN1"
+        remedy = f"convert it, as in: iconv -f {encoding} -t UTF-8 old.txt > new.txt"
+        if encoding == "LATIN1" and b"\0" in raw[:4096]:
+            remedy = "it is no text file: give one, as a .txt"
+        elif encoding == "LATIN1":
+            remedy += ", or -f GB18030 for Chinese"
         raise DataError(explain(f"text {path}", what, remedy=remedy)) from None
     if not text.strip():
-        raise DataError(explain(f"text {path}", "is empty"))
+        raise DataError(explain(f"text {path}", "is empty", remedy="give a file with text in it"))
     return text

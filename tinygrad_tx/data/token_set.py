@@ -1,7 +1,10 @@
-"""A folder of tokens larger than memory: what its files say, checked before anything is mapped.
+"""A folder of tokens larger than memory: what its files say, checked before anything is read.
 
 data.json says all: dtype, tokenizer, sources, and size and digest of each shard. A shard is a file
 of raw little-endian tokens and one of borders: uint64, behind the last token of each document.
+
+Tokens are read where they are wanted, never mapped: a mapped file that shrinks ends the process by
+a signal, and reads of a few hundred bytes are as fast.
 """
 
 from __future__ import annotations
@@ -9,8 +12,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import mmap
+import os
+import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +24,7 @@ import numpy as np
 
 from tinygrad_tx.data.tokenizers import Tokenizer, load_tokenizer
 from tinygrad_tx.errors import DataError, explain
-from tinygrad_tx.untrusted import parse_json, read_bytes
+from tinygrad_tx.untrusted import opened, parse_json, read_bytes
 
 __all__ = [
     "HEADER",
@@ -37,11 +42,8 @@ MAGIC, VERSION = "tinygrad_tx tokens", 1
 SIDES = ("learning", "held_out")
 DTYPES = {"uint16": 1 << 16, "uint32": 1 << 32}
 LARGEST_HEADER = 1 << 28
-MOST_MAPPED = 256
-"""Shards at once; each keeps a file open."""
-MOST_TOUCHED, FAULT = 1 << 26, 1 << 21
-"""Bytes of mapped memory before it is given back, and what one access to it may bring in: a whole
-large page, where the system's cache has made one."""
+MOST_OPEN = 256
+"""Shards at once."""
 CHUNK = 1 << 23
 
 
@@ -75,28 +77,25 @@ class TokenSide:
         self.tokens = sum(s.tokens for s in shards)
         self.documents = sum(s.documents for s in shards)
         self.characters = sum(s.characters for s in shards)
-        self._mapped: dict[int, tuple[mmap.mmap, np.ndarray[Any, Any]]] = {}
-        self._touched = 0
+        self._open: dict[int, _File] = {}
 
     def rows(
         self, shards: np.ndarray[Any, Any], starts: np.ndarray[Any, Any], length: int
     ) -> np.ndarray[Any, Any]:
         """int64 (rows, length): `length` tokens of each of `shards`, from each of `starts`.
 
-        Errors: DataError for a token outside the vocabulary: the file is damaged.
+        Errors: DataError for a file that is shorter than it was or can no longer be read, and for
+        a token outside the vocabulary: the file is damaged.
         """
         found = np.empty((len(starts), length), np.int64)
         for row, (shard, start) in enumerate(zip(shards.tolist(), starts.tolist(), strict=True)):
-            found[row] = self._map(shard)[start : start + length]
+            found[row] = self._read(shard, start, length)
         if found.size and found.max() >= self.vocab_size:
             worst = int(shards[found.max(axis=1).argmax()])
             what = f"is damaged: a token is {found.max()}, the vocabulary {self.vocab_size}"
             remedy = f"find all damage with: tinygrad-tx data check {self.folder}"
             path = self.folder / self.shards[worst].tokens_name
             raise DataError(explain(str(path), what, remedy=remedy))
-        self._touched += len(starts) * (length * self.dtype.itemsize + FAULT)
-        if self._touched > MOST_TOUCHED:
-            self._give_back()
         return found
 
     def borders(self, shard: int) -> np.ndarray[Any, Any]:
@@ -113,32 +112,49 @@ class TokenSide:
             raise DataError(explain(str(path), what))
         return ends.astype(np.int64)
 
-    def _map(self, shard: int) -> np.ndarray[Any, Any]:
-        """The tokens of a shard. What is mapped is what the header says, whatever the file is."""
-        if shard not in self._mapped:
-            if len(self._mapped) >= MOST_MAPPED:
-                self._mapped.pop(next(iter(self._mapped)))
-            known = self.shards[shard]
-            path = self.folder / known.tokens_name
-            try:
-                with open(path, "rb") as file:
-                    size = known.tokens * self.dtype.itemsize
-                    # Not np.memmap: this one says in public what memory it no longer needs.
-                    mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
-            except (OSError, ValueError) as error:
-                what = f"cannot be mapped: {getattr(error, 'strerror', None) or error}"
-                raise DataError(explain(str(path), what)) from None
-            if hasattr(mmap, "MADV_RANDOM"):
-                mapped.madvise(mmap.MADV_RANDOM)
-            self._mapped[shard] = (mapped, np.frombuffer(mapped, self.dtype))
-        return self._mapped[shard][1]
+    def _read(self, shard: int, start: int, count: int) -> np.ndarray[Any, Any]:
+        known, bytes_each = self.shards[shard], self.dtype.itemsize
+        path = self.folder / known.tokens_name
+        try:
+            if shard not in self._open:
+                if len(self._open) >= MOST_OPEN:
+                    self._open.pop(next(iter(self._open)))
+                self._open[shard] = _File(path)
+            file = self._open[shard]
+            raw = file.read(start * bytes_each, count * bytes_each)
+            if len(raw) < count * bytes_each:
+                what = f"is cut short: {file.size} bytes, not {known.tokens * bytes_each}"
+                remedy = "put the whole file back; a run goes on from its checkpoint with --resume"
+                raise DataError(explain(str(path), what, remedy=remedy))
+        except OSError as error:
+            raise DataError(explain(str(path), f"cannot be read: {error.strerror}")) from None
+        return np.frombuffer(raw, self.dtype)
 
-    def _give_back(self) -> None:
-        """Pages of the files stay in the system's cache, but no longer count as this process's."""
-        if hasattr(mmap, "MADV_DONTNEED"):
-            for mapped, _ in self._mapped.values():
-                mapped.madvise(mmap.MADV_DONTNEED)
-        self._touched = 0
+
+class _File:
+    """A file that stays open while it is read at any place."""
+
+    def __init__(self, path: Path) -> None:
+        held = ExitStack()
+        self._file, _ = held.enter_context(opened(path))
+        weakref.finalize(self, held.close)
+
+    @property
+    def size(self) -> int:
+        return os.fstat(self._file.fileno()).st_size
+
+    def read(self, start: int, size: int) -> bytes:
+        """The bytes there; fewer where the file ends."""
+        found = b""
+        while len(found) < size and (part := self._once(start + len(found), size - len(found))):
+            found += part
+        return found
+
+    def _once(self, start: int, size: int) -> bytes:
+        if hasattr(os, "pread"):  # processes that forked share a file's place: this needs none
+            return os.pread(self._file.fileno(), size, start)
+        self._file.seek(start)
+        return self._file.read(size)
 
 
 @dataclass(frozen=True)

@@ -50,11 +50,12 @@ class ByteTokenizer:
     vocab_size = 256
 
     def encode(self, text: str) -> Tokens:
-        return np.frombuffer(text.encode(), np.uint8).astype(np.int64)
+        """Errors: DataError for what is no text."""
+        return np.frombuffer(_text(text).encode(), np.uint8).astype(np.int64)
 
     def decode(self, tokens: Sequence[int] | Tokens) -> str:
-        """Text; bytes that are no UTF-8 become U+FFFD."""
-        return bytes(int(t) for t in tokens).decode(errors="replace")
+        """Text; bytes that are no UTF-8 become U+FFFD. Errors: DataError for other tokens."""
+        return bytes(_known(tokens, self.vocab_size)).decode(errors="replace")
 
     def to_json(self) -> str:
         return json.dumps({"kind": self.kind})
@@ -80,7 +81,7 @@ class CharTokenizer:
     def encode(self, text: str) -> Tokens:
         """Errors: DataError for a character outside the alphabet."""
         try:
-            return np.fromiter((self._index[c] for c in text), np.int64, len(text))
+            return np.fromiter((self._index[c] for c in _text(text)), np.int64, len(text))
         except KeyError as missing:
             char = missing.args[0]
             what = f"{char!r} (U+{ord(char):04X}) is not among the {self.vocab_size} characters"
@@ -88,7 +89,8 @@ class CharTokenizer:
             raise DataError(explain("encode", what, remedy=remedy)) from None
 
     def decode(self, tokens: Sequence[int] | Tokens) -> str:
-        return "".join(self.alphabet[int(t)] for t in tokens)
+        """Errors: DataError for a token of another tokenizer."""
+        return "".join(self.alphabet[t] for t in _known(tokens, self.vocab_size))
 
     def to_json(self) -> str:
         return json.dumps({"kind": self.kind, "alphabet": self.alphabet}, ensure_ascii=False)
@@ -125,11 +127,11 @@ class BPETokenizer:
 
     def encode(self, text: str) -> Tokens:
         with library_errors():
-            return np.array(self._inner.encode(text).ids, np.int64)
+            return np.array(self._inner.encode(_text(text)).ids, np.int64)
 
     def decode(self, tokens: Sequence[int] | Tokens) -> str:
         with library_errors():
-            return str(self._inner.decode([int(t) for t in tokens]))
+            return str(self._inner.decode(_known(tokens, self.vocab_size)))
 
     def to_json(self) -> str:
         return json.dumps({"kind": self.kind, "tokenizer": json.loads(self._inner.to_str())})
@@ -162,3 +164,26 @@ def load_tokenizer(text: str) -> Tokenizer:
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(explain("tokenizer", f"cannot be read: {error}")) from None
     raise DataError(explain("tokenizer", f"{kind!r} is not one of byte, char, bpe, pretrained"))
+
+
+def _text(text: str) -> str:
+    """Errors: DataError for what is no text."""
+    if not isinstance(text, str):
+        remedy = "decode bytes first: text.decode(); encode one text of a list after the other"
+        what = f"takes text, not {type(text).__name__}"
+        raise DataError(explain("encode", what, remedy=remedy))
+    return text
+
+
+def _known(tokens: Sequence[int] | Tokens, vocab_size: int) -> list[int]:
+    """Tokens as Python numbers. Errors: DataError for what no text has."""
+    found = np.asarray(tokens)
+    if found.size and (found.dtype.kind not in "iu" or found.ndim != 1):
+        what = f"takes the tokens of one text, not {found.dtype}{list(found.shape)}"
+        raise DataError(explain("decode", what, remedy="decode one text after the other"))
+    outside = found[(found < 0) | (found >= vocab_size)] if found.size else found
+    if outside.size:
+        what = f"token {int(outside[0])} is not one of the {vocab_size}"
+        remedy = "decode with the tokenizer that the model was trained with"
+        raise DataError(explain("decode", what, remedy=remedy))
+    return [int(t) for t in found]

@@ -1,4 +1,9 @@
-"""Living with other programs: ONNX files that are drawn, run and written."""
+"""Living with other programs: ONNX files that are drawn, run and written.
+
+Read onnx_file.py (what every reader starts from); onnx_graph.py draws a file, onnx_import.py with
+onnx_reading/ runs one, onnx_export.py with onnx_writing/ writes one. einops_backend.py stands
+alone.
+"""
 
 from tinygrad_tx.interop.foreign import ForeignGraph, OpenSize
 from tinygrad_tx.interop.onnx_check import compare_onnx, run_onnx

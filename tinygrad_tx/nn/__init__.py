@@ -1,5 +1,10 @@
-"""Modules: what models are built from."""
+"""Modules: what models are built from.
 
+Read module.py and layers.py, then attention.py with positions.py and cache.py; points.py names
+what `reasoning` looks at, parameters.py is where parameters start.
+"""
+
+from tinygrad_tx.missing import of_package
 from tinygrad_tx.nn.adapters import Adapter, Adapters, LoRA, LoRALinear
 from tinygrad_tx.nn.attention import CrossAttention, MultiHeadAttention
 from tinygrad_tx.nn.cache import Cache
@@ -38,3 +43,5 @@ __all__ = [
     "ShawRelative",
     "Sinusoidal",
 ]
+
+__getattr__ = of_package(__name__, __all__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinygrad_tx.errors import GraphError, ShapeError, explain
+from tinygrad_tx.missing import knows_arguments
 from tinygrad_tx.nn.cache import Cache, Kept
 from tinygrad_tx.nn.layers import Linear
 from tinygrad_tx.nn.module import Module
@@ -23,6 +24,7 @@ from tinygrad_tx.tensor.tensor import TensorLike, as_tensor
 __all__ = ["CrossAttention", "MultiHeadAttention"]
 
 
+@knows_arguments
 class MultiHeadAttention(Module):
     """Multi-head self-attention (Vaswani et al. 2017, section 3.2.2).
 

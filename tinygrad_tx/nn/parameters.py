@@ -9,6 +9,7 @@ from contextvars import ContextVar
 import numpy as np
 
 from tinygrad_tx.dtypes import float32
+from tinygrad_tx.errors import ArgumentError, explain
 from tinygrad_tx.runtime.buffer import AbstractBuffer
 from tinygrad_tx.shapes import Shape
 from tinygrad_tx.tensor import Tensor, full, tensor
@@ -29,7 +30,10 @@ def by_shape_alone() -> Iterator[None]:
 
 
 def normal(rng: np.random.Generator, shape: Shape, deviation: float = 0.02) -> Tensor:
-    """A parameter drawn from N(0, deviation²)."""
+    """A parameter drawn from N(0, deviation²). Errors: ArgumentError."""
+    if not isinstance(rng, np.random.Generator):
+        what = f"weights are drawn from rng, which is {rng!r}"
+        raise ArgumentError(explain("parameter", what, remedy="give np.random.default_rng(0)"))
     if _by_shape_alone.get():
         return _abstract(shape)
     return tensor(rng.normal(0, deviation, shape).astype(np.float32), requires_grad=True)

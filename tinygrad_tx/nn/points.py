@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tinygrad_tx.errors import PointError, explain
 from tinygrad_tx.tensor import Tensor, point
 
 __all__ = ["BETWEEN", "marked"]
@@ -41,5 +42,13 @@ INSIDE: Mapping[str, tuple[str, ...]] = {
 
 
 def marked(x: Tensor, name: str) -> Tensor:
-    """`x` as the point of this name in the module that is being called."""
-    return point(x, name, BETWEEN[name] if name in BETWEEN else INSIDE[name])
+    """`x` as the point of this name in the module that is being called.
+
+    Errors: PointError for a name that is in neither table.
+    """
+    axes = BETWEEN.get(name) or INSIDE.get(name)
+    if axes is None:
+        what = f"{name!r} is not one of {', '.join([*BETWEEN, *INSIDE])}"
+        remedy = f'name it yourself: tx.point(x, {name!r}, axes=("batch", "time", "width"))'
+        raise PointError(explain("marked", what, remedy=remedy))
+    return point(x, name, axes)

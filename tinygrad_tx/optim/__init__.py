@@ -1,5 +1,10 @@
-"""Optimisers: plain tensor code, so that a whole step is one captured graph."""
+"""Optimisers: plain tensor code, so that a whole step is one captured graph.
 
+Read optimizer.py, then sgd.py or adam.py; schedules.py, rates.py and average.py stand beside
+them.
+"""
+
+from tinygrad_tx.missing import of_package
 from tinygrad_tx.optim.adam import Adam, AdamW
 from tinygrad_tx.optim.average import Average
 from tinygrad_tx.optim.clip import clip_grad_norm, grad_norm
@@ -25,3 +30,5 @@ __all__ = [
     "linear",
     "same",
 ]
+
+__getattr__ = of_package(__name__, __all__)

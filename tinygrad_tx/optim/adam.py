@@ -6,12 +6,15 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from tinygrad_tx.errors import ArgumentError, explain
+from tinygrad_tx.missing import knows_arguments
 from tinygrad_tx.optim.optimizer import Optimizer
 from tinygrad_tx.tensor import Tensor, no_grad, sqrt, tensor, zeros_like
 
 __all__ = ["Adam", "AdamW"]
 
 
+@knows_arguments
 class AdamW(Optimizer):
     """Adam with decoupled weight decay. Loshchilov and Hutter 2019, algorithm 2.
 
@@ -28,9 +31,13 @@ class AdamW(Optimizer):
         factors: Sequence[float] | None = None,
     ) -> None:
         super().__init__(parameters, lr, factors)
+        if not isinstance(betas, Sequence) or len(betas) != 2:
+            remedy = "give two numbers, as betas=(0.9, 0.95)"
+            raise ArgumentError(explain("AdamW", f"betas are {betas!r}", remedy=remedy))
         if not (0 <= betas[0] < 1 and 0 <= betas[1] < 1 and epsilon >= 0 and weight_decay >= 0):
             what = f"betas {betas}, epsilon {epsilon}, weight_decay {weight_decay}"
-            raise ValueError(f"AdamW: {what}: need betas in [0, 1), the others at least 0.")
+            remedy = "need betas in [0, 1), the others at least 0"
+            raise ArgumentError(explain("AdamW", what, remedy=remedy))
         self.betas = betas
         self.epsilon = epsilon
         self.weight_decay = weight_decay
@@ -40,7 +47,8 @@ class AdamW(Optimizer):
         self.powers = [tensor(np.float32(1)), tensor(np.float32(1))]
 
     def step(self) -> None:
-        """One update from the gradients."""
+        """One update from the gradients. Errors: GraphError where there are none."""
+        self._check_gradients()
         beta1, beta2 = self.betas
         with no_grad():
             power1, power2 = self.powers[0] * beta1, self.powers[1] * beta2
@@ -68,6 +76,7 @@ class AdamW(Optimizer):
         return state
 
 
+@knows_arguments
 class Adam(AdamW):
     """Adam without weight decay. Kingma and Ba 2015, algorithm 1."""
 

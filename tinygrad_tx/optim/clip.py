@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tinygrad_tx.errors import GraphError, explain
+from tinygrad_tx.errors import ArgumentError, GraphError, explain
 from tinygrad_tx.tensor import Tensor, clip, no_grad, sqrt, square
 
 __all__ = ["clip_grad_norm", "grad_norm"]
@@ -14,7 +14,8 @@ def grad_norm(parameters: Iterable[Tensor]) -> Tensor:
     """The joint norm of all gradients. Errors: GraphError where there is none."""
     gradients = [p.grad for p in parameters if p.grad is not None]
     if not gradients:
-        raise GraphError(explain("grad_norm", "no parameter has a gradient; call backward"))
+        what = "no parameter has a gradient"
+        raise GraphError(explain("grad_norm", what, remedy="call backward first"))
     with no_grad():
         terms = [square(g).sum() for g in gradients]
         return sqrt(sum(terms[1:], terms[0]))
@@ -28,6 +29,9 @@ def clip_grad_norm(
     norm: what the joint norm is, where these are not all that belong together. Source: Pascanu et
     al. 2013, algorithm 1. A norm that is not finite makes the gradients NaN.
     """
+    if not largest > 0:
+        what = f"the largest norm is {largest}, not above 0"
+        raise ArgumentError(explain("clip_grad_norm", what, remedy="1.0 is usual"))
     chosen = [p for p in parameters if p.grad is not None]
     norm = grad_norm(chosen) if norm is None else norm
     with no_grad():

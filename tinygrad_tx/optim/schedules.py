@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from tinygrad_tx.missing import knows_arguments
+
 __all__ = ["Schedule", "constant", "cosine", "linear"]
 
 Schedule = Callable[[int], float]
 """The learning rate after so many finished steps."""
 
 
+@knows_arguments
 def constant(peak: float, warmup: int = 0) -> Schedule:
     """Rises in a line over `warmup` steps, then stays."""
     return lambda step: peak * _rise(step, warmup)
 
 
+@knows_arguments
 def linear(peak: float, steps: int, warmup: int = 0, floor: float = 0.0) -> Schedule:
     """After the rise falls in a line to `floor` at `steps`."""
     return lambda step: (
@@ -23,6 +27,7 @@ def linear(peak: float, steps: int, warmup: int = 0, floor: float = 0.0) -> Sche
     )
 
 
+@knows_arguments
 def cosine(peak: float, steps: int, warmup: int = 0, floor: float = 0.0) -> Schedule:
     """After the rise falls along half a cosine to `floor` (Loshchilov and Hutter 2017, eq. 5)."""
     return lambda step: (

@@ -1,5 +1,10 @@
-"""Prompts: templates and verbalizers, zero- and few-shot scoring, soft prompts and prefixes."""
+"""Prompts: templates and verbalizers, zero- and few-shot scoring, soft prompts and prefixes.
 
+Read template.py, verbalizer.py and score.py, then tuned.py; ways.py, search.py and compare.py are
+the experiments on them.
+"""
+
+from tinygrad_tx.missing import of_package
 from tinygrad_tx.nn import LoRA
 from tinygrad_tx.prompt.complete import complete
 from tinygrad_tx.prompt.score import Demonstration, calibrate, score, word_scores
@@ -25,3 +30,6 @@ __all__ = [
     "score",
     "word_scores",
 ]
+
+
+__getattr__ = of_package(__name__, __all__)

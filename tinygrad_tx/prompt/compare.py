@@ -7,7 +7,6 @@ template: without training, with demonstrations, and with a few or all parameter
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from typing import Any
 
@@ -95,7 +94,7 @@ def _prepare(config: TaskConfig, plan: Plan, folder: RunFolder) -> tuple[Parts, 
         done = train_stage(config, "pretraining", model, streams[0], streams[1], training)
         seconds = done.seconds
         stage = RunFolder(config.out / "pretraining")  # so that `prompt` and `generate` read it
-        stage.write(stage.config, json.dumps({"model": dataclasses.asdict(shape)}, indent=2) + "\n")
+        stage.write_config({"model": dataclasses.asdict(shape)})
         stage.write(stage.tokenizer, data.tokenizer.to_json())
     folder.write(folder.tokenizer, data.tokenizer.to_json())
     order = np.random.default_rng(config.seed).permutation(len(data.texts[0])).tolist()

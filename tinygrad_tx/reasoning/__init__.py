@@ -1,5 +1,11 @@
-"""Understanding a model: look inside, change, explain, find a defect and mend it."""
+"""Understanding a model: look inside, change, explain, find a defect and mend it.
 
+Read point.py and look.py (a value inside by its name), change.py and sweep.py (that value
+changed, many times); on these stand the folders explain, circuits, audits, mending, trust and
+report.
+"""
+
+from tinygrad_tx.missing import of_package
 from tinygrad_tx.plots import picture_bytes
 from tinygrad_tx.reasoning.ablate import ablate, ablations
 from tinygrad_tx.reasoning.audits.association import (
@@ -304,3 +310,6 @@ __all__ = [
     "write_mending",
     "zero",
 ]
+
+
+__getattr__ = of_package(__name__, __all__)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_tx.errors import IndexRangeError, ShapeError, explain
+from tinygrad_tx.errors import ArgumentError, IndexRangeError, ShapeError, explain
 from tinygrad_tx.reasoning.point import Point
 from tinygrad_tx.shapes import Shape, broadcast_shapes
 from tinygrad_tx.tensor import Tensor, arange, broadcast_to, where
@@ -68,7 +68,8 @@ class Where:
             axis = point.axis(*axes)
             if axis is None:
                 what = f"{point} has no axis for {name}"
-                raise ShapeError(explain("intervene", what))
+                remedy = "take a point that has: points(model) shows the axes of each"
+                raise ShapeError(explain("intervene", what, remedy=remedy))
             if name == "positions" and place is not None:
                 part = _at_places(chosen, point, axis, place)
             else:
@@ -92,7 +93,12 @@ class Change:
     def new(self, x: Tensor) -> TensorLike:
         """What is put in the place of `x`, before the part is chosen."""
         if self.function is not None:
-            return self.function(x)
+            found = self.function(x)
+            if found is None:
+                remedy = "return the new value: lambda value: value * 0"
+                what = "the function of a point returned None"
+                raise ArgumentError(explain("intervene", what, remedy=remedy))
+            return found
         if self.gain == 0:
             return self.shift
         return x * self.gain + self.shift
@@ -111,7 +117,8 @@ def check_fits(shape: Shape, point: Point) -> None:
     """Refuses what does not broadcast to the point. Errors: ShapeError."""
     if broadcast_shapes(shape, point.shape) != point.shape:
         what = f"a value of shape {shape} does not fit {point}"
-        raise ShapeError(explain("intervene", what))
+        remedy = "it must broadcast to the point: compare with points(model)"
+        raise ShapeError(explain("intervene", what, remedy=remedy))
 
 
 def replace(value: TensorLike, **part: Indices) -> Change:

@@ -9,7 +9,7 @@ from typing import Any, Self
 from tinygrad_tx.errors import GraphError, explain
 from tinygrad_tx.models.generation import Causal, stream
 from tinygrad_tx.nn import Cache, Module
-from tinygrad_tx.reasoning.look import Changes, intervene, looked, points
+from tinygrad_tx.reasoning.look import Changes, looked, points
 from tinygrad_tx.reasoning.point import matching
 from tinygrad_tx.tensor import Tensor, cross_entropy
 from tinygrad_tx.tensor.tensor import TensorLike
@@ -21,19 +21,23 @@ class Changed:
     """`model` under `changes` (as in `intervene`), wherever a `Causal` model is taken.
 
     So it writes with a cache, beams or batches: what it keeps of the text is what the changed model
-    computed, and positions count from the beginning of the text. Errors: PointError.
+    computed, and positions count from the beginning of the text. A `Changed` may be changed again:
+    at a point of both, the second change gets what the first one made. Errors: PointError.
     """
 
     def __init__(self, model: Causal, changes: Changes) -> None:
         self.model, self.changes, self.config = model, dict(changes), model.config
-        if isinstance(model, Module) and hasattr(model, "example"):
-            matching(list(changes), points(model))
+        before = model._in_order if isinstance(model, Changed) else ()
+        self._in_order: tuple[tuple[str, Any], ...] = (*before, *changes.items())
+        self._unchanged: Causal = model._unchanged if isinstance(model, Changed) else model
+        if isinstance(self._unchanged, Module) and hasattr(self._unchanged, "example"):
+            matching(list(changes), points(self._unchanged))
 
     def hidden(self, tokens: TensorLike, cache: Cache | None = None) -> Tensor:
         """As the model's own: (batch, time, width)."""
         place = None if cache is None else cache.start
         found = looked(
-            lambda t: self.model.hidden(t, cache), (tokens,), (), self.changes, place, _some
+            lambda t: self._unchanged.hidden(t, cache), (tokens,), (), self._in_order, place, _some
         )
         hidden: Tensor = found.output
         return hidden
@@ -41,7 +45,7 @@ class Changed:
     def logits(self, hidden: Tensor) -> Tensor:
         """As the model's own: (batch, time, vocab)."""
         logits: Tensor = looked(
-            self.model.logits, (hidden,), (), self.changes, None, self._head
+            self._unchanged.logits, (hidden,), (), self._in_order, None, self._head
         ).output
         return logits
 
@@ -62,9 +66,9 @@ class Changed:
         """Logits (batch, time, vocab) of whole texts: what `intervene` gives."""
 
         def whole(tokens: Tensor) -> Tensor:
-            return self.model.logits(self.model.hidden(tokens))
+            return self._unchanged.logits(self._unchanged.hidden(tokens))
 
-        logits: Tensor = intervene(whole, tokens, self.changes)
+        logits: Tensor = looked(whole, (tokens,), (), self._in_order).output
         return logits
 
     def generate(self, tokens: Sequence[int], max_new_tokens: int, **options: Any) -> Iterator[int]:
@@ -73,8 +77,8 @@ class Changed:
 
     def _head(self, patterns: Sequence[str], known: Mapping[str, object]) -> list[str]:
         """Those of the output head, where it is not known which rows of the text are computed."""
-        for pattern in patterns:
-            part = getattr(self.changes[pattern], "where", None)
+        for pattern, change in self._in_order:
+            part = getattr(change, "where", None) if pattern in patterns else None
             if part is not None and part.positions is not None and _some([pattern], known):
                 what = f"positions of {pattern!r} are not known while a text is written"
                 remedy = "change a point of the blocks there, or all positions"

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_tx import capture as captures
 from tinygrad_tx.autodiff import reverse
-from tinygrad_tx.errors import GraphError, ShapeError, explain
+from tinygrad_tx.errors import ArgumentError, GraphError, PointError, ShapeError, explain
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.walk import collect
@@ -111,8 +111,12 @@ def look(
     model: Model, inputs: Any, at: Patterns = (), changes: Changes | None = None
 ) -> Activations:
     """`capture` and `intervene` in one run: the values captured are those after the changes."""
+    if changes is not None and not isinstance(changes, Mapping):
+        what = f"changes are a {type(changes).__name__}, not a mapping"
+        remedy = "give {point: value}, or {point: function}"
+        raise ArgumentError(explain("intervene", what, remedy=remedy))
     args = inputs if isinstance(inputs, tuple) else (inputs,)
-    return looked(model, args, at, changes or {})
+    return looked(model, args, at, tuple((changes or {}).items()))
 
 
 def gradients(value: Tensor, activations: Activations) -> Activations:
@@ -136,12 +140,13 @@ def looked(
     model: Model,
     args: Sequence[Any],
     at: Patterns,
-    changes: Changes,
+    changes: Sequence[tuple[str, Any]],
     place: Place = None,
     known: Callable[[Sequence[str], Mapping[str, object]], list[str]] = matching,
 ) -> Activations:
-    """`look`, for callers that say where in a text that is being written the first token stands
-    (`place`), and what is done with names that match nothing (`known`)."""
+    """`look`, for callers that change a point more than once (`changes`, in order), and that say
+    where in a text that is being written the first token stands (`place`) and what is done with
+    names that match nothing (`known`)."""
     args, tree = flatten(tuple(args), _is_array)
     tensors = [as_tensor(a) for a in args]
     recording = captures.current()
@@ -156,10 +161,15 @@ def looked(
         if n is not before.get(b) and recording is not None and n is not recording.leaves.get(b)
     }
     patterns = [at] if isinstance(at, str) else list(at)
-    nodes = opened_at([*(r.node for r in results), *written.values()], [*patterns, *changes], stop)
+    names = [*patterns, *(name for name, _ in changes)]
+    nodes = opened_at([*(r.node for r in results), *written.values()], names, stop)
     named = points_of(nodes, stop)
-    asked = known(patterns, named)
-    wanted = _wanted(changes, named, known)
+    try:
+        asked = known(patterns, named)
+        wanted = _wanted(changes, named, known)
+    except PointError:  # what is nearest may stand inside of a fused operator
+        known(names, points_of(opened_at(nodes, ["*"], stop)))
+        raise
     nodes, changed = _rewritten(nodes, named, wanted, stop, place)
     if recording is not None:
         for buffer, node in zip(written, nodes[len(results) :], strict=True):
@@ -186,13 +196,13 @@ def _asks(tensors: Sequence[Tensor]) -> bool:
 
 
 def _wanted(
-    changes: Changes,
+    changes: Sequence[tuple[str, Any]],
     named: Mapping[str, tuple[Point, Node]],
     known: Callable[[Sequence[str], Mapping[str, object]], list[str]],
 ) -> dict[Node, list[tuple[Point, Change]]]:
     """For each point the changes that are made there, in the order in which they were given."""
     wanted: dict[Node, list[tuple[Point, Change]]] = {}
-    for pattern, given in changes.items():
+    for pattern, given in changes:
         for path in known([pattern], named):
             point, node = named[path]
             wanted.setdefault(node, []).append((point, as_change(given)))

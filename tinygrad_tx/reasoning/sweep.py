@@ -90,7 +90,7 @@ def _step(
             return lambda x: where(mask, where(gain == 0, shift, x * gain + shift), x)
 
         with no_grad():
-            output = looked(model, args, (), {path: put(path) for path in paths}).output
+            output = looked(model, args, (), [(path, put(path)) for path in paths]).output
             return measure(output, *args)
 
     return step

@@ -81,6 +81,11 @@ class Executable:
             raise self._reported()
         return results
 
+    @property
+    def tape(self) -> Array:
+        """The rows that the compiled loop walks: see tape.py for what stands in each."""
+        return self._rows.copy()
+
     def run_step(self, number: int) -> float:
         """Runs one step by itself, on whatever its buffers hold; the seconds that it took."""
         step = self.program.steps[number]
@@ -152,7 +157,12 @@ class Executable:
         code, tag, value = (int(w) for w in self._status[:3])
         place = self.program.places[tag] if tag < len(self.program.places) else "a kernel"
         if code == BAD_INDEX:
-            return IndexRangeError(explain(place, f"index {value} is out of range"))
+            remedy = (
+                "an axis of size n has indices 0 to n - 1; tokens come from the model's tokenizer"
+            )
+            if place.startswith("cross_entropy"):
+                remedy = "targets are 0 to classes - 1; what does not count is ignore_index=-100"
+            return IndexRangeError(explain(place, f"index {value} is out of range", remedy=remedy))
         return NonFiniteError(explain(place, "is not finite"))
 
 

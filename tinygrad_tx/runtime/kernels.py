@@ -7,6 +7,7 @@ every kernel source, of the versions and of the CPU: whatever changes, a new fil
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 import platform
 import sys
@@ -37,10 +38,12 @@ from tinygrad_tx.runtime.stored import StoredKernel
 __all__ = [
     "CacheInfo",
     "address_of",
+    "assembly_of",
     "cache_info",
     "clear_cache",
     "compilations",
     "load_generated",
+    "source_of",
 ]
 
 _OPTIONS = {"error_model": "numpy", "fastmath": FAST}
@@ -82,6 +85,21 @@ def address_of(kernel: Kernel) -> int:
     return int(found.address)
 
 
+def source_of(kernel: Kernel) -> str:
+    """The Python that is compiled: the generated module, or the hand-written function."""
+    return kernel.source or inspect.getsource(kernel.function.py_func)
+
+
+def assembly_of(kernel: Kernel) -> str:
+    """What the CPU runs, as assembler. Compiled once more: on disk there is machine code alone."""
+    space: dict[str, Any] = {}
+    exec(kernel.source or _handwritten(kernel), space)
+    signature = sigutils.normalize_signature(SIGNATURE)
+    made: Any = CFunc(space["entry"], signature, locals={}, options=_OPTIONS)
+    made.compile()
+    return str(made._library.get_asm_str())
+
+
 def _compiled(kernel: Kernel) -> Any:
     text = kernel.source or _handwritten(kernel)
     return load_generated(kernel.name, "entry", text, _as_callback)
@@ -102,12 +120,19 @@ def _handwritten(kernel: Kernel) -> str:
     found = [k for k, v in vars(sys.modules[module]).items() if v is kernel]
     if not found:
         raise CompileError(explain(kernel.name, f"is not a name in {module}"))
+    version = "" if module.startswith("tinygrad_tx.") else _version_of(module)
     return (
-        f'"""{shown(kernel.name)}"""\n\n'
+        f'"""{shown(f"{kernel.name} {version}".strip())}"""\n\n'
         f"from {identifier(module)} import {identifier(found[0])} as _kernel\n\n"
         "body = _kernel.function\n\n\n"
         "def entry(ith, nth, operands, arena):\n    body(ith, nth, operands, arena)\n"
     )
+
+
+def _version_of(module: str) -> str:
+    """A digest of the file of a module; `environment` knows those in ops/ alone."""
+    file = Path(getattr(sys.modules[module], "__file__", None) or "")
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file.is_file() else ""
 
 
 def load_generated(

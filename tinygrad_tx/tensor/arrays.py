@@ -28,6 +28,11 @@ def array_of(value: Any, dtype: DType | None = None) -> Array:
         raise DTypeError(explain("tensor", "a masked array would lose its mask", remedy=remedy))
     try:
         array = np.asarray(value)
+        if array.dtype.kind in "US":
+            remedy = "a tokenizer makes numbers of text: tx.data.ByteTokenizer().encode(text)"
+            raise DTypeError(
+                explain("tensor", f"text ({array.dtype}) is no numbers", remedy=remedy)
+            )
         if dtype is not None and not isinstance(value, (np.ndarray, np.generic)):
             # Not by way of another dtype, where it would lose digits.
             array = np.asarray(value, dtype)
@@ -37,11 +42,29 @@ def array_of(value: Any, dtype: DType | None = None) -> Array:
     except OverflowError as error:
         raise DTypeError(explain("tensor", str(error), remedy="use a wider dtype")) from None
     if array.dtype == object:
-        raise DTypeError(explain("tensor", f"cannot make one of {type(value).__name__}"))
+        raise _unusable(value)
     if dtype is None and array.dtype == np.float64:
         has_dtype = isinstance(value, (np.ndarray, np.generic))
         dtype = array.dtype if has_dtype else np.dtype(np.float32)
     return np.asarray(array, as_dtype(array.dtype if dtype is None else dtype))
+
+
+def _unusable(value: Any) -> DTypeError:
+    """The error for what NumPy would only keep as objects."""
+    what, remedy = f"cannot make one of {type(value).__name__}", "give numbers, lists, an array"
+    if isinstance(value, (list, tuple)):
+        inner = np.asarray(value, object).reshape(-1)
+        odd = next((v for v in inner if not isinstance(v, (float, np.generic))), None)
+        what = f"the list holds {type(odd).__name__}"
+        if isinstance(odd, int):
+            what, remedy = "the list holds integers beyond int64", "give them as floats"
+    elif isinstance(value, np.ndarray):
+        what, remedy = "the array holds Python objects", "convert it: array.astype(np.float32)"
+    elif isinstance(value, int):
+        what, remedy = f"{value} is beyond int64", "give it as a float"
+    elif isinstance(value, (set, dict, Iterator)):
+        remedy = "make a list of it first: list(values)"
+    return DTypeError(explain("tensor", what, remedy=remedy))
 
 
 class _Used(threading.local):

@@ -87,11 +87,18 @@ def _index_arrays(key: Any, x: Tensor, axis: int) -> list[Tensor]:
         if not fits:
             what = f"a mask of shape {chosen.shape} for {x.shape} at axis {axis}"
             raise IndexRangeError(explain("index", what, made=[("it", x.node.where)]))
+        capture.refuse("a mask as an index", "choose with tx.where(mask, x, 0)")
         return [as_tensor(places) for places in np.nonzero(chosen.numpy())]
     if chosen.size == 0 and isinstance(key, (list, tuple)):
         return [as_tensor(np.zeros(chosen.shape, np.int64))]
     if not is_integer(chosen.dtype):
-        raise DTypeError(explain("index", f"takes integers or a mask, got {chosen.dtype}"))
+        raise DTypeError(
+            explain(
+                "index",
+                f"takes integers or a mask, got {chosen.dtype}",
+                remedy="use // or astype(tx.int64)",
+            )
+        )
     return [chosen if chosen.dtype == int64 else astype(chosen, int64)]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import tinygrad_tx.tensor as functions
+from tinygrad_tx.missing import knowing_arguments
 
 if TYPE_CHECKING:
     from tinygrad_tx.tensor.tensor import Tensor, TensorLike
@@ -278,3 +279,7 @@ class Methods:
 
     def isfinite(self) -> Tensor:
         return functions.isfinite(self)
+
+
+for _name, _method in knowing_arguments(vars(Methods)).items():
+    setattr(Methods, _name, _method)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from tinygrad_tx.dtypes import DType
-from tinygrad_tx.errors import ShapeError, explain
+from tinygrad_tx.errors import ArgumentError, explain
 from tinygrad_tx.shapes import Shape, axis_of, size_of
 from tinygrad_tx.tensor import random
 from tinygrad_tx.tensor.elementwise import astype, where
+from tinygrad_tx.tensor.fitting import check_classes, check_heads, check_scores
 from tinygrad_tx.tensor.reductions import sum as total_of
 from tinygrad_tx.tensor.shape import broadcast_to, moveaxis, reshape
 from tinygrad_tx.tensor.tensor import Tensor, TensorLike, as_tensor, build
@@ -72,6 +73,7 @@ def cross_entropy(
     "sum" or "none". Errors: IndexRangeError for a target outside the vocabulary.
     """
     scores, labels = as_tensor(logits), as_tensor(targets)
+    check_classes(scores, labels)
     vocab = scores.shape[-1] if scores.ndim else 0
     rows = size_of(scores.shape[:-1])
     flat = reshape(scores, (rows, vocab))
@@ -84,7 +86,8 @@ def cross_entropy(
     if reduction == "sum":
         return total
     if reduction != "mean":
-        raise ValueError(f"cross_entropy: reduction {reduction!r} is not mean, sum or none.")
+        what = f"reduction {reduction!r} is not one of mean, sum, none"
+        raise ArgumentError(explain("cross_entropy", what))
     # Counted in the dtype of the scores: whole numbers are exact there up to 2^24.
     kept = total_of((labels != ignore_index).astype(scores.dtype))
     return total / kept
@@ -110,17 +113,10 @@ def attention(
     DTypeError.
     """
     q, k, v = as_tensor(q), as_tensor(k), as_tensor(v)
-    if q.ndim < 3 or k.ndim != q.ndim or v.ndim != q.ndim or q.shape[-3] % k.shape[-3]:
-        raise ShapeError(
-            explain(
-                "attention",
-                f"q {q.shape}, k {k.shape}, v {v.shape} are no (..., heads, time, width)",
-                made=[("q", q.node.where), ("k", k.node.where)],
-                remedy="the heads of k and v must divide those of q",
-            )
-        )
+    check_heads(q, k, v)
     if not 0 <= dropout < 1:
-        raise ValueError(f"attention: dropout is {dropout}, not at least 0 and below 1.")
+        what = f"dropout is {dropout}, not at least 0 and below 1"
+        raise ArgumentError(explain("attention", what, remedy="0.1 drops a tenth"))
     shape = (*q.shape[:-1], k.shape[-2])
     extras = [] if bias is None and mask is None else [_score_bias(mask, bias, shape, q.dtype)]
     factor = q.shape[-1] ** -0.5 if scale is None else float(scale)
@@ -188,6 +184,9 @@ def write_rows(x: TensorLike, rows: TensorLike, lengths: TensorLike) -> Tensor:
 
 def _score_bias(mask: TensorLike, bias: TensorLike, shape: Shape, dtype: DType) -> Tensor:
     """What is added to the scores: minus infinity where the mask forbids; a view of `shape`."""
+    for name, given in (("mask", mask), ("bias", bias)):
+        if given is not None:
+            check_scores(name, as_tensor(given), shape)
     if mask is None:
         return broadcast_to(astype(bias, dtype), shape)
     # Constants and not memory: whoever looks for a NaN knows this infinity by them.

@@ -1,4 +1,4 @@
-"""How other libraries take a Tensor: NumPy's protocols, DLPack, and the array API standard."""
+"""How others take a Tensor: copies, pickles, NumPy's protocols, DLPack, the array API standard."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import numpy as np
 
 import tinygrad_tx.tensor as functions
 from tinygrad_tx import capture
+from tinygrad_tx.dtypes import DType
 from tinygrad_tx.errors import DeviceError, SharingError, explain
-from tinygrad_tx.runtime.buffer import Array
+from tinygrad_tx.runtime.buffer import AbstractBuffer, Array, Buffer
+from tinygrad_tx.shapes import Shape
 
 if TYPE_CHECKING:
     from tinygrad_tx.tensor.tensor import Tensor
@@ -98,3 +100,17 @@ class Protocols:
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """np.concatenate([tensor, ...]), ...: see tinygrad_tx.tensor.numpy_calls."""
         return functions.numpy_calls.function(func, args, kwargs)
+
+    def __reduce__(self: Any) -> Any:
+        """For copies and pickles: a tensor of its own, with the same values."""
+        if self.is_leaf and not self.buffer.is_real:
+            return _abstract, (self.shape, self.dtype, self.requires_grad)
+        return _concrete, (self.numpy(), self.requires_grad and self.is_leaf)
+
+
+def _concrete(array: Array, requires_grad: bool) -> Tensor:
+    return functions.Tensor(Buffer.of(array), requires_grad)
+
+
+def _abstract(shape: Shape, dtype: DType, requires_grad: bool) -> Tensor:
+    return functions.Tensor(AbstractBuffer(shape, dtype), requires_grad)

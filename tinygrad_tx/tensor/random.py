@@ -20,6 +20,7 @@ from tinygrad_tx.errors import DTypeError, ShapeError, explain
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.place import current_scope, user_place
+from tinygrad_tx.missing import of_package
 from tinygrad_tx.runtime.buffer import Array, Buffer
 from tinygrad_tx.shapes import Shape, size_of
 from tinygrad_tx.tensor.creation import arange
@@ -219,3 +220,6 @@ def _floating(operation: str, dtype: Any) -> Any:
         what = f"draws float32 or float64, not {found}"
         raise DTypeError(explain(operation, what, remedy="use astype on the result"))
     return found
+
+
+__getattr__ = of_package(__name__, __all__)

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_tx.errors import ShapeError, explain
+from tinygrad_tx.dtypes import is_integer
+from tinygrad_tx.errors import DTypeError, ShapeError, explain
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.place import current_scope, user_place
 from tinygrad_tx.shapes import axis_of
@@ -91,8 +92,12 @@ def topk(x: TensorLike, k: int, axis: int = -1) -> tuple[Tensor, Tensor]:
 
 
 def one_hot(indices: TensorLike, classes: int, dtype: Any = np.float32) -> Tensor:
-    """1 at the index and 0 elsewhere, along a new last axis."""
+    """1 at the index and 0 elsewhere, along a new last axis. Errors: DTypeError."""
     x = as_tensor(indices)
+    if not is_integer(x.dtype):
+        what, remedy = f"indices are {x.dtype}, not integers", "use astype(tx.int64)"
+        made = [("indices", x.node.where)]
+        raise DTypeError(explain("one_hot", what, made=made, remedy=remedy))
     b = Builder(current_scope(), user_place())
     shape = (*x.shape, classes)
     column = b.broadcast_to(b.reshape(x.node, shape=(*x.shape, 1)), shape)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
 
 from tinygrad_tx.dtypes import int64
-from tinygrad_tx.errors import ShapeError, explain
+from tinygrad_tx.errors import ArgumentError, ShapeError, explain
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.place import current_scope, user_place
 from tinygrad_tx.shapes import (
@@ -53,16 +54,26 @@ def reshape(x: TensorLike, shape: int | Sequence[int], *, copy: bool | None = No
     """
     del copy
     x = as_tensor(x)
-    target = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
+    target = _sizes(shape)
     if -1 in target:
         rest = size_of(tuple(n for n in target if n != -1))
         if target.count(-1) > 1 or rest == 0 or x.size % rest:
-            raise ShapeError(
-                explain("reshape", f"{x.shape} does not fit {target}", made=[("it", x.node.where)])
-            )
+            made, remedy = [("it", x.node.where)], "one size may be -1, if the others divide"
+            what = f"{x.shape} does not fit {target}"
+            raise ShapeError(explain("reshape", what, made=made, remedy=remedy))
         target = tuple(x.size // rest if n == -1 else n for n in target)
     result: Tensor = build("reshape", x, shape=target)
     return result
+
+
+def _sizes(shape: int | Sequence[int]) -> Shape:
+    """Errors: ArgumentError for sizes that are no whole numbers."""
+    try:
+        return tuple(index(n) for n in (shape if isinstance(shape, Sequence) else (shape,)))
+    except TypeError:
+        remedy = "use // to divide sizes"
+        what = f"sizes are whole numbers, not {shape}"
+        raise ArgumentError(explain("reshape", what, remedy=remedy)) from None
 
 
 def permute_dims(x: TensorLike, axes: Sequence[int]) -> Tensor:
@@ -151,7 +162,8 @@ def split(x: TensorLike, sizes: int | Sequence[int], axis: int = 0) -> tuple[Ten
     if isinstance(sizes, int):
         if sizes < 1 or x.shape[at] % sizes:
             what = f"axis {axis} of size {x.shape[at]} does not split into {sizes} equal pieces"
-            raise ShapeError(explain("split", what, made=[("it", x.node.where)]))
+            made, remedy = [("it", x.node.where)], "give the sizes of the pieces, as (2, 1)"
+            raise ShapeError(explain("split", what, made=made, remedy=remedy))
         sizes = [x.shape[at] // sizes] * sizes
     result = build("split", x, sizes=tuple(sizes), axis=at)
     return result if isinstance(result, tuple) else (result,)

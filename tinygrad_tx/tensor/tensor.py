@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -14,18 +13,21 @@ import tinygrad_tx.tensor as functions
 from tinygrad_tx import capture
 from tinygrad_tx.autodiff import reverse
 from tinygrad_tx.dtypes import DType, is_float, promote, scalar_dtype
-from tinygrad_tx.errors import DTypeError, GraphError, ShapeError, explain
+from tinygrad_tx.errors import ArgumentError, DTypeError, GraphError, ShapeError, explain
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.place import current_scope, user_place
 from tinygrad_tx.graph.registry import find
 from tinygrad_tx.graph.walk import collect
+from tinygrad_tx.missing import knows_arguments
 from tinygrad_tx.runtime.buffer import Array, Buffer
 from tinygrad_tx.runtime.evaluate import evaluate
 from tinygrad_tx.shapes import Shape
 from tinygrad_tx.tensor.arrays import array_of, settle_foreign, used
 from tinygrad_tx.tensor.methods import Methods
+from tinygrad_tx.tensor.no_grad import are_gradients_on, no_grad
 from tinygrad_tx.tensor.protocols import Protocols
+from tinygrad_tx.tensor.refusals import Refusals
 
 __all__ = [
     "Tensor",
@@ -41,20 +43,7 @@ TensorLike = Any
 """A Tensor, a NumPy array, a number, or a nested list of numbers."""
 
 
-_gradients_on: ContextVar[bool] = ContextVar("gradients_on", default=True)
-
-
-@contextmanager
-def no_grad() -> Iterator[None]:
-    """Results computed inside do not ask for gradients."""
-    token = _gradients_on.set(False)
-    try:
-        yield
-    finally:
-        _gradients_on.reset(token)
-
-
-class Tensor(Methods, Protocols):
+class Tensor(Methods, Protocols, Refusals):
     """An array of numbers, known or still to be computed.
 
     Concrete tensors stand on a Buffer, all others on a Node. `requires_grad` on a concrete tensor
@@ -62,17 +51,22 @@ class Tensor(Methods, Protocols):
     are the functions of `tx`: `x.sum(0)` is `tx.sum(x, 0)`, and `x @ y` is `tx.matmul(x, y)`.
     """
 
-    __slots__ = ("__weakref__", "_capture", "_grad", "_value", "requires_grad")
+    __slots__ = ("__weakref__", "_asks", "_capture", "_grad", "_value")
 
     def __init__(self, value: Node | Buffer, requires_grad: bool = False) -> None:
         self._value = value
         self._grad: Tensor | None = None
         self._capture = capture.current()
-        self.requires_grad = False
+        self._asks = False
         if isinstance(value, Node):
-            self.requires_grad = requires_grad and is_float(value.dtype)
+            self._asks = requires_grad and is_float(value.dtype)
             if self._capture is None:
                 capture.pending[id(self)] = self
+        elif not isinstance(value, Buffer):
+            what = f"is not made of {type(value).__name__} by its class"
+            raise ArgumentError(
+                explain("Tensor", what, remedy="use tx.tensor(data), tx.zeros(shape)")
+            )
         elif requires_grad:
             self.requires_grad_()
 
@@ -92,14 +86,9 @@ class Tensor(Methods, Protocols):
         if recording is not None and self._capture is not recording:
             return recording.lift(value)
         if recording is None and self._capture is not None:
-            raise GraphError(
-                explain(
-                    "tensor",
-                    "this tensor exists only inside the function that tx.jit recorded",
-                    made=[("it", value.where)],
-                    remedy="return it from the function",
-                )
-            )
+            what = "this tensor exists only inside the function that tx.jit recorded"
+            made, remedy = [("it", value.where)], "return it from the function"
+            raise GraphError(explain("tensor", what, made=made, remedy=remedy))
         return value
 
     @property
@@ -131,14 +120,9 @@ class Tensor(Methods, Protocols):
     def buffer(self) -> Buffer:
         """The memory of a concrete tensor. Errors: GraphError where it is computed from others."""
         if isinstance(self._value, Node):
-            raise GraphError(
-                explain(
-                    "tensor",
-                    "only a tensor that stands on memory can be assigned or ask for gradients",
-                    made=[("it", self._value.where)],
-                    remedy="use detach() for a tensor of its own",
-                )
-            )
+            what = "only a tensor that stands on memory can be assigned or ask for gradients"
+            made, remedy = [("it", self._value.where)], "use detach() for a tensor of its own"
+            raise GraphError(explain("tensor", what, made=made, remedy=remedy))
         return self._value
 
     @property
@@ -191,7 +175,9 @@ class Tensor(Methods, Protocols):
         """The value of a tensor with one element, as a Python number."""
         capture.refuse("item()")
         if self.size != 1:
-            raise ShapeError(explain("item", f"needs one element, the shape is {self.shape}"))
+            remedy = "use tolist() or numpy() for all, or reduce it with sum(), mean() or max()"
+            what = f"needs one element, the shape is {self.shape}"
+            raise ShapeError(explain("item", what, remedy=remedy))
         return self._array().item()
 
     def tolist(self) -> Any:
@@ -199,13 +185,18 @@ class Tensor(Methods, Protocols):
         return self.numpy().tolist()
 
     def __bool__(self) -> bool:
-        capture.refuse("the truth of a tensor")
+        capture.refuse("the truth of a tensor", "choose with tx.where(condition, x, y)")
+        if self.size != 1:
+            what = f"{self.shape} are {self.size} truths, not one"
+            remedy = "use .all() or .any(), and & | ~ in place of and, or, not"
+            raise ShapeError(explain("truth", what, remedy=remedy))
         return bool(self.item())
 
     def __float__(self) -> float:
         return float(self.item())
 
     def __int__(self) -> int:
+        capture.refuse("a Python integer", "pass it as a Python number: each is recorded by itself")
         return int(self.item())
 
     def __complex__(self) -> complex:
@@ -214,6 +205,7 @@ class Tensor(Methods, Protocols):
     def __index__(self) -> int:
         if self.dtype.kind not in "iu":
             raise DTypeError(explain("index", f"needs an integer tensor, got {self.dtype}"))
+        capture.refuse("a Python integer", "pass it as a Python number: each is recorded by itself")
         return int(self.item())
 
     def __len__(self) -> int:
@@ -242,16 +234,30 @@ class Tensor(Methods, Protocols):
         """The last two axes swapped: each matrix transposed."""
         return functions.swapaxes(self, -1, -2)
 
-    def __setitem__(self, key: Any, value: Any) -> None:
-        raise GraphError(
-            explain("setitem", "tensors are immutable", remedy="use tx.where or scatter_add")
-        )
-
     # Gradients
 
     @property
+    def is_leaf(self) -> bool:
+        """Whether it stands on memory, and is not computed from other tensors."""
+        return isinstance(self._value, Buffer)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether it asks for gradients; True may be set for a leaf of a floating-point type."""
+        return self._asks
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        self.requires_grad_(wanted)
+
+    @property
     def grad(self) -> Tensor | None:
-        """What `backward` has added up for this leaf; None before, and once set to None."""
+        """What `backward` has added up for this leaf; None before, and for all but leaves."""
+        if self._grad is None and self._asks and isinstance(self._value, Node):
+            what = "only leaves keep a gradient, and this tensor is the result of an operation"
+            made = [("it", self._value.where)]
+            remedy = "use tx.vjp, or tx.reasoning.gradients for points of a model"
+            warnings.warn(explain("grad", what, made=made, remedy=remedy), stacklevel=2)
         return self._grad
 
     @grad.setter
@@ -264,11 +270,13 @@ class Tensor(Methods, Protocols):
     def requires_grad_(self, wanted: bool = True) -> Tensor:
         """Asks for gradients of this concrete floating-point tensor."""
         if wanted and not is_float(self.dtype):
-            raise DTypeError(explain("requires_grad", f"{self.dtype} has no gradients"))
+            remedy = "make it of floats: tx.tensor(data, tx.float32, requires_grad=True)"
+            what = f"{self.dtype} has no gradients"
+            raise DTypeError(explain("requires_grad", what, remedy=remedy))
         if self.buffer.is_foreign:
             self.buffer.own()
         self.buffer.owner = weakref.ref(self) if wanted else None
-        self.requires_grad = wanted
+        self._asks = wanted
         return self
 
     def detach(self) -> Tensor:
@@ -278,6 +286,7 @@ class Tensor(Methods, Protocols):
         result: Tensor = build("stop_gradient", self, keep=False)
         return result
 
+    @knows_arguments
     def backward(self, gradient: TensorLike = None) -> None:
         """Adds to `.grad` of every leaf that this tensor was computed from."""
         node = self.node
@@ -287,7 +296,7 @@ class Tensor(Methods, Protocols):
                     "backward",
                     "no tensor behind this one asks for gradients",
                     made=[("it", node.where)],
-                    remedy="create one with requires_grad=True",
+                    remedy="make one with requires_grad=True, and compute outside of tx.no_grad()",
                 )
             )
         b = Builder(current_scope(), user_place())
@@ -322,7 +331,8 @@ class Tensor(Methods, Protocols):
         if source.shape != self.shape or source.dtype != self.dtype:
             kind = ShapeError if source.shape != self.shape else DTypeError
             what = f"cannot put {source.dtype}{source.shape} into {self.dtype}{self.shape}"
-            raise kind(explain("assign", what))
+            remedy = "give a value of its shape and dtype: astype converts"
+            raise kind(explain("assign", what, remedy=remedy))
         buffer, node, recording = self.buffer, source.node, capture.current()
         if recording is not None:
             recording.assign(buffer, node)
@@ -392,7 +402,7 @@ def build(op: str, /, *inputs: Any, keep: bool = True, **attrs: Any) -> Any:
 
 def wrap(result: Any, wants: bool) -> Any:
     """Tensors of what the Builder returned."""
-    wants = wants and _gradients_on.get()
+    wants = wants and are_gradients_on()
     tensors = tuple(Tensor(r, wants) for r in (result if isinstance(result, tuple) else (result,)))
     if used.buffers:
         settle_foreign(tensors)

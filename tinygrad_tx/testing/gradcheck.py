@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tinygrad_tx.errors import explain
+from tinygrad_tx.missing import knows_arguments
 from tinygrad_tx.tensor.tensor import Tensor
 from tinygrad_tx.testing.blame import explained
 from tinygrad_tx.testing.differences import EPSILON, KINK, STEPS, Slope, one_sided, slope
@@ -41,6 +43,7 @@ ELEMENTS = 256
 """Of how many elements at most the Jacobian is made to explain a failure."""
 
 
+@knows_arguments
 def gradcheck(
     f: Callable[..., Any] | Subject,
     inputs: Any,
@@ -74,9 +77,11 @@ def gradcheck(
     outputs = _outputs_of(subject, arrays)
     report = Report(subject.name)
     rng = np.random.default_rng(seed)
-    unknown = set(modes) - {"reverse", "forward"}
+    unknown = {modes} if isinstance(modes, str) else set(modes) - {"reverse", "forward"}
     if unknown or directions < 1:
-        raise CheckInputError(f"gradcheck: modes {list(modes)}, directions {directions}.")
+        what = f"modes {modes!r}, directions {directions}"
+        remedy = 'modes is a tuple of "reverse" and "forward"; directions is at least 1'
+        raise CheckInputError(explain("gradcheck", what, remedy=remedy))
     used = [m for m in subject.modes if m in modes]
     for _ in range(directions):
         cotangents = _unit(rng, [o for o in outputs if is_real(o)])

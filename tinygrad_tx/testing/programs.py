@@ -16,7 +16,7 @@ import numpy as np
 
 from tinygrad_tx.autodiff import reverse
 from tinygrad_tx.autodiff.expansion import open_where
-from tinygrad_tx.compiler.pipeline import OPTIONAL, compile_graph
+from tinygrad_tx.compiler.pipeline import compile_graph, optional
 from tinygrad_tx.config import config
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.walk import collect, substitute
@@ -117,7 +117,7 @@ def run_program(
 def _ways(outputs: Sequence[Node]) -> Iterator[tuple[str, list[Array]]]:
     yield "planned", run_program(outputs, generate=False)
     yield "generated", run_program(outputs, generate=True)
-    for name in OPTIONAL:
+    for name in optional():
         yield f"without {name}", run_program(outputs, True, frozenset([name]))
 
 

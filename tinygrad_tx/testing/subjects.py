@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tinygrad_tx.autodiff import forward, reverse
+from tinygrad_tx.errors import explain
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.runtime.buffer import Buffer
@@ -74,7 +75,10 @@ class TensorSubject:
             leaf.requires_grad = is_real(np.empty(0, leaf.dtype))
         found, _ = flatten(self.function(*leaves), lambda v: isinstance(v, Tensor))
         if not found:
-            raise CheckInputError(f"{self.name}: it returned no tensor.")
+            remedy = (
+                "compute with tx functions; for a function of NumPy arrays give gradient= or vjp="
+            )
+            raise CheckInputError(explain(self.name, "it returned no tensor", remedy=remedy))
         return [leaf.node for leaf in leaves], [t.node for t in found]
 
     def value(self, arrays: Sequence[Array]) -> list[Array]:

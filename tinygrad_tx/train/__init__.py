@@ -1,5 +1,10 @@
-"""Training: a loop with validation, checkpoints and a run folder that tells what happened."""
+"""Training: a loop with validation, checkpoints and a run folder that tells what happened.
 
+Read config.py, run.py (the folder) and loop.py with step.py and guard.py; record.py and
+history.py say how a run came to be, compare.py and search.py put several together.
+"""
+
+from tinygrad_tx.missing import of_package
 from tinygrad_tx.train.compare import Comparison, compare
 from tinygrad_tx.train.config import TrainConfig
 from tinygrad_tx.train.diagnose import explain_step
@@ -58,3 +63,5 @@ __all__ = [
     "source_name",
     "write_record",
 ]
+
+__getattr__ = of_package(__name__, __all__)

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_tx.errors import DataError, explain
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.train.history import History, Unit, history_of, unit_of
 from tinygrad_tx.train.run import RunFolder
 
 __all__ = ["Comparison", "compare", "differing"]
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Comparison:
     """runs: by name, the lowest held-out loss first. notes: what a reader has to know."""
@@ -79,7 +80,7 @@ def compare(runs: Sequence[Path | str], path: Path | str | None = None) -> Compa
             what = "no finished step" if run.is_dir() else "no run folder"
             notes.append(f"{name}: {what}; left out.")
     if not found:
-        said = " ".join(notes) or "none was given"
+        said = " ".join(notes).rstrip(".") or "none was given"
         remedy = "give folders that `tinygrad-tx train` made"
         raise DataError(
             explain("compare", f"there is no run to show: {said}"[:2000], remedy=remedy)

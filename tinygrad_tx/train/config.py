@@ -6,11 +6,13 @@ import math
 from dataclasses import dataclass, fields
 
 from tinygrad_tx.errors import DataError, explain
+from tinygrad_tx.missing import knows_arguments
 from tinygrad_tx.train.guard import POLICIES
 
 __all__ = ["TrainConfig"]
 
 
+@knows_arguments
 @dataclass(frozen=True)
 class TrainConfig:
     """Settings of a run. Rates are per step; `clip` bounds the joint norm of the gradients."""
@@ -42,13 +44,14 @@ class TrainConfig:
         if self.on_bad not in POLICIES:
             what = f"on_bad is {self.on_bad!r}, not one of {', '.join(POLICIES)}"
             raise DataError(explain("TrainConfig", what))
-        if not self.average < 1:
+        if not isinstance(self.average, (int, float)) or not self.average < 1:
             raise DataError(explain("TrainConfig", f"average is {self.average}, not below 1"))
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, str):
+            if field.name == "on_bad":
                 continue
             low = least.get(field.name, 0)
-            if not math.isfinite(value) or value < low:
-                what = f"{field.name} is {value}; it must be a number of at least {low}"
+            is_number = isinstance(value, (int, float)) and math.isfinite(value)
+            if not is_number or value < low:
+                what = f"{field.name} is {value!r}; it must be a number of at least {low}"
                 raise DataError(explain("TrainConfig", what))

@@ -16,7 +16,7 @@ import numpy as np
 
 from tinygrad_tx.data import Batch, Batches
 from tinygrad_tx.distributed import ALONE, Group, Shards
-from tinygrad_tx.errors import CheckpointError, NonFiniteError, explain
+from tinygrad_tx.errors import CheckpointError, DataError, NonFiniteError, explain
 from tinygrad_tx.jit import Plan, jit
 from tinygrad_tx.optim import AdamW, Average, Rates, cosine, same
 from tinygrad_tx.tensor import Tensor, get_state, manual_seed, no_grad, set_state
@@ -87,7 +87,7 @@ def fit(
     train: Batches,
     held_out: Batches,
     config: TrainConfig,
-    run: RunFolder,
+    run: RunFolder | Path | str,
     resume: bool = False,
     on_step: Callable[[Progress], None] | None = None,
     on_plan: Callable[[Plan], None] | None = None,
@@ -107,6 +107,8 @@ def fit(
     names the first node that was not finite, CheckpointError a folder that cannot be written or
     that another process trains in; the last good checkpoint stands in all cases.
     """
+    run = run if isinstance(run, RunFolder) else RunFolder(run)
+    _check_batches(train, held_out)
     with contextlib.ExitStack() as stack:
         group.share(lambda: stack.enter_context(run.held()))
         manual_seed(config.seed)
@@ -125,6 +127,15 @@ def fit(
             weights, _ = _read(group, lambda: (run.load_weights(), {}))
             model.load_state_dict(weights)
         return trainer.result
+
+
+def _check_batches(*given: Any) -> None:
+    """Errors: DataError for tokens that are no batches yet."""
+    for batches in given:
+        if not hasattr(batches, "draw") or not hasattr(batches, "in_order"):
+            what = f"learns from batches, not from a {type(batches).__name__}"
+            remedy = "cut tokens into them: tx.data.Windows(tokens, batch, context)"
+            raise DataError(explain("fit", what, remedy=remedy))
 
 
 def held_out_loss(model: Any, held_out: Batches, most: int) -> float:
@@ -315,7 +326,6 @@ class _Trainer:
     def save(self) -> None:
         """The checkpoint: from it a run goes on as if it had never stopped."""
         notes = {
-            "format": "tinygrad_tx 1",
             "step": str(self.result.step),
             "seconds": str(self.result.seconds),
             "first": str(self.result.first),

@@ -24,10 +24,17 @@ from tinygrad_tx.untrusted import opened, parse_json, read_safetensors, read_tex
 
 __all__ = ["RunFolder"]
 
+FORMAT, FORMAT_NAME = 1, "tinygrad_tx"
+"""Of config.json and of checkpoints ("tinygrad_tx 1" there). Files that say nothing are of 1."""
+
 LONGEST_LINE = 1_000_000
 """Bytes of a row of metrics."""
 
 State = dict[str, np.ndarray[Any, Any]]
+
+
+class NewerFormatError(CheckpointError):
+    """A file of a later version: not damaged, so that nothing stands in for it or replaces it."""
 
 
 class RunFolder:
@@ -106,6 +113,8 @@ class RunFolder:
         "recovered". Errors: CheckpointError where neither can be read."""
         try:
             return unsealed(self.checkpoint)
+        except NewerFormatError:
+            raise
         except CheckpointError as error:
             try:
                 state, notes = unsealed(self.previous)
@@ -141,8 +150,12 @@ class RunFolder:
             what = f"cannot be read: {error.strerror}"
             raise CheckpointError(explain(f"checkpoint {self.checkpoint}", what)) from None
 
+    def write_config(self, settings: Mapping[str, Any]) -> None:
+        """Errors: CheckpointError."""
+        self.write(self.config, json.dumps({"format": FORMAT, **settings}, indent=2) + "\n")
+
     def read_config(self) -> dict[str, Any]:
-        """Errors: CheckpointError if this is no run folder."""
+        """The settings. Errors: CheckpointError if this is no run folder, or of a later version."""
         try:
             found = parse_json(read_text(self.config))
             if not isinstance(found, dict):
@@ -153,6 +166,7 @@ class RunFolder:
             raise CheckpointError(explain(str(self.path), what, remedy=remedy)) from None
         except ValueError as error:
             raise CheckpointError(explain(str(self.config), f"is damaged: {error}")) from None
+        _check_format(self.config, found.pop("format", FORMAT))
         return found
 
     def metric_rows(self) -> Iterator[dict[str, Any]]:
@@ -193,6 +207,7 @@ def sealed(state: Mapping[str, Any], notes: Mapping[str, str]) -> bytes:
     """Arrays by name and notes as a safetensors file with their digest among the notes."""
     # safetensors has no way for 0-d contiguous checks: arrays are made contiguous here.
     arrays = {name: np.ascontiguousarray(a).reshape(np.shape(a)) for name, a in state.items()}
+    notes = {"format": f"{FORMAT_NAME} {FORMAT}", **notes}
     return save(arrays, {**notes, "digest": _digest(arrays, notes)})
 
 
@@ -208,12 +223,26 @@ def unsealed(path: Path) -> tuple[State, dict[str, str]]:
     except ValueError as error:
         what = f"is damaged: {error}"
         raise CheckpointError(explain(f"checkpoint {path}", what)) from None
+    name, _, number = notes.get("format", "").rpartition(" ")
+    if name == FORMAT_NAME and number.isdecimal():
+        _check_format(path, int(number))
     said = notes.pop("digest", None)
     # Those of version 0.1 have none.
     if said is not None and said != _digest(state, notes):
         what = "is damaged: its digest is not that of its contents"
         raise CheckpointError(explain(f"checkpoint {path}", what))
+    notes.pop("format", None)
     return state, notes
+
+
+def _check_format(path: Path, number: Any) -> None:
+    """Errors: NewerFormatError, CheckpointError."""
+    if type(number) is not int or number < 1:
+        raise CheckpointError(explain(str(path), f"is damaged: its format is {number!r}"))
+    if number > FORMAT:
+        what = f"is of format {number}, and this version reads formats up to {FORMAT}"
+        remedy = "use the version of tinygrad_tx that wrote it, or a later one"
+        raise NewerFormatError(explain(str(path), what, remedy=remedy))
 
 
 def unsealed_bytes(raw: bytes) -> tuple[State, dict[str, str]]:

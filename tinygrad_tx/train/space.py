@@ -101,7 +101,8 @@ class Space:
         above 0 and differ by a factor of 10 or more. Errors: DataError.
         """
         if not given:
-            raise DataError(explain("Space", "nothing varies", remedy="name a setting"))
+            remedy = "name a setting, as --vary learning_rate=1e-4..1e-2"
+            raise DataError(explain("Space", "nothing varies", remedy=remedy))
         return cls({name: _axis(name, value) for name, value in given.items()})
 
     def points(self, random: int | None, seed: int) -> list[Settings]:

@@ -114,8 +114,9 @@ def _box(unit: Unit, diagram: Diagram, names: Names) -> Box:
         return Box(unit.key, title, role, unit.frame, named, facts, opens=unit.opens)
     title = _title(unit.path, names)
     own = components(unit.path)[-1]
-    # One of a list is told by its class alone.
-    second = () if "." in own or spaced(own) == title else (own.replace("_", " "),)
+    # One of a list is told by its class alone; a title of its own says all.
+    is_named = bare(unit.path) in names.titles
+    second = () if is_named or "." in own or spaced(own) == title else (own.replace("_", " "),)
     inside = dict.fromkeys(n.op.name for n in unit.nodes)
     facts = (
         ("module", bare(unit.path)),

@@ -6,7 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tinygrad_tx.errors import DrawError, explain
+from tinygrad_tx.missing import knows_arguments, nearest
+from tinygrad_tx.tensor import Tensor
 from tinygrad_tx.viz.overlay import OVERLAYS
 from tinygrad_tx.viz.render import SUFFIXES, Drawing, Plot
 from tinygrad_tx.viz.subject import Subject, check_foreign
@@ -17,29 +21,30 @@ from tinygrad_tx.viz.words import LANGUAGES
 __all__ = ["VIEWS", "draw"]
 
 
+@knows_arguments
 def draw(
     target: Any,
     path: str | Path | None = None,
     view: View = "blocks",
     *,
-    inputs: Sequence[Any] = (),
+    inputs: Sequence[Any] | Tensor | np.ndarray[Any, Any] = (),
     depth: int | None = None,
     overlay: str | Mapping[str, Any] | None = None,
     passes: str | Sequence[str] | None = None,
     theme: str | None = None,
     lang: str = "en",
 ) -> Drawing | Plot:
-    """The picture of `target`: a Tensor; a Module, a method of one or a captured function, with
-    example `inputs` (models know some for themselves); or the path of an .onnx file, which is drawn
-    but not run (views "blocks" and "ops").
+    """The picture of `target`: a Tensor; a Module, a method of one or a function of tensors,
+    under `tx.jit` or not, with example `inputs` (models know some for themselves); or the path of
+    an .onnx file, which is drawn but not run (views "blocks" and "ops").
 
     view: "blocks" draws modules as boxes and repeated modules once, with their number; "ops" every
     operation; "gradient" the backward pass beside the forward pass; "rewrite" the graph before and
     after compiler passes, side by side; "program" the compiled steps; "memory" their buffers over
-    time. Those two need a module or a captured function. "pipeline" draws the history of a run,
+    time. Those two need a module or a function. "pipeline" draws the history of a run,
     from corpus to model to text; there `target` is the path of its folder.
-    passes: of the view "rewrite": "expand", "simplify", "fuse", "epilogue", "sums" or several of
-    them, as `tx.jit` runs them, after those that come before (all if not given).
+    passes: of the view "rewrite": "reunite", "expand", "simplify", "fuse", "epilogue", "sums" or
+    several of them, as `tx.jit` runs them, after those that come before (all if not given).
     depth: how many levels of modules stand open; if not given, enough for the blocks that repeat.
     overlay: "shapes" along the arrows; "parameters", "flops", "bytes", "memory" (of results) or
     measured "time" in the boxes, with colours from the least to the most; of the real `inputs`
@@ -54,6 +59,8 @@ def draw(
     Errors: DrawError where the target has no graph, or no renderer can draw it.
     """
     _check(path, view, depth, overlay, theme, lang)
+    if isinstance(inputs, (Tensor, np.ndarray)):
+        inputs = (inputs,)
     if passes is not None and view != "rewrite":
         what = f"view {view} takes no passes"
         raise DrawError(explain("draw", what, remedy='use view="rewrite"'))
@@ -88,12 +95,15 @@ def _check(
     ):
         if not isinstance(value, Mapping) and value not in allowed:
             listed = ", ".join(str(a) for a in allowed if a)
-            raise DrawError(explain("draw", f"{name} {value!r} is not one of {listed}"))
+            remedy = nearest(str(value), [a for a in allowed if a])
+            what = f"{name} {value!r} is not one of {listed}"
+            raise DrawError(explain("draw", what, remedy=remedy))
     if depth is not None and depth < 0:
-        raise DrawError(explain("draw", f"depth {depth} is negative"))
+        remedy = "0 leaves all modules closed"
+        raise DrawError(explain("draw", f"depth {depth} is negative", remedy=remedy))
     if overlay not in (None, "shapes") and view in BARE:
         what = f"view {view} takes no overlay but shapes"
         raise DrawError(explain("draw", what, remedy="use view blocks, ops or gradient"))
     if path is not None and Path(path).suffix not in SUFFIXES:
         what = f"{str(path)!r} ends in none of {', '.join(SUFFIXES)}"
-        raise DrawError(explain("draw", what))
+        raise DrawError(explain("draw", what, remedy="give the path one of these"))

@@ -32,13 +32,15 @@ INSIDE_ATTENTION = "scaled_dot_product_attention"
 class Names:
     """Known names; a graph without them is drawn by its scopes alone.
 
-    parameters: leaf -> path. modules: path -> class. inputs: leaf -> argument.
+    parameters: leaf -> path. modules: path -> class. inputs: leaf -> argument. titles: path -> what
+    the module itself wants to be called.
     """
 
     title: str = ""
     parameters: Mapping[Node, str] = field(default_factory=dict)
     modules: Mapping[str, str] = field(default_factory=dict)
     inputs: Mapping[Node, str] = field(default_factory=dict)
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     def is_parameter(self, leaf: Node) -> bool:
         """Whether a leaf is trained."""
@@ -48,7 +50,9 @@ class Names:
         return owner is not None and owner() is not None
 
     def title_of(self, path: str) -> str:
-        """What the box of a module says: its class, else the last part of its path."""
+        """What the box of a module says: its own title as it is, its class, or its path's end."""
+        if path in self.titles:
+            return self.titles[path]
         last = components(path)[-1]
         return spaced(self.modules.get(path, last.split(".")[0]))
 

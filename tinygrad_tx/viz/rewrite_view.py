@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
-from tinygrad_tx.compiler.pipeline import PASSES, passes
+from tinygrad_tx.compiler.pipeline import passes
 from tinygrad_tx.compiler.simplify import scalar_of
 from tinygrad_tx.errors import DrawError, explain
 from tinygrad_tx.graph.node import Node
@@ -31,15 +31,17 @@ def rewritten(
     They run in their own order; passes that stand before the first of them have run already.
     Errors: DrawError for a name that is no pass.
     """
-    names = PASSES if chosen is None else (chosen,) if isinstance(chosen, str) else tuple(chosen)
-    unknown = [n for n in names if n not in PASSES]
+    found = passes(generate=True)
+    known = [name for name, _ in found]
+    names = known if chosen is None else (chosen,) if isinstance(chosen, str) else tuple(chosen)
+    unknown = [n for n in names if n not in known]
     if unknown or not names:
         what = f"passes {', '.join(map(repr, unknown)) or 'is empty'}"
-        remedy = f"give one or several of {', '.join(PASSES)}"
+        remedy = f"give one or several of {', '.join(known)}"
         raise DrawError(explain("draw", what + " is no pass" * bool(unknown), remedy=remedy))
     before = after = tuple(outputs)
     has_begun = False
-    for name, run in passes(generate=True):
+    for name, run in found:
         has_begun = has_begun or name in names
         if name in names:
             after = run(after)

@@ -38,10 +38,13 @@ class Subject:
     def __post_init__(self) -> None:
         self.note = ""
         model, method = _model_and_method(self.target)
+        if model is None and callable(self.target) and self.inputs:
+            self.target = self.target if isinstance(self.target, Jitted) else jit(self.target)
         if model is not None:
             self.inputs = self.inputs or _example_of(model, method)
             self.nodes, self.names = _of_module(model, method, self.inputs)
         elif isinstance(self.target, Jitted):
+            _check_bound(getattr(self.target, "__name__", "function"), self.target, self.inputs)
             self.nodes, self.names = list(self.target.graph(*self.inputs)), Names()
         elif is_onnx(self.target):
             graph = read_onnx(self.target, [as_tensor(value).shape for value in self.inputs])
@@ -51,12 +54,7 @@ class Subject:
         else:
             tensors, _ = flatten(self.target, lambda v: isinstance(v, Tensor))
             if not tensors:
-                remedy = (
-                    "pass a tensor, a module with inputs=, a function under tx.jit with inputs=, "
-                    "or the path of an .onnx file"
-                )
-                what = f"{type(self.target).__name__} has no graph"
-                raise DrawError(explain("draw", what, remedy=remedy))
+                raise _no_graph(self.target)
             self.nodes, self.names = [t.node for t in tensors], Names()
 
     @property
@@ -119,18 +117,42 @@ def _example_of(model: Module, method: Callable[..., Any]) -> Sequence[Any]:
     return propose() if propose is not None and method is model else ()
 
 
+def _check_bound(name: str, called: Callable[..., Any], inputs: Sequence[Any]) -> None:
+    """Errors: DrawError for inputs that it cannot be called with."""
+    try:
+        inspect.signature(called).bind(*inputs)
+    except TypeError as error:
+        remedy = "pass example inputs=(...), one for each argument of it"
+        raise DrawError(explain("draw", f"{name}: {error}", remedy=remedy)) from None
+
+
+def _no_graph(target: Any) -> DrawError:
+    """The error for a target that nothing is known of, with what was probably meant."""
+    remedy = (
+        "pass a tensor, a module with inputs=, a function under tx.jit with inputs=, or the path "
+        "of an .onnx file"
+    )
+    if isinstance(target, (str, Path)):
+        remedy = (
+            'a published model by shape is tx.models.abstract("gpt2"); a run folder is drawn by '
+            'tinygrad-tx draw, its history by view="pipeline"'
+        )
+    elif isinstance(target, type):
+        remedy = f"make one of it: {target.__name__}(...)"
+    elif hasattr(target, "vocab_size"):
+        remedy = "build its model: tx.models.abstract(config)"
+    elif inspect.isroutine(target):
+        remedy = "draw tx.jit(function), with inputs=(...)"
+    what = f"{type(target).__name__} has no graph"
+    return DrawError(explain("draw", what, remedy=remedy))
+
+
 def _of_module(
     model: Module, method: Callable[..., Any], inputs: Sequence[Any]
 ) -> tuple[list[Node], Names]:
     tensors = [as_tensor(value) for value in inputs]
     called = model.forward if method is model else method
-    try:
-        inspect.signature(called).bind(*tensors)
-    except TypeError as error:
-        remedy = "pass example inputs=(...), one for each argument of the model"
-        raise DrawError(
-            explain("draw", f"{type(model).__name__}: {error}", remedy=remedy)
-        ) from None
+    _check_bound(type(model).__name__, called, tensors)
     with no_grad():
         # Called by itself, a module that is part of another is the whole, and has no path.
         result = called(*tensors)
@@ -140,6 +162,7 @@ def _of_module(
         parameters={t.node: name for name, t in model.named_parameters()},
         modules={path: type(m).__name__ for path, m in model.named_modules()},
         inputs=dict(zip((t.node for t in tensors), _arguments(called), strict=False)),
+        titles={path: m.title for path, m in model.named_modules() if path and m.title},
     )
     return [t.node for t in found], names
 

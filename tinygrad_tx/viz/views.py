@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +31,7 @@ from tinygrad_tx.viz.sheets import Opening, of_modules, of_whole
 from tinygrad_tx.viz.shorten import BUDGET, shortened
 from tinygrad_tx.viz.subject import Subject
 
-__all__ = ["BARE", "VIEWS", "Look", "View", "picture_of"]
+__all__ = ["BARE", "VIEWS", "WHOLE", "Look", "View", "picture_of"]
 
 View = Literal["blocks", "ops", "gradient", "rewrite", "program", "memory", "pipeline"]
 VIEWS = get_args(View)
@@ -67,7 +67,7 @@ def picture_of(look: Look) -> tuple[Picture, Opening | None]:
         nodes = sight.subject.nodes
         depth = usual_depth(nodes) if look.depth is None else look.depth
         return sight.modules(depth), of_modules(sight.modules)
-    whole = sight.whole()
+    whole = WHOLE[look.view](sight)
     return shortened(whole, BUDGET), of_whole(whole)
 
 
@@ -82,19 +82,6 @@ class _Sight:
             self.subject, self.scalar = Subject(look.target, look.inputs), Scalar()
         self.subject.nodes = _unmarked(self.subject.nodes)
         self.scalar = replace(self.scalar, nodes=_unmarked(self.scalar.nodes))
-
-    def whole(self) -> Picture:
-        """The picture of a view that shows every part."""
-        look, subject = self.look, self.subject
-        if look.view == "rewrite":
-            before, after = rewritten(subject.nodes, look.passes)
-            return rewrite_picture(before, after, subject.names, look.shapes)[0]
-        if look.view == "program":
-            return program_picture(subject.captured().plan(*subject.inputs).program)[0]
-        made, own = ops_picture(subject.nodes, subject.names, look.shapes)
-        behind = {key: [nodes] for key, nodes in own.items()}
-        scene = Scene(subject.nodes, behind, subject.names, (), self.scalar, subject.given)
-        return self._measured(made, scene)
 
     def modules(self, opened: Opened) -> Picture:
         """Modules as boxes, those in `opened` taken apart."""
@@ -113,9 +100,9 @@ class _Sight:
         scalar = replace(self.scalar, nodes=asked)
         behind = behind_units(diagram)
         scene = Scene(outputs, behind, names, gradients, scalar, self.subject.given)
-        return shortened(self._measured(picture, scene), BUDGET)
+        return shortened(self.measured(picture, scene), BUDGET)
 
-    def _measured(self, picture: Picture, scene: Scene) -> Picture:
+    def measured(self, picture: Picture, scene: Scene) -> Picture:
         """The picture with the figures that were asked for, and what must be said beside them."""
         overlay, subject = self.look.overlay, self.subject
         has_overlay = overlay is not None and not self.look.shapes
@@ -140,6 +127,32 @@ class _Sight:
     @cached_property
     def _profile(self) -> Profile:
         return profile(self.subject.captured(), *self.subject.inputs)
+
+
+def _ops(sight: _Sight) -> Picture:
+    subject = sight.subject
+    made, own = ops_picture(subject.nodes, subject.names, sight.look.shapes)
+    behind = {key: [nodes] for key, nodes in own.items()}
+    scene = Scene(subject.nodes, behind, subject.names, (), sight.scalar, subject.given)
+    return sight.measured(made, scene)
+
+
+def _rewrite(sight: _Sight) -> Picture:
+    before, after = rewritten(sight.subject.nodes, sight.look.passes)
+    return rewrite_picture(before, after, sight.subject.names, sight.look.shapes)[0]
+
+
+def _program(sight: _Sight) -> Picture:
+    subject = sight.subject
+    return program_picture(subject.captured().plan(*subject.inputs).program)[0]
+
+
+WHOLE: Mapping[str, Callable[[_Sight], Picture]] = {
+    "ops": _ops,
+    "rewrite": _rewrite,
+    "program": _program,
+}
+"""Views of a graph that show every part, whatever modules it has."""
 
 
 def _unmarked(outputs: Sequence[Node]) -> list[Node]:
