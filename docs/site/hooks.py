@@ -19,7 +19,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 LINK = re.compile(r"(?<=\]\()(?P<to>[^)#\s]+)(?P<anchor>#[^)]*)?(?=\))")
 IMAGE = re.compile(r'(?<=src=")docs/')
-FENCE = re.compile(r"^```python needs=(\w+)$", re.M)
+# What our tests are told of a block: ```python needs=torch, ```bash output=varies, ```python file=rows.py
+FENCE = re.compile(r"^```(?P<kind>\w+) (?P<told>[a-z]+)=(?P<what>[\w,.-]+).*$", re.M)
 # In a table GitHub wants a bar inside of code with a backslash, and MkDocs without one.
 ROW, SPAN = re.compile(r"^\|.*\\\|.*$", re.M), re.compile(r"`[^`]*`")
 COMMENT = re.compile(r"<!--.*?-->\n*", re.S)
@@ -28,7 +29,7 @@ CODE = re.compile(r"(?<!<pre>)<code>([\w.]+)(\([^<]*\))?</code>(?!</a>)")
 
 START = ["index", "comparison", "mistakes", "concepts.zh", "upgrading"]
 GUIDES = [
-    *("train-your-own-text", "transformer-from-tensors", "pretrain-fine-tune-prompt"),
+    *("train-your-own-text", "transformer-from-tensors", "pretrain-finetune-prompt"),
     *("draw-for-a-paper", "gradient-tests", "understanding", "how-the-compiler-works"),
     *("add-an-operator", "add-a-model", "add-a-pass", "add-a-view"),
 ]
@@ -150,13 +151,20 @@ def on_files(files: Files, config: Any) -> Files:
     return files
 
 
+def fence(block: re.Match[str]) -> str:
+    """The first line of a block as MkDocs reads it: what is needed, or its file, is a title."""
+    titles = {"needs": f"needs {block['what']}", "file": block["what"]}
+    title = titles.get(block["told"])
+    return f"```{block['kind']}" + (f' title="{title}"' if title else "")
+
+
 def on_page_markdown(markdown: str, page: Any, **rest: Any) -> str:
     """Links of a checkout become links of the site; marks for our own tests go."""
     uri = page.file.src_uri
     if uri.startswith(("reference/", "source/")):
         return markdown
     markdown = ROW.sub(lambda m: SPAN.sub(lambda s: s[0].replace(r"\|", "|"), m[0]), markdown)
-    markdown = FENCE.sub(r'```python title="needs \1"', COMMENT.sub("", markdown))
+    markdown = FENCE.sub(fence, COMMENT.sub("", markdown))
     if uri == "index.md":
         markdown = IMAGE.sub("", markdown)
     return LINK.sub(lambda m: target_of(uri, m["to"]) + (m["anchor"] or ""), markdown)
