@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 LINK = re.compile(r"(?<=\]\()(?P<to>[^)#\s]+)(?P<anchor>#[^)]*)?(?=\))")
 IMAGE = re.compile(r'(?<=src=")docs/')
-# What our tests are told of a block: ```python needs=torch, ```bash output=varies, ```python file=rows.py
+# What our tests are told of a block: ```python needs=torch, ```bash output=varies, file=rows.py
 FENCE = re.compile(r"^```(?P<kind>\w+) (?P<told>[a-z]+)=(?P<what>[\w,.-]+).*$", re.M)
 # In a table GitHub wants a bar inside of code with a backslash, and MkDocs without one.
 ROW, SPAN = re.compile(r"^\|.*\\\|.*$", re.M), re.compile(r"`[^`]*`")
