@@ -19,8 +19,9 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 LINK = re.compile(r"(?<=\]\()(?P<to>[^)#\s]+)(?P<anchor>#[^)]*)?(?=\))")
 IMAGE = re.compile(r'(?<=src=")docs/')
-# What our tests are told of a block: ```python needs=torch, ```bash output=varies, file=rows.py
-FENCE = re.compile(r"^```(?P<kind>\w+) (?P<told>[a-z]+)=(?P<what>[\w,.-]+).*$", re.M)
+FENCE = re.compile(r"^```(?P<language>\w+) (?P<options>\w+=[\w.]+(?: \w+=[\w.]+)*)$", re.M)
+TITLES = {"needs": "needs {}", "file": "{}"}
+"""What a reader is told of the options of a block; the others are marks for our own tests."""
 # In a table GitHub wants a bar inside of code with a backslash, and MkDocs without one.
 ROW, SPAN = re.compile(r"^\|.*\\\|.*$", re.M), re.compile(r"`[^`]*`")
 COMMENT = re.compile(r"<!--.*?-->\n*", re.S)
@@ -151,13 +152,6 @@ def on_files(files: Files, config: Any) -> Files:
     return files
 
 
-def fence(block: re.Match[str]) -> str:
-    """The first line of a block as MkDocs reads it: what is needed, or its file, is a title."""
-    titles = {"needs": f"needs {block['what']}", "file": block["what"]}
-    title = titles.get(block["told"])
-    return f"```{block['kind']}" + (f' title="{title}"' if title else "")
-
-
 def on_page_markdown(markdown: str, page: Any, **rest: Any) -> str:
     """Links of a checkout become links of the site; marks for our own tests go."""
     uri = page.file.src_uri
@@ -168,6 +162,13 @@ def on_page_markdown(markdown: str, page: Any, **rest: Any) -> str:
     if uri == "index.md":
         markdown = IMAGE.sub("", markdown)
     return LINK.sub(lambda m: target_of(uri, m["to"]) + (m["anchor"] or ""), markdown)
+
+
+def fence(block: re.Match[str]) -> str:
+    """The first line of a block as the site's Markdown has it, with its options as a title."""
+    options = dict(option.split("=") for option in block["options"].split())
+    title = ", ".join(TITLES[k].format(v) for k, v in options.items() if k in TITLES)
+    return f"```{block['language']}" + (f' title="{title}"' if title else "")
 
 
 def known() -> dict[str, str]:
