@@ -28,13 +28,19 @@ COMMENT = re.compile(r"<!--.*?-->\n*", re.S)
 SOURCE = '<details class="mkdocstrings-source"'
 CODE = re.compile(r"(?<!<pre>)<code>([\w.]+)(\([^<]*\))?</code>(?!</a>)")
 
-START = ["index", "concepts.zh"]
+START = ["index", "comparison", "mistakes", "concepts.zh", "upgrading"]
+GUIDES = [
+    *("train-your-own-text", "transformer-from-tensors", "pretrain-finetune-prompt"),
+    *("draw-for-a-paper", "gradient-tests", "understanding", "how-the-compiler-works"),
+    *("add-an-operator", "add-a-model", "add-a-pass", "add-a-view"),
+]
 DOES = [
     *("gallery", "models", "tasks", "runs", "data", "distributed", "sizing"),
     *("interop", "array-api", "onnx", "gradient-testing"),
 ]
 INSIDE = [
     *("architecture", "operators", "safety", "untrusted", "faults", "mutations", "platforms"),
+    *("dependencies", "CONTRIBUTING"),
 ]
 REFERENCE = {
     "Engine": ["tensors", "functions", "gradients"],
@@ -61,7 +67,7 @@ def on_config(config: Any) -> Any:
     rest = sorted(p for p in pages if "/" not in p and p not in named)
     sections: dict[str, Any] = {
         "Start": START,
-        "Guides": folders["guides"],
+        "Guides": sorted(folders["guides"], key=place_of_guide),
         "Examples": folders["examples"],
         "What it does": [*DOES, *rest],
         "Reference": [
@@ -76,6 +82,12 @@ def on_config(config: Any) -> Any:
         if found
     ]
     return config
+
+
+def place_of_guide(page: str) -> tuple[int, str]:
+    """In the order of GUIDES, what is not named there behind them."""
+    name = page.removeprefix("guides/")
+    return (GUIDES.index(name) if name in GUIDES else len(GUIDES), name)
 
 
 def place_of(page: str) -> Path:
