@@ -92,6 +92,21 @@ def test_tied_weights_show_as_a_dashed_arrow() -> None:
     assert "dashed" in line
 
 
+def test_a_module_is_called_what_it_wants_to_be_called() -> None:
+    model = gpt(2)
+    model.title = "our GPT"
+    model.norm.title = "last norm_2"
+    for block in model.blocks:
+        block.attention.title = "Mixing"
+    picture = tx.draw(model, inputs=(TOKENS,)).picture
+    boxes = {box.key: (box.title, box.lines) for box in picture.boxes.values()}
+    assert picture.title == "our GPT"
+    assert boxes["box norm"] == ("last norm_2", ())
+    (mixing,) = [lines for title, lines in boxes.values() if title == "Mixing"]
+    assert mixing == ()
+    assert ("Layer Norm", ("attention norm",)) in boxes.values()
+
+
 def test_depth_opens_and_closes_modules() -> None:
     counts = [tx.draw(gpt(), inputs=(TOKENS,), depth=d).dot.count("subgraph") for d in (0, 1, 2)]
     assert counts == [0, 1, 3]

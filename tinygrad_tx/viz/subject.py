@@ -6,17 +6,19 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinygrad_tx.errors import DrawError, explain
 from tinygrad_tx.graph.node import Node
-from tinygrad_tx.interop import ForeignGraph, read_onnx
 from tinygrad_tx.jit import Jitted, jit
 from tinygrad_tx.nn import Module
 from tinygrad_tx.runtime.buffer import Array
 from tinygrad_tx.tensor.tensor import Tensor, as_tensor, no_grad
 from tinygrad_tx.tree import flatten
 from tinygrad_tx.viz.names import Names
+
+if TYPE_CHECKING:
+    from tinygrad_tx.interop import ForeignGraph
 
 __all__ = ["Subject", "check_foreign", "is_onnx"]
 
@@ -47,6 +49,9 @@ class Subject:
             _check_bound(getattr(self.target, "__name__", "function"), self.target, self.inputs)
             self.nodes, self.names = list(self.target.graph(*self.inputs)), Names()
         elif is_onnx(self.target):
+            # Here, for who draws no file does not wait for what reads one.
+            from tinygrad_tx.interop import read_onnx
+
             graph = read_onnx(self.target, [as_tensor(value).shape for value in self.inputs])
             self.nodes, self.names = list(graph.outputs), _names_in(graph)
             if graph.open_sizes:
@@ -162,11 +167,13 @@ def _of_module(
         # Called by itself, a module that is part of another is the whole, and has no path.
         result = called(*tensors)
     found, _ = flatten(result, lambda v: isinstance(v, Tensor))
+    # A file's module takes any arguments, and knows what they are called.
+    known = getattr(model, "input_names", None) if called == model.forward else None
     names = Names(
         title=getattr(model, "title", "") or type(model).__name__,
         parameters={t.node: name for name, t in model.named_parameters()},
         modules={path: type(m).__name__ for path, m in model.named_modules()},
-        inputs=dict(zip((t.node for t in tensors), _arguments(called), strict=False)),
+        inputs=dict(zip((t.node for t in tensors), known or _arguments(called), strict=False)),
         titles={path: m.title for path, m in model.named_modules() if path and m.title},
     )
     return [t.node for t in found], names
