@@ -13,32 +13,9 @@ from pathlib import Path
 
 import pytest
 
-TINY = [
-    "--layers",
-    "1",
-    "--heads",
-    "1",
-    "--width",
-    "32",
-    "--context",
-    "16",
-    "--batch",
-    "4",
-    "--steps",
-    "40",
-]
+from tests.cli.run import TINY as SMALLEST, command
 
-
-def command(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tinygrad_tx", *words],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+TINY = (*SMALLEST, "--steps", "40")
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ def draw(
         str | None,
         typer.Option(
             help="Of view rewrite, with commas between: expand,simplify.",
-            autocompletion=listed(PASSES),
+            autocompletion=listed([p.name for p in PASSES]),
         ),
     ] = None,
     depth: Annotated[
