@@ -40,8 +40,8 @@ class Subject:
     def __post_init__(self) -> None:
         self.note = ""
         model, method = _model_and_method(self.target)
-        if model is None and callable(self.target) and self.inputs:
-            self.target = self.target if isinstance(self.target, Jitted) else jit(self.target)
+        if model is None and _is_function(self.target) and self.inputs:
+            self.target = jit(self.target)
         if model is not None:
             self.inputs = self.inputs or _example_of(model, method)
             self.nodes, self.names = _of_module(model, method, self.inputs)
@@ -108,6 +108,11 @@ def _names_in(graph: ForeignGraph) -> Names:
     return Names(graph.title, graph.parameters, graph.modules, graph.inputs)
 
 
+def _is_function(target: Any) -> bool:
+    """Whether it is to be recorded before it is drawn."""
+    return callable(target) and not isinstance(target, (Jitted, type))
+
+
 def _model_and_method(target: Any) -> tuple[Module | None, Callable[..., Any]]:
     """The module that is drawn and what is called: itself, or one of its methods."""
     owner = getattr(target, "__self__", None)
@@ -134,8 +139,8 @@ def _check_bound(name: str, called: Callable[..., Any], inputs: Sequence[Any]) -
 def _no_graph(target: Any) -> DrawError:
     """The error for a target that nothing is known of, with what was probably meant."""
     remedy = (
-        "pass a tensor, a module with inputs=, a function under tx.jit with inputs=, or the path "
-        "of an .onnx file"
+        "pass a tensor, a module or a function of tensors with inputs=, or the path of an .onnx "
+        "file"
     )
     if isinstance(target, (str, Path)):
         remedy = (
@@ -147,7 +152,7 @@ def _no_graph(target: Any) -> DrawError:
     elif hasattr(target, "vocab_size"):
         remedy = "build its model: tx.models.abstract(config)"
     elif inspect.isroutine(target):
-        remedy = "draw tx.jit(function), with inputs=(...)"
+        remedy = "give what it is called with: inputs=(...)"
     what = f"{type(target).__name__} has no graph"
     return DrawError(explain("draw", what, remedy=remedy))
 
