@@ -16,9 +16,8 @@ import pytest
 from typer.testing import CliRunner
 
 import tinygrad_tx as tx
-from tinygrad_tx.cli.main import app
-
 from tests.cli.run import TINY as SMALLEST, command
+from tinygrad_tx.cli.main import app
 
 TINY = (*SMALLEST, "--steps", "40")
 
