@@ -16,34 +16,10 @@ import pytest
 from typer.testing import CliRunner
 
 import tinygrad_tx as tx
+from tests.cli.run import TINY as SMALLEST, command
 from tinygrad_tx.cli.main import app
 
-TINY = [
-    "--layers",
-    "1",
-    "--heads",
-    "1",
-    "--width",
-    "32",
-    "--context",
-    "16",
-    "--batch",
-    "4",
-    "--steps",
-    "40",
-]
-
-
-def command(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tinygrad_tx", *words],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+TINY = (*SMALLEST, "--steps", "40")
 
 
 @pytest.fixture(scope="module")

@@ -3,41 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.cli.run import TINY as SMALLEST, command as run
 from tinygrad_tx.data import default_text
 
-TINY = [
-    "--layers",
-    "1",
-    "--heads",
-    "1",
-    "--width",
-    "32",
-    "--context",
-    "16",
-    "--batch",
-    "4",
-    "--steps",
-    "12",
-]
+TINY = (*SMALLEST, "--steps", "12")
 
 
 def command(words: str, folder: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "tinygrad_tx", *words.split()],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = run(*words.split(), folder=folder)
     assert done.returncode == code, done.stdout + done.stderr
     return done
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from tinygrad_tx.cli.corpus import Corpus, TokenData, corpus_of, material_of
 from tinygrad_tx.cli.fine_tune import Start, after_training, check_text, start_from, with_parent
+from tinygrad_tx.cli.options import Options
 from tinygrad_tx.cli.report import Material, record_of
 from tinygrad_tx.data import (
     Batches,
@@ -36,41 +37,13 @@ from tinygrad_tx.train import (
     write_record,
 )
 
-__all__ = ["Job", "Options", "Trained", "Watch", "new_job", "old_job", "run_job"]
+__all__ = ["Job", "Trained", "Watch", "new_job", "old_job", "run_job"]
 
 SIZES = {"layers": 4, "heads": 4, "width": 128, "context": 128, "batch": 16, "steps": 1800}
 QUICK = {"layers": 2, "heads": 2, "width": 64, "context": 64, "batch": 8, "steps": 600}
 RATE = 2e-3
 FINE_TUNING_STEPS, FINE_TUNING_RATE = 600, 5e-4
 """Weights that have learnt move less, so that less of it is forgotten."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What the command line can say of a run; None: not said. Named as the options of `train`."""
-
-    text: Path | None = None
-    data: tuple[str, ...] = ()
-    documents: bool = False
-    start: Path | None = None
-    tokenizer: str | None = None
-    vocab_size: int | None = None
-    steps: int | None = None
-    layers: int | None = None
-    heads: int | None = None
-    width: int | None = None
-    context: int | None = None
-    batch: int | None = None
-    dropout: float | None = None
-    learning_rate: float | None = None
-    seed: int = 0
-    on_bad: str = "stop"
-    spike: float = 0.0
-    accumulate: int = 1
-    average: float = 0.0
-    patience: int = 0
-    validate_every: int | None = None
-    quick: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

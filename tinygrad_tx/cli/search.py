@@ -14,7 +14,8 @@ from rich.console import Console
 
 from tinygrad_tx.cli.bar import progress_on
 from tinygrad_tx.cli.corpus import TokenData
-from tinygrad_tx.cli.job import Job, Options, new_job, old_job, run_job
+from tinygrad_tx.cli.job import Job, new_job, old_job, run_job
+from tinygrad_tx.cli.options import Options
 from tinygrad_tx.cli.report import Material
 from tinygrad_tx.cli.train import DEFAULT_OUT, train
 from tinygrad_tx.config import config as process

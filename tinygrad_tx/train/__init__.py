@@ -11,7 +11,8 @@ from tinygrad_tx.train.diagnose import explain_step
 from tinygrad_tx.train.generations import Generation, generations_of, note_generation
 from tinygrad_tx.train.halving import Halving
 from tinygrad_tx.train.history import History, history_of
-from tinygrad_tx.train.loop import Pause, Progress, Result, fit, held_out_loss
+from tinygrad_tx.train.loop import fit, held_out_loss
+from tinygrad_tx.train.progress import Pause, Progress, Result
 from tinygrad_tx.train.record import (
     CorpusFacts,
     Forgetting,

@@ -7,7 +7,6 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,64 +21,22 @@ from tinygrad_tx.optim import AdamW, Average, Rates, cosine, same
 from tinygrad_tx.tensor import Tensor, get_state, manual_seed, no_grad, set_state
 from tinygrad_tx.train.config import TrainConfig
 from tinygrad_tx.train.diagnose import explain_step
-from tinygrad_tx.train.guard import PassedOver, Spikes, Tries
+from tinygrad_tx.train.guard import Spikes, Tries
 from tinygrad_tx.train.interrupt import interruptible
 from tinygrad_tx.train.metrics import Metrics
+from tinygrad_tx.train.progress import Pause, Progress, Result
 from tinygrad_tx.train.run import RunFolder, part_of, sealed, unsealed_bytes
 from tinygrad_tx.train.step import Step, StepError
 from tinygrad_tx.train.writer import Writer
 from tinygrad_tx.untrusted import parse_json
 
-__all__ = ["Pause", "Progress", "Result", "fit", "held_out_loss"]
+__all__ = ["fit", "held_out_loss"]
 
 MOST_FAILURES = 10
 """In a row, before a policy of passing over gives up."""
 
 Contents = tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]
 """Arrays by name, and notes."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One finished step. Losses in nats for each token; validation only where it was measured.
-
-    tokens, seconds: since the first step, with what was lost to interruptions left out.
-    """
-
-    step: int
-    loss: float
-    gradient_norm: float
-    learning_rate: float
-    tokens_per_second: float
-    validation: float | None = None
-    tokens: int = 0
-    seconds: float = 0.0
-
-
-class Pause(Exception):  # noqa: N818  # no error: it asks for something
-    """Raised by who is told of a step: the run ends there, saved as after Ctrl-C."""
-
-
-@dataclass
-class Result:
-    """What came of a run.
-
-    first, validation, best: held-out losses before the first step, the last, the lowest after one
-    (`best_step`). stopped: why it ended before its last step, if it did.
-    """
-
-    step: int = 0
-    seconds: float = 0.0
-    first: float = float("nan")
-    validation: float = float("nan")
-    best: float = float("inf")
-    best_step: int = 0
-    interrupted: bool = False
-    stopped: str = ""
-    metrics: Metrics = field(default_factory=Metrics)
-    passed_over: PassedOver = field(default_factory=PassedOver)
-    recovered: str = ""
-    """Why the run went on from the last checkpoint but one, if it did."""
 
 
 def fit(

@@ -16,7 +16,7 @@ from typing import Any
 
 from tinygrad_tx.errors import CheckpointError, DataError, TinygradTxError, explain
 from tinygrad_tx.train.halving import Halving
-from tinygrad_tx.train.loop import Pause, Progress, Result
+from tinygrad_tx.train.progress import Pause, Progress, Result
 from tinygrad_tx.train.run import RunFolder
 from tinygrad_tx.train.space import Settings, Space
 from tinygrad_tx.train.trials import FAILED, FINISHED, STARTED, STOPPED, Found, Trial

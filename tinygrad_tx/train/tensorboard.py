@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_tx.errors import CheckpointError, DataError, explain
-from tinygrad_tx.train.loop import Progress
+from tinygrad_tx.train.progress import Progress
 from tinygrad_tx.train.run import RunFolder
 
 __all__ = ["TensorBoard"]
