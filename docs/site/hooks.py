@@ -28,7 +28,7 @@ COMMENT = re.compile(r"<!--.*?-->\n*", re.S)
 SOURCE = '<details class="mkdocstrings-source"'
 CODE = re.compile(r"(?<!<pre>)<code>([\w.]+)(\([^<]*\))?</code>(?!</a>)")
 
-START = ["index", "comparison", "mistakes", "concepts.zh", "upgrading"]
+START = ["index", "comparison", "results", "mistakes", "concepts.zh", "upgrading"]
 GUIDES = [
     *("train-your-own-text", "transformer-from-tensors", "pretrain-finetune-prompt"),
     *("draw-for-a-paper", "gradient-tests", "understanding", "how-the-compiler-works"),
@@ -40,7 +40,7 @@ DOES = [
 ]
 INSIDE = [
     *("architecture", "operators", "safety", "untrusted", "faults", "mutations", "platforms"),
-    *("dependencies", "CONTRIBUTING"),
+    *("dependencies", "CONTRIBUTING", "releasing"),
 ]
 REFERENCE = {
     "Engine": ["tensors", "functions", "gradients"],
