@@ -46,7 +46,7 @@ def page(topics: Sequence[Any], told: Callable[[Any], tuple[str, str]], prelude:
 
 def _shown(mistake: Any, kind: str, text: str) -> str:
     """What is written, what is said, what to write instead."""
-    kind = "" if mistake.command else kind
+    kind, text = "" if mistake.command else kind, mistake.said or text
     said = f"> `{kind}`: {_plain(text)}" if kind else f"> {_plain(text)}"
     parts = [
         f"\n### {mistake.name}\n",

@@ -18,7 +18,8 @@ from tinygrad_tx.shapes import Shape
 
 def infer(x: Aval, axes: tuple[int, ...]) -> Aval:
     if sorted(axes) != list(range(len(x.shape))):
-        raise Rejected(ShapeError, f"axes {axes} are no permutation of those of {x.shape}")
+        what = f"axes {axes} are no permutation of those of {x.shape}"
+        raise Rejected(ShapeError, what, "name each axis once; swapaxes exchanges two")
     return Aval(tuple(x.shape[a] for a in axes), x.dtype)
 
 

@@ -18,7 +18,8 @@ from tinygrad_tx.shapes import Shape, reshape_strides, size_of
 
 def infer(x: Aval, shape: Shape) -> Aval:
     if size_of(shape) != x.size:
-        raise Rejected(ShapeError, f"{x.shape} has {x.size} elements, {shape} has {size_of(shape)}")
+        what = f"{x.shape} has {x.size} elements, {shape} has {size_of(shape)}"
+        raise Rejected(ShapeError, what, "write -1 for the size that follows from the others")
     return Aval(shape, x.dtype)
 
 

@@ -150,13 +150,15 @@ class Jitted(Generic[P, T]):
         name = getattr(self._function, "__qualname__", type(self._function).__name__)
         return f"jit of {name} (recordings: {len(self._recordings)})"
 
-    # Editors show the function's own signature. Arrays may be passed where it says Tensor, so that
-    # the second is there as well.
+    # The function's own signature; and arrays where it says Tensor. A text, a number or a name that
+    # does not fit the function fits neither, and type checkers report it.
     @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> T: ...
     @overload
-    def __call__(self, *args: Any, **kwargs: Any) -> T: ...
-    def __call__(self, *args: Any, **kwargs: Any) -> T:
+    def __call__(
+        self, first: Tensor | Array, /, *args: Tensor | Array, **kwargs: Tensor | Array
+    ) -> T: ...
+    def __call__(self, /, *args: Any, **kwargs: Any) -> T:
         if capture.current() is not None:
             return self._function(*args, **kwargs)
         recording, passed = self._recorded(args, kwargs)

@@ -34,7 +34,7 @@ def no_such_name(
 def of_package(package: str, known: Iterable[str]) -> Callable[[str], Any]:
     """The `__getattr__` of a package: refuses, and says what the name is called here."""
     names, table = list(known), PACKAGES.get(package, {})
-    short = "tx" + package.removeprefix("tinygrad_tx")
+    short = "tx" + package.removeprefix("tinygrad_tx").replace(".tensor", "")
 
     def missing(name: str) -> Any:
         raise no_such_name(short, name, names, table)

@@ -2,7 +2,7 @@
 
 The text is the language reference inside Python, cut into sentences; a tenth is held out. What is
 learnt stands beside two ways to guess: the commonest word, and the word most often seen between the
-same two neighbours.
+same two neighbours. On some 370 words a difference below five in a hundred may be chance.
 """
 
 from __future__ import annotations

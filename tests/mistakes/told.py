@@ -53,6 +53,8 @@ class Mistake:
     command: str = ""
     error: str = ""
     parts: tuple[str, ...] = ()
+    said: str = ""
+    """What the page shows of a text that others word, in each version otherwise."""
     why: str = ""
     before: str = ""
     """Of a command: "run" if there is a run folder `run`."""

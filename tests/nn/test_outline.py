@@ -36,10 +36,11 @@ def test_parts_that_differ_stay_apart() -> None:
     assert names == ["0 to 1", "2", "3"]
 
 
-def test_a_frozen_part_shows_no_weights() -> None:
+def test_weights_that_are_frozen_are_not_shown() -> None:
     layer = tx.nn.Linear(2, 3, np.random.default_rng(0))
-    layer.weight.requires_grad_(False)
     layer.bias.requires_grad_(False)
+    assert repr(layer) == "Linear (weight 2 × 3)"
+    layer.weight.requires_grad_(False)
     assert repr(layer) == "Linear"
 
 

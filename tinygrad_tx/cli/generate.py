@@ -62,10 +62,11 @@ def generate(
     elif chat:
         what = f"{run} was not trained on conversations"
         raise DataError(explain("--chat", what, remedy="leave it out"))
+    pieces = write(model, tokenizer, start, tokens, **ends, **options)
     if not chat:
         sys.stdout.write(prompt)
     text = ""
-    for piece in write(model, tokenizer, start, tokens, **ends, **options):
+    for piece in pieces:
         text += piece
         sys.stdout.write(piece)
         sys.stdout.flush()

@@ -17,16 +17,22 @@ _package = Path(__file__).resolve().parent.parent
 _own_folders = tuple(
     {f"{p}/" for p in (_package, (_package / "ops").resolve(), (_package / "models").resolve())}
 )
+_commands = f"{_package}/cli/"
 _scope: ContextVar[str] = ContextVar("scope", default="")
 
 
 def user_place() -> str:
-    """`file:line` of the innermost frame outside this package; empty if there is none."""
+    """`file:line` of the innermost frame outside this package; empty if there is none.
+
+    Beyond a command there is only the library that called it, which is nobody's place.
+    """
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
         if not name.startswith(_own_folders) and not _is_generated(frame):
             return f"{_shown(name)}:{frame.f_lineno}"
+        if name.startswith(_commands):
+            break
         frame = frame.f_back  # type: ignore[assignment]  # typeshed: None at the outermost frame
     return ""
 

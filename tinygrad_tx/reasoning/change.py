@@ -155,7 +155,8 @@ def _chosen(indices: Indices, name: str, point: Point, axis: int) -> np.ndarray[
     bad = found[(found < -size) | (found >= size)]
     if bad.size:
         what = f"{name} {bad.tolist()} of {point} are not within its {size}"
-        raise IndexRangeError(explain("intervene", what))
+        remedy = f"count from 0 to {size - 1}"
+        raise IndexRangeError(explain("intervene", what, remedy=remedy))
     mask = np.zeros(size, bool)
     mask[found] = True
     return mask.reshape([-1 if i == axis else 1 for i in range(len(point.shape))])

@@ -44,7 +44,9 @@ def getitem(x: Tensor, key: Any) -> Tensor:
         elif isinstance(k, (int, np.integer)) and not isinstance(k, bool):
             if not -size <= k < size:
                 what = f"index {k} is out of range for axis {axis} of {x.shape}"
-                raise IndexRangeError(explain("index", what, made=[("it", x.node.where)]))
+                remedy = f"use one from {-size} to {size - 1}" if size else "the axis is empty"
+                made = [("it", x.node.where)]
+                raise IndexRangeError(explain("index", what, made=made, remedy=remedy))
             cuts.append((int(k) % size, int(k) % size + 1, 1))
         else:
             cuts.append((0, size, 1))

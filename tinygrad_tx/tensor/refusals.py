@@ -13,7 +13,7 @@ from tinygrad_tx.missing import no_such_name
 if TYPE_CHECKING:
     from tinygrad_tx.tensor.tensor import Tensor
 
-__all__ = ["Refusals"]
+__all__ = ["Refusals", "no_leaf"]
 
 
 def _in_place(sign: str) -> Callable[[Any, Any], Any]:
@@ -69,3 +69,13 @@ class Refusals:
 
         def __getattr__(self, name: str) -> Any:
             raise no_such_name("tensor", name, dir(type(self)), TENSOR)
+
+
+def no_leaf(where: str) -> str:
+    """The warning for whoever reads the gradient of a result, which keeps none."""
+    return explain(
+        "grad",
+        "only leaves keep a gradient, and this tensor is the result of an operation",
+        made=[("it", where)],
+        remedy="use tx.vjp, or tx.reasoning.gradients for points of a model",
+    )

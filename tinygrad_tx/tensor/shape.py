@@ -126,7 +126,9 @@ def squeeze(x: TensorLike, axis: int | tuple[int, ...] | None = None) -> Tensor:
     ones = tuple(i for i, n in enumerate(x.shape) if n == 1)
     axes = ones if axis is None else axes_of(axis, x.ndim, "squeeze")
     if any(x.shape[a] != 1 for a in axes):
-        raise ShapeError(explain("squeeze", f"axes {axes} of {x.shape} are not all of size 1"))
+        what = f"axes {axes} of {x.shape} are not all of size 1"
+        made, remedy = [("it", x.node.where)], "squeeze() alone takes away all that are"
+        raise ShapeError(explain("squeeze", what, made=made, remedy=remedy))
     return reshape(x, tuple(n for i, n in enumerate(x.shape) if i not in axes))
 
 

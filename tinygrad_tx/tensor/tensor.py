@@ -27,7 +27,7 @@ from tinygrad_tx.tensor.arrays import array_of, settle_foreign, used
 from tinygrad_tx.tensor.methods import Methods
 from tinygrad_tx.tensor.no_grad import are_gradients_on, no_grad
 from tinygrad_tx.tensor.protocols import Protocols
-from tinygrad_tx.tensor.refusals import Refusals
+from tinygrad_tx.tensor.refusals import Refusals, no_leaf
 
 __all__ = [
     "Tensor",
@@ -187,9 +187,8 @@ class Tensor(Methods, Protocols, Refusals):
     def __bool__(self) -> bool:
         capture.refuse("the truth of a tensor", "choose with tx.where(condition, x, y)")
         if self.size != 1:
-            what = f"{self.shape} are {self.size} truths, not one"
             remedy = "use .all() or .any(), and & | ~ in place of and, or, not"
-            raise ShapeError(explain("truth", what, remedy=remedy))
+            raise ShapeError(explain("truth", f"{self.shape} are many truths", remedy=remedy))
         return bool(self.item())
 
     def __float__(self) -> float:
@@ -252,12 +251,9 @@ class Tensor(Methods, Protocols, Refusals):
 
     @property
     def grad(self) -> Tensor | None:
-        """What `backward` has added up for this leaf; None before, and for all but leaves."""
+        """What `backward` has added up for this leaf; None before, and once set to None."""
         if self._grad is None and self._asks and isinstance(self._value, Node):
-            what = "only leaves keep a gradient, and this tensor is the result of an operation"
-            made = [("it", self._value.where)]
-            remedy = "use tx.vjp, or tx.reasoning.gradients for points of a model"
-            warnings.warn(explain("grad", what, made=made, remedy=remedy), stacklevel=2)
+            warnings.warn(no_leaf(self._value.where), stacklevel=2)
         return self._grad
 
     @grad.setter
@@ -270,8 +266,7 @@ class Tensor(Methods, Protocols, Refusals):
     def requires_grad_(self, wanted: bool = True) -> Tensor:
         """Asks for gradients of this concrete floating-point tensor."""
         if wanted and not is_float(self.dtype):
-            remedy = "make it of floats: tx.tensor(data, tx.float32, requires_grad=True)"
-            what = f"{self.dtype} has no gradients"
+            what, remedy = f"{self.dtype} has no gradients", "make it of floats, as tx.float32"
             raise DTypeError(explain("requires_grad", what, remedy=remedy))
         if self.buffer.is_foreign:
             self.buffer.own()
@@ -291,14 +286,9 @@ class Tensor(Methods, Protocols, Refusals):
         """Adds to `.grad` of every leaf that this tensor was computed from."""
         node = self.node
         if not self.requires_grad:
-            raise GraphError(
-                explain(
-                    "backward",
-                    "no tensor behind this one asks for gradients",
-                    made=[("it", node.where)],
-                    remedy="make one with requires_grad=True, and compute outside of tx.no_grad()",
-                )
-            )
+            what, made = "no tensor behind this one asks for gradients", [("it", node.where)]
+            remedy = "make one with requires_grad=True, and compute outside of tx.no_grad()"
+            raise GraphError(explain("backward", what, made=made, remedy=remedy))
         b = Builder(current_scope(), user_place())
         if gradient is not None:
             cotangent = as_tensor(gradient, self.dtype).node

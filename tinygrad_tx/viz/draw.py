@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -15,12 +15,48 @@ from tinygrad_tx.viz.overlay import OVERLAYS
 from tinygrad_tx.viz.render import SUFFIXES, Drawing, Plot
 from tinygrad_tx.viz.subject import Subject, check_foreign
 from tinygrad_tx.viz.theme import THEMES
-from tinygrad_tx.viz.views import BARE, VIEWS, Look, View, picture_of
+from tinygrad_tx.viz.views import BARE, VIEWS, Diagram, Look, View, picture_of
 from tinygrad_tx.viz.words import LANGUAGES
 
 __all__ = ["VIEWS", "draw"]
 
 
+@overload
+def draw(
+    target: Any,
+    path: str | Path | None = None,
+    view: Diagram = "blocks",
+    *,
+    inputs: Sequence[Any] = (),
+    depth: int | None = None,
+    overlay: str | Mapping[str, Any] | None = None,
+    passes: str | Sequence[str] | None = None,
+    theme: str | None = None,
+    lang: str = "en",
+) -> Drawing: ...
+@overload
+def draw(
+    target: Any,
+    path: str | Path | None = None,
+    *,
+    view: Literal["memory"],
+    inputs: Sequence[Any] = (),
+    theme: str | None = None,
+    lang: str = "en",
+) -> Plot: ...
+@overload
+def draw(
+    target: Any,
+    path: str | Path | None = None,
+    view: View = "blocks",
+    *,
+    inputs: Sequence[Any] = (),
+    depth: int | None = None,
+    overlay: str | Mapping[str, Any] | None = None,
+    passes: str | Sequence[str] | None = None,
+    theme: str | None = None,
+    lang: str = "en",
+) -> Drawing | Plot: ...
 @knows_arguments
 def draw(
     target: Any,

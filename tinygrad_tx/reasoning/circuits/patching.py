@@ -177,7 +177,7 @@ def attribution_patching(
     base, source = (second, first) if direction == "denoising" else (first, second)
     known: dict[str, Point] = {}
 
-    def step(given: list[Tensor], other: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def step(given: list[Any], other: list[Any]) -> tuple[Tensor, Tensor, Tensor]:
         with no_grad():
             there = look(model, tuple(other), at)
             here = look(model, tuple(given), at)
