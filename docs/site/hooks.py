@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import commands
+import dialect
 import reference
 from mkdocs.structure.files import File, Files
 
@@ -158,7 +159,7 @@ def on_page_markdown(markdown: str, page: Any, **rest: Any) -> str:
     if uri.startswith(("reference/", "source/")):
         return markdown
     markdown = ROW.sub(lambda m: SPAN.sub(lambda s: s[0].replace(r"\|", "|"), m[0]), markdown)
-    markdown = FENCE.sub(fence, COMMENT.sub("", markdown))
+    markdown = dialect.rewritten(FENCE.sub(fence, COMMENT.sub("", markdown)))
     if uri == "index.md":
         markdown = IMAGE.sub("", markdown)
     return LINK.sub(lambda m: target_of(uri, m["to"]) + (m["anchor"] or ""), markdown)
