@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import commands
+import dialect
 import reference
 from mkdocs.structure.files import File, Files
 
@@ -28,7 +29,7 @@ COMMENT = re.compile(r"<!--.*?-->\n*", re.S)
 SOURCE = '<details class="mkdocstrings-source"'
 CODE = re.compile(r"(?<!<pre>)<code>([\w.]+)(\([^<]*\))?</code>(?!</a>)")
 
-START = ["index", "comparison", "mistakes", "concepts.zh", "upgrading"]
+START = ["index", "comparison", "results", "mistakes", "concepts.zh", "upgrading"]
 GUIDES = [
     *("train-your-own-text", "transformer-from-tensors", "pretrain-finetune-prompt"),
     *("draw-for-a-paper", "gradient-tests", "understanding", "how-the-compiler-works"),
@@ -40,7 +41,7 @@ DOES = [
 ]
 INSIDE = [
     *("architecture", "operators", "safety", "untrusted", "faults", "mutations", "platforms"),
-    *("dependencies", "CONTRIBUTING"),
+    *("dependencies", "CONTRIBUTING", "releasing"),
 ]
 REFERENCE = {
     "Engine": ["tensors", "functions", "gradients"],
@@ -158,7 +159,7 @@ def on_page_markdown(markdown: str, page: Any, **rest: Any) -> str:
     if uri.startswith(("reference/", "source/")):
         return markdown
     markdown = ROW.sub(lambda m: SPAN.sub(lambda s: s[0].replace(r"\|", "|"), m[0]), markdown)
-    markdown = FENCE.sub(fence, COMMENT.sub("", markdown))
+    markdown = dialect.rewritten(FENCE.sub(fence, COMMENT.sub("", markdown)))
     if uri == "index.md":
         markdown = IMAGE.sub("", markdown)
     return LINK.sub(lambda m: target_of(uri, m["to"]) + (m["anchor"] or ""), markdown)
