@@ -12,7 +12,8 @@ something else. A guide begins with the line MARK. Its blocks:
 ... output=varies         run and shown, but not compared: what a model writes differs by CPU
 
 A picture `NAME/quick/loss.svg` is the file of that path in the program's folder, or else the one
-whose path ends so. What is printed names files from the folder or this checkout on.
+whose path ends so. What is printed names files from the folder or this checkout on, and what
+`train` says of its speed is left out.
 """
 
 from __future__ import annotations
@@ -39,8 +40,12 @@ BLOCK = re.compile(
     re.S | re.M,
 )
 PICTURE = re.compile(r"!\[[^\]]*\]\(([^)\s]+\.svg)\)")
-ONCE = "Compiling kernels that this machine has not kept yet"
-"""A line of a first run alone."""
+OF_THE_MACHINE = re.compile(
+    r"^Compiling kernels that .*\n|^A step takes .*\n"
+    r"| +[\d,]+ tokens/s$|(?<=steps) and [\d.]+ minutes",
+    re.M,
+)
+"""What `train` says of a first run, of speed and of time: the page would tell of who made it."""
 
 
 def guides() -> list[Path]:
@@ -77,7 +82,7 @@ def run(page: Path, keep: Callable[[Path], object] = lambda folder: None) -> str
             printed = stdout.getvalue()
         for machine in (f"{folder}/", f"{ROOT}/"):
             printed = printed.replace(machine, "")
-        rows = [row.rstrip() for row in printed.splitlines() if not row.startswith(ONCE)]
+        rows = [row.rstrip() for row in OF_THE_MACHINE.sub("", printed).splitlines()]
         output = "\n".join(rows)
         shown = f"\n```text\n{output}\n```\n" if output.strip() else ""
         return f"```{block['head']}\n{block['code']}```\n{shown}"

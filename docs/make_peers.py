@@ -1,7 +1,8 @@
 """Measures what the libraries of docs/comparison.md take on the disk and to import.
 
 python docs/make_peers.py [NAME ...] installs each with pip in an environment of its own, which is
-removed again, and writes docs/peers.json. With names only those are measured anew.
+removed again, writes docs/peers.json and the table in docs/comparison.md. With names only those
+are measured anew; `table` as the only name measures none.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from tinygrad_tx.files import write_whole
 
 HERE = Path(__file__).parent
 FOUND = HERE / "peers.json"
+PAGE = HERE / "comparison.md"
+BEGIN, END = "<!-- peers -->", "<!-- peers end -->"
 ROUNDS = 7
 
 # What pip is asked for, and what is imported.
@@ -94,9 +97,28 @@ def _size(folder: str) -> int:
     return sum(p.lstat().st_size for p in Path(folder).rglob("*") if not p.is_symlink())
 
 
+def table(found: dict[str, Any]) -> str:
+    """Markdown of what was measured, for the page that shows it."""
+    lines = ["| | version | packages | MB | import, s |", "| --- | --- | --- | --- | --- |"]
+    for name, one in found.items():
+        added = "+ " if name in ON_TORCH else ""
+        size = str(one["megabytes"]) if one["megabytes"] else "under 1"
+        row = (name, one["version"], f"{added}{one['distributions']}", f"{added}{size}")
+        lines.append(f"| {' | '.join(row)} | {one['import_seconds']:.2f} |")
+    return "\n".join(lines) + "\n"
+
+
+def with_table(page: str, found: dict[str, Any]) -> str:
+    """The page with the table between its two marks."""
+    before, _, rest = page.partition(BEGIN)
+    return f"{before}{BEGIN}\n{table(found)}{END}{rest.partition(END)[2]}"
+
+
 if __name__ == "__main__":
     results = json.loads(FOUND.read_text()) if FOUND.exists() else {}
     for name in sys.argv[1:] or PEERS:
-        results[name] = measured(name)
-        print(name, results[name], flush=True)
-        write_whole(FOUND, json.dumps(results, indent=1) + "\n")
+        if name != "table":
+            results[name] = measured(name)
+            print(name, results[name], flush=True)
+            write_whole(FOUND, json.dumps(results, indent=1) + "\n")
+    write_whole(PAGE, with_table(PAGE.read_text(encoding="utf-8"), results))

@@ -31,8 +31,10 @@ Row = Mapping[str, Any]
 
 def page(found: Row) -> str:
     """The whole page."""
-    parts = [_beginning(found), _glance(found), *_times(found), _learning(found), _caught()]
-    return "\n\n".join(part for part in [*parts, _capture(found), _repeat()] if part) + "\n"
+    parts = [_beginning(found), _glance(found), *_times(found), _first(found), _learning(found)]
+    return (
+        "\n\n".join(part for part in [*parts, _caught(), _capture(found), _repeat()] if part) + "\n"
+    )
 
 
 def _beginning(found: Row) -> str:
@@ -41,17 +43,17 @@ def _beginning(found: Row) -> str:
     packages |= {"numba": "Numba", "transformer-lens": "TransformerLens", "torchlens": "TorchLens"}
     named = ", ".join(f"{name} {v[key]}" for key, name in packages.items() if key in v)
     busy = (
-        f" Other programs used the machine: its load was {found['load']:.1f} when this began, so "
+        f"\nOther programs used the machine: its load was {found['load']:.1f} when this began, so "
         "that times are longer than on an idle one. Ratios are of turns side by side."
         if found["load"] > BUSY
-        else " The machine was idle."
+        else "\nThe machine was idle."
     )
     roof = found["roofline"]
     return f"""# Results
 
 Made by `docs/make_results.py` of one run of `tinygrad-tx bench`, of {found["on"]}.
 
-{v["machine"]}, {v["processors"]} processors, {v["threads"]} threads for each contender, float32;
+{v["machine"]}, {v["processors"]} processors, threads for each contender: {v["threads"]}, float32;
 measured roofline {roof["flops"] / 1e9:.0f} GFLOPS and {roof["bytes_a_second"] / 1e9:.0f} GB a
 second.{busy}
 {named}.
@@ -110,6 +112,29 @@ def _times(found: Row) -> list[str]:
         if rows:
             made.append(f"## {title}\n\n{text}\n\n{_race_table(rows)}{_failures(rows)}")
     return made
+
+
+def _first(found: Row) -> str:
+    rows = [r for r in found["results"] if r["workload"]["kind"] == "step" and _has(r, "ours")]
+    if not rows:
+        return ""
+    names = [n for n in ("ours", *PEERS) if any(_has(r, n) for r in rows)]
+    lines = [("workload", *(PEERS.get(n, n) for n in names))]
+    for row in rows:
+        cells = (
+            f"{row['first_seconds'][n]:.2f} s, {row['grown_bytes'][n] / 1e6:.0f} MB"
+            if n in row["first_seconds"]
+            else "-"
+            for n in names
+        )
+        lines.append((row["workload"]["name"], *cells))
+    return f"""## The first step, and memory
+
+Seconds of the first step, model and data being there, in a new process; ours finds its kernels in
+the cache if an earlier process compiled them. Megabytes: what the peak of the process grew by over
+four steps.
+
+{_table(lines)}"""
 
 
 def _race_table(rows: Sequence[Row]) -> str:

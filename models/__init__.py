@@ -1,5 +1,7 @@
 """The models, one file for each family; `preset` knows published ones by name."""
 
+from typing import TYPE_CHECKING, Any
+
 from tinygrad_tx.missing import of_package
 from tinygrad_tx.models.bert import (
     BERT,
@@ -21,8 +23,10 @@ from tinygrad_tx.models.presets import PRESETS, abstract, build, preset
 from tinygrad_tx.models.sampling import Sampling
 from tinygrad_tx.models.sentence import SentenceEncoder
 from tinygrad_tx.models.speculative import speculative
-from tinygrad_tx.models.to_onnx import save_onnx
 from tinygrad_tx.models.writing import write
+
+if TYPE_CHECKING:
+    from tinygrad_tx.models.to_onnx import save_onnx
 
 __all__ = [
     "BERT",
@@ -58,4 +62,14 @@ __all__ = [
     "write_batch",
 ]
 
-__getattr__ = of_package(__name__, __all__)
+_missing = of_package(__name__, __all__)
+
+if not TYPE_CHECKING:  # else a type checker would take every name for there
+
+    def __getattr__(name: str) -> Any:
+        """`save_onnx`, loaded where it is first used: what trains does not wait for ONNX."""
+        if name == "save_onnx":
+            from tinygrad_tx.models.to_onnx import save_onnx
+
+            return save_onnx
+        return _missing(name)

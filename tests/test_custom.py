@@ -171,3 +171,13 @@ def test_stop_gradient() -> None:
     x = values(10, 3)
     got = tx.grad(lambda v: (tx.stop_gradient(v) * v).sum())(x)
     np.testing.assert_allclose(got.numpy(), x)
+
+
+def test_forward_mode_of_a_numpy_function_is_refused_and_reverse_mode_offered() -> None:
+    doubled = tx.custom_op(
+        lambda v: v * 2, result=lambda v: (v.shape, v.dtype), gradient=lambda c, y, v: c * 2
+    )
+    with pytest.raises(GraphError, match=r"no rule for forward.*modes=\('reverse',\)"):
+        tx.jvp(lambda v: doubled(v).sum(), (values(11, 3),), (np.ones(3),))
+    slope = tx.grad(lambda v: doubled(v).sum())(values(11, 3))
+    np.testing.assert_allclose(slope.numpy(), 2)

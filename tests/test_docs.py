@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import runpy
@@ -48,6 +49,14 @@ def test_a_guide_runs_as_one_program_and_prints_what_it_shows(page: Path) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_transformer_from_tensors_has_sixty_lines() -> None:
+    page = ROOT / "docs" / "guides" / "transformer-from-tensors.md"
+    blocks = [code for _, code in FENCE.findall(page.read_text(encoding="utf-8"))]
+    told = [code for code in blocks if "(tx.nn.Module)" in code or "@tx.jit" in code]
+    assert len(told) == 2
+    assert sum(bool(line.strip()) for code in told for line in code.splitlines()) <= 60
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
@@ -68,6 +77,13 @@ def test_generated_pages_are_up_to_date(page: str) -> None:
     assert (ROOT / "docs" / f"{page}.md").read_text() == made, (
         f"run: python docs/make_{page}.py > docs/{page}.md"
     )
+
+
+def test_the_table_of_other_libraries_is_up_to_date() -> None:
+    page = (ROOT / "docs" / "comparison.md").read_text(encoding="utf-8")
+    found = json.loads((ROOT / "docs" / "peers.json").read_text(encoding="utf-8"))
+    made = runpy.run_path(str(ROOT / "docs" / "make_peers.py"))["with_table"](page, found)
+    assert page == made, "run: python docs/make_peers.py table"
 
 
 def test_the_results_of_tasks_are_up_to_date() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 import tinygrad_tx as tx
 from tinygrad_tx import errors
+from tinygrad_tx.graph.place import user_place
 
 
 def here() -> str:
@@ -99,3 +101,12 @@ def test_a_tensor_that_leaked_out_of_a_capture_says_so() -> None:
     tx.jit(lambda x: kept.append(x * 2))(tx.ones((2,)))
     with pytest.raises(errors.GraphError, match="return it from the function"):
         kept[0].numpy()
+
+
+def test_what_a_command_makes_has_no_place_in_the_library_that_called_it() -> None:
+    assert "test_errors.py" in user_place()
+    command = Path(errors.__file__).parent / "cli" / "train.py"
+    within: dict[str, Any] = {}
+    exec(compile("def run(function): return function()", str(command), "exec"), within)
+    assert within["run"](user_place) == ""
+    assert "test_errors.py" in within["run"](lambda: user_place())

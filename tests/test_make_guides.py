@@ -70,6 +70,21 @@ def test_output_that_varies_is_shown_and_not_compared(ran: Any) -> None:
     assert MAKE["compared"](made.replace(" output=varies", "")) != same
 
 
+def test_what_train_says_of_its_speed_is_left_out(ran: Any) -> None:
+    said = (
+        "A step: 173 rows\\nA step takes 4 ms: about 0.1 minutes to go\\n"
+        "step   250  training 2.598  held out 2.710  7,015 tokens/s\\n"
+        "Held-out loss 1.790 after 3000 steps and 7.2 minutes; it beats bigram counts"
+    )
+    made = ran(f"```bash\nprintf '{said}'\n```\n")
+    assert made.split("```text\n")[1].splitlines() == [
+        "A step: 173 rows",
+        "step   250  training 2.598  held out 2.710",
+        "Held-out loss 1.790 after 3000 steps; it beats bigram counts",
+        "```",
+    ]
+
+
 def test_a_picture_is_the_one_file_that_its_link_names(ran: Any, tmp_path: Path) -> None:
     shown = "![Loss](page/b/loss.svg)\n![Kept](../gallery/gpt.svg)\n"
     draw = (

@@ -10,8 +10,8 @@ import pytest
 SAY = """
 import sys
 import tinygrad_tx as tx
-heavy = ("matplotlib", "onnx", "hypothesis", "rich", "typer", "tinygrad_tx.tasks",
-         "tinygrad_tx.prompt", "tinygrad_tx.reasoning", "tinygrad_tx.bench")
+heavy = ("matplotlib", "onnx", "hypothesis", "rich", "typer", "tinygrad_tx.bench",
+         "tinygrad_tx.interop", "tinygrad_tx.prompt", "tinygrad_tx.reasoning", "tinygrad_tx.tasks")
 print([name for name in heavy if name in sys.modules])
 for name in sys.argv[1:]:
     assert name in dir(tx)

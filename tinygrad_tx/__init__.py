@@ -35,12 +35,12 @@ from tinygrad_tx.functional import (
     value_and_grad as value_and_grad,
     vjp as vjp,
 )
-from tinygrad_tx.interop.einops_backend import register_when_imported
 from tinygrad_tx.jit import jit as jit
 from tinygrad_tx.missing import of_package
 from tinygrad_tx.profile import Profile as Profile, profile as profile
 from tinygrad_tx.runtime.kernels import cache_info as cache_info, clear_cache as clear_cache
 from tinygrad_tx.tensor import *  # noqa: F403  # the names stand in each file's __all__
+from tinygrad_tx.tensor.einops_backend import register_when_imported
 from tinygrad_tx.tensor.namespace import (
     __array_api_version__ as __array_api_version__,
     __array_namespace_info__ as __array_namespace_info__,

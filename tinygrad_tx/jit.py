@@ -38,7 +38,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """What a captured function will do."""
 
@@ -60,6 +60,12 @@ class Plan:
 
     def text(self) -> str:
         return self.program.text()
+
+    def __repr__(self) -> str:
+        work, memory = self.flops / 1e6, self.peak_bytes / 1e6
+        return (
+            f"Plan ({len(self.kernels)} kernels, {work:,.3g} MFLOP, {memory:,.3g} MB at its peak)"
+        )
 
     def source(self, kernel: str) -> str:
         """The Python of one of `kernels`: generated, or written by hand."""
@@ -140,13 +146,19 @@ class Jitted(Generic[P, T]):
         """By shapes alone, for calls with nothing but tensors and arrays: no look at a nest."""
         functools.update_wrapper(self, function)
 
-    # Editors show the function's own signature. Arrays may be passed where it says Tensor, so that
-    # the second is there as well.
+    def __repr__(self) -> str:
+        name = getattr(self._function, "__qualname__", type(self._function).__name__)
+        return f"jit of {name} (recordings: {len(self._recordings)})"
+
+    # The function's own signature; and arrays where it says Tensor. A text, a number or a name that
+    # does not fit the function fits neither, and type checkers report it.
     @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> T: ...
     @overload
-    def __call__(self, *args: Any, **kwargs: Any) -> T: ...
-    def __call__(self, *args: Any, **kwargs: Any) -> T:
+    def __call__(
+        self, first: Tensor | Array, /, *args: Tensor | Array, **kwargs: Tensor | Array
+    ) -> T: ...
+    def __call__(self, /, *args: Any, **kwargs: Any) -> T:
         if capture.current() is not None:
             return self._function(*args, **kwargs)
         recording, passed = self._recorded(args, kwargs)

@@ -11,7 +11,9 @@ from matplotlib.font_manager import fontManager
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter
 
-__all__ = ["picture_bytes", "style"]
+from tinygrad_tx.notebook import fitted
+
+__all__ = ["Chart", "picture_bytes", "style"]
 
 # Matplotlib takes a character from the first family that has it; what is not installed is left out.
 FAMILIES = (
@@ -24,6 +26,13 @@ FAMILIES = (
     "PingFang SC",
     "Microsoft YaHei",
 )
+
+
+class Chart(Figure):
+    """A figure that shows itself at the end of a cell, without %matplotlib."""
+
+    def _repr_svg_(self) -> str:
+        return fitted(picture_bytes(self).decode())
 
 
 def style(even: bool = False) -> contextlib.AbstractContextManager[None]:

@@ -38,13 +38,16 @@ class Row:
     bytes: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Profile:
     """All rows in order, the whole call beside them, and what the machine could do."""
 
     rows: tuple[Row, ...]
     seconds: float
     machine: Roofline
+
+    def __repr__(self) -> str:
+        return self.table()
 
     def groups(self, key: Callable[[Row], str]) -> list[tuple[str, int, float, int, int]]:
         """(name, rows, seconds, flops, bytes), the slowest first."""

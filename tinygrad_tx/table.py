@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-__all__ = ["Table", "shown"]
+__all__ = ["Table", "shown", "shown_as_table"]
+
+C = TypeVar("C")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Table:
     """rows: a cell for each column: a number, a string, or None for what was not measured.
 
@@ -42,11 +44,31 @@ class Table:
         rows = [dict(zip(self.columns, map(_plain, row), strict=True)) for row in self.rows]
         return {"title": self.title, "rows": rows, "notes": list(self.notes)}
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.text()
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown()
 
     def _shown_rows(self) -> Sequence[tuple[str, ...]]:
         return [tuple(shown(c).replace("|", "\\|") for c in row) for row in self.rows]
+
+
+def shown_as_table(made: type[C]) -> type[C]:
+    """For a class with `table()`: that is what a prompt and a notebook show of it.
+
+    What a dataclass shows by itself is all its arrays.
+    """
+
+    def text(self: Any) -> str:
+        return str(self.table().text())
+
+    def markdown(self: Any) -> str:
+        return str(self.table().markdown())
+
+    made.__repr__ = text  # type: ignore[method-assign]
+    made._repr_markdown_ = markdown  # type: ignore[attr-defined]
+    return made
 
 
 def shown(value: Any) -> str:

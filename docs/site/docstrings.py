@@ -13,20 +13,24 @@ import griffe
 
 SECTIONS = "Shapes|Errors|Source|Cost|Limits|Maths|Example"
 SECTION = re.compile(rf"(?:^|(?<=[.;:)?!]\s))\s*({SECTIONS}): ", re.M)
-BLOCK = re.compile(r"(?:^|\n)(?P<code>(?:    .*(?:\n|$)|\n)+)")
-NAME = re.compile(r"(?:^|(?<=[.;)\"]\s)|(?<=\n))([a-z_]\w*(?:, [a-z_]\w*)*(?: and [a-z_]\w*)?): ")
+NAME = re.compile(r"(?:^|(?<=[.;)\"]\s))([a-z_]\w*(?:, [a-z_]\w*)*(?: and [a-z_]\w*)?): ", re.M)
 
 
 def prose(text: str, names: set[str]) -> str:
-    """A paragraph with its labels set."""
+    """A paragraph with its labels set; where several arguments are spoken of, each is an item."""
+
+    def words_of(match: re.Match[str]) -> list[str]:
+        return re.split(r", | and ", match[1])
 
     def named(match: re.Match[str]) -> str:
-        words = re.split(r", | and ", match[1])
+        words = words_of(match)
         if not set(words) <= names:
             return match[0]
-        return re.sub(r"[a-z_]\w*", lambda m: m[0] if m[0] == "and" else f"`{m[0]}`", match[0])
+        return f"{start}{', '.join(f'`{word}`' for word in words)}: "
 
-    text = NAME.sub(named, text)
+    found = [m for m in NAME.finditer(text) if set(words_of(m)) <= names]
+    start = "\n- " if len(found) > 1 else ""
+    text = NAME.sub(named, text).replace("\n- ", "\n\n- ", 1)
     text = SECTION.sub(r"\n\n**\1.** ", text)
     return safe(text).strip("\n")
 
@@ -43,17 +47,13 @@ def safe(text: str) -> str:
 
 
 def set_out(text: str, names: set[str]) -> str:
-    """A docstring as Markdown. Paragraphs that are indented or show a decorator are code."""
+    """A docstring as Markdown. Paragraphs that are indented or begin as code does are code."""
     paragraphs = []
     for paragraph in re.split(r"\n{2,}", text.strip()):
-        lines = paragraph.splitlines()
-        if lines[0].startswith(("    ", "@", ">>> ")):
-            lines = [line if line.startswith("    ") else f"    {line}" for line in lines]
-            if lines[0].startswith("    @"):
-                lines = [f"    {line}" for line in paragraph.splitlines()]
-            paragraphs.append("\n".join(lines))
-        else:
-            paragraphs.append(prose(paragraph, names))
+        if paragraph.startswith(("@", ">>> ")):
+            paragraph = re.sub(r"^", "    ", paragraph, flags=re.M)
+        is_code = paragraph.startswith("    ")
+        paragraphs.append(paragraph if is_code else prose(paragraph, names))
     return "\n\n".join(paragraphs)
 
 

@@ -19,20 +19,28 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 LINK = re.compile(r"(?<=\]\()(?P<to>[^)#\s]+)(?P<anchor>#[^)]*)?(?=\))")
 IMAGE = re.compile(r'(?<=src=")docs/')
-FENCE = re.compile(r"^```python needs=(\w+)$", re.M)
+FENCE = re.compile(r"^```(?P<language>\w+) (?P<options>\w+=[\w.]+(?: \w+=[\w.]+)*)$", re.M)
+TITLES = {"needs": "needs {}", "file": "{}"}
+"""What a reader is told of the options of a block; the others are marks for our own tests."""
 # In a table GitHub wants a bar inside of code with a backslash, and MkDocs without one.
 ROW, SPAN = re.compile(r"^\|.*\\\|.*$", re.M), re.compile(r"`[^`]*`")
 COMMENT = re.compile(r"<!--.*?-->\n*", re.S)
 SOURCE = '<details class="mkdocstrings-source"'
 CODE = re.compile(r"(?<!<pre>)<code>([\w.]+)(\([^<]*\))?</code>(?!</a>)")
 
-START = ["index", "concepts.zh"]
+START = ["index", "comparison", "mistakes", "concepts.zh", "upgrading"]
+GUIDES = [
+    *("train-your-own-text", "transformer-from-tensors", "pretrain-finetune-prompt"),
+    *("draw-for-a-paper", "gradient-tests", "understanding", "how-the-compiler-works"),
+    *("add-an-operator", "add-a-model", "add-a-pass", "add-a-view"),
+]
 DOES = [
     *("gallery", "models", "tasks", "runs", "data", "distributed", "sizing"),
     *("interop", "array-api", "onnx", "gradient-testing"),
 ]
 INSIDE = [
     *("architecture", "operators", "safety", "untrusted", "faults", "mutations", "platforms"),
+    *("dependencies", "CONTRIBUTING"),
 ]
 REFERENCE = {
     "Engine": ["tensors", "functions", "gradients"],
@@ -59,7 +67,7 @@ def on_config(config: Any) -> Any:
     rest = sorted(p for p in pages if "/" not in p and p not in named)
     sections: dict[str, Any] = {
         "Start": START,
-        "Guides": folders["guides"],
+        "Guides": sorted(folders["guides"], key=place_of_guide),
         "Examples": folders["examples"],
         "What it does": [*DOES, *rest],
         "Reference": [
@@ -74,6 +82,12 @@ def on_config(config: Any) -> Any:
         if found
     ]
     return config
+
+
+def place_of_guide(page: str) -> tuple[int, str]:
+    """In the order of GUIDES, what is not named there behind them."""
+    name = page.removeprefix("guides/")
+    return (GUIDES.index(name) if name in GUIDES else len(GUIDES), name)
 
 
 def place_of(page: str) -> Path:
@@ -144,10 +158,17 @@ def on_page_markdown(markdown: str, page: Any, **rest: Any) -> str:
     if uri.startswith(("reference/", "source/")):
         return markdown
     markdown = ROW.sub(lambda m: SPAN.sub(lambda s: s[0].replace(r"\|", "|"), m[0]), markdown)
-    markdown = FENCE.sub(r'```python title="needs \1"', COMMENT.sub("", markdown))
+    markdown = FENCE.sub(fence, COMMENT.sub("", markdown))
     if uri == "index.md":
         markdown = IMAGE.sub("", markdown)
     return LINK.sub(lambda m: target_of(uri, m["to"]) + (m["anchor"] or ""), markdown)
+
+
+def fence(block: re.Match[str]) -> str:
+    """The first line of a block as the site's Markdown has it, with its options as a title."""
+    options = dict(option.split("=") for option in block["options"].split())
+    title = ", ".join(TITLES[k].format(v) for k, v in options.items() if k in TITLES)
+    return f"```{block['language']}" + (f' title="{title}"' if title else "")
 
 
 def known() -> dict[str, str]:

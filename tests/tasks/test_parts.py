@@ -16,6 +16,7 @@ from tinygrad_tx.tasks import Figure, Outcome, Row, bootstrap, read_outcome, res
 from tinygrad_tx.tasks.counting import Neighbours
 from tinygrad_tx.tasks.mean_classifier import MeanClassifier
 from tinygrad_tx.tasks.naive_bayes import NaiveBayes, features
+from tinygrad_tx.tasks.picture import bars, curves, panels, write_picture
 from tinygrad_tx.tasks.predict import predict
 from tinygrad_tx.tasks.shortcuts import length_features, logistic_regression, overlap_features
 from tinygrad_tx.tasks.tag_baselines import CommonestTag, HiddenMarkov
@@ -190,3 +191,15 @@ def test_predictions_are_those_of_one_row_at_a_time() -> None:
     found = predict(model, lambda tokens: model(tokens), (rows,), batch=3)
     expected = np.concatenate([model.eval()(row[None]).numpy() for row in rows])
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_labels_with_dollar_signs_are_no_formulas(tmp_path: Path) -> None:
+    picture, (axes, other) = panels(2)
+    bars(axes, ["$5", "a$^2$"], [0.5, 1.0])
+    curves(other, {"from $3 to $4": {1: 1.0, 1000: 2.0}})
+    other.set_xscale("log")
+    write_picture(RunFolder(tmp_path), picture)
+    svg = (tmp_path / "figure.svg").read_text()
+    assert all(text in svg for text in ("$5", "a$^2$", "from $3 to $4"))
+    assert ">$" not in svg.replace(">$5<", "")  # the powers of ten are formulas still
+    assert (tmp_path / "figure.png").stat().st_size > 0

@@ -33,6 +33,13 @@ def run(
     return fit(model, train, held_out, config, RunFolder(folder), **options)  # type: ignore[arg-type]  # any
 
 
+def test_the_run_may_be_given_by_its_path(tmp_path: Path) -> None:
+    windows = Windows(TOKENS, 2, 8, seed=1), Windows(TOKENS[:99], 2, 8)
+    for i, folder in enumerate((tmp_path / "0", str(tmp_path / "1"))):
+        fit(model_of(), *windows, CONFIG, folder)
+        assert RunFolder(tmp_path / str(i)).checkpoint.is_file()
+
+
 def test_training_learns_and_notes_every_step(tmp_path: Path) -> None:
     config = TrainConfig(steps=80, batch=2, warmup=4, validate_every=40, learning_rate=1e-2)
     result = run(model_of(), tmp_path, config)

@@ -12,7 +12,7 @@ import pytest
 
 import tinygrad_tx as tx
 from tinygrad_tx.errors import DrawError
-from tinygrad_tx.viz import render
+from tinygrad_tx.viz import Drawing, render
 
 TOKENS = np.zeros((2, 8), np.int64)
 Fake = Callable[[str], None]
@@ -90,6 +90,21 @@ def test_tied_weights_show_as_a_dashed_arrow() -> None:
     (line,) = [line for line in dot.splitlines() if "same weights" in line]
     assert "box_embedding ->" in line
     assert "dashed" in line
+
+
+def test_a_module_is_called_what_it_wants_to_be_called() -> None:
+    model = gpt(2)
+    model.title = "our GPT"
+    model.norm.title = "last norm_2"
+    for block in model.blocks:
+        block.attention.title = "Mixing"
+    picture = tx.draw(model, inputs=(TOKENS,)).picture
+    boxes = {box.key: (box.title, box.lines) for box in picture.boxes.values()}
+    assert picture.title == "our GPT"
+    assert boxes["box norm"] == ("last norm_2", ())
+    (mixing,) = [lines for title, lines in boxes.values() if title == "Mixing"]
+    assert mixing == ()
+    assert ("Layer Norm", ("attention norm",)) in boxes.values()
 
 
 def test_depth_opens_and_closes_modules() -> None:
@@ -226,3 +241,19 @@ def test_what_has_no_graph_is_refused() -> None:
         tx.draw(tx.nn.LayerNorm(4))
     with pytest.raises(DrawError, match="no graph"):
         tx.draw("a string")
+
+
+def test_a_plain_function_is_drawn_as_the_recorded_one_is() -> None:
+    def attention(q: tx.Tensor, k: tx.Tensor) -> tx.Tensor:
+        return tx.softmax(q @ k.mT) * 2
+
+    q = np.zeros((3, 4), np.float32)
+    plain = tx.draw(attention, inputs=(q, q), view="ops")
+    assert isinstance(plain, Drawing)
+    assert {b.title for b in plain.picture.boxes.values()} >= {"matmul", "softmax"}
+    assert plain.dot == tx.draw(tx.jit(attention), inputs=(q, q), view="ops").dot
+
+
+def test_a_function_without_inputs_is_told_to_give_some() -> None:
+    with pytest.raises(DrawError, match=r"function has no graph.*inputs="):
+        tx.draw(lambda x: x)

@@ -185,6 +185,14 @@ def test_mermaid_holds_the_same_boxes_and_arrows() -> None:
     assert opened == closed == len(picture.frames)
 
 
+def test_frames_whose_names_are_all_signs_are_different_subgraphs() -> None:
+    paths = [("-",), ("+",), ("+", "a.b"), ("+", "a-b"), ("+_a",)]
+    frames: dict[tuple[str, ...], str] = dict.fromkeys(paths, "words")
+    boxes = {f"k{i}": Box(f"k{i}", "box", "other", frame) for i, frame in enumerate(frames)}
+    names = re.findall(r"subgraph (\w+)\[", mermaid_of(Picture("p", boxes, [], frames)))
+    assert len(names) == len(set(names)) == len(frames)
+
+
 HOSTILE = st.text(
     st.sampled_from("\"'<>&;#`|\\\n{}[]()=-ab é漢👩\u202e") | st.characters(codec="utf-8"),
     max_size=30,

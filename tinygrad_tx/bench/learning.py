@@ -23,7 +23,6 @@ from tinygrad_tx.tensor import Tensor, manual_seed, no_grad
 
 __all__ = ["LEARNERS", "Learning", "learn"]
 
-LEARNERS = ("ours", "torch")
 RATE, WARMUP, DECAY, BETAS, CLIP = 1e-3, 100, 0.1, (0.9, 0.95), 1.0
 BATCH, CONTEXT, LAYERS, HEADS, WIDTH = 12, 64, 4, 4, 128  # GPT A
 VALIDATION = 64  # batches
@@ -78,6 +77,7 @@ def learn(
 
 def main(name: str, threads: int, seed: int, steps: int) -> dict[str, float]:
     """One training: the loss behind it, and the seconds of its steps without the first."""
+    learner = _BUILDERS[name]
     config.threads = threads
     text = default_text()
     units = CharTokenizer.train(text)
@@ -85,7 +85,7 @@ def main(name: str, threads: int, seed: int, steps: int) -> dict[str, float]:
     batches, held_out = Windows(learnt, BATCH, CONTEXT, seed), Windows(held, BATCH, CONTEXT)
     manual_seed(seed)
     model = models.GPT(models.GPTConfig(units.vocab_size, CONTEXT, LAYERS, HEADS, WIDTH))
-    step, loss_of = (_ours if name == "ours" else _torch)(model, threads)
+    step, loss_of = learner(model, threads)
     rate = optim.cosine(RATE, steps, WARMUP, RATE / 10)
     began = time.perf_counter()
     for number in range(steps):
@@ -159,6 +159,9 @@ def _torch(ours: models.GPT, threads: int) -> Learner:
 
     return step, loss_of
 
+
+_BUILDERS: dict[str, Callable[[models.GPT, int], Learner]] = {"ours": _ours, "torch": _torch}
+LEARNERS = tuple(_BUILDERS)
 
 if __name__ == "__main__":
     print(json.dumps(main(sys.argv[1], *map(int, sys.argv[2:5]))))

@@ -44,7 +44,7 @@ def draw(
         str | None,
         typer.Option(
             help="Of view rewrite, with commas between: expand,simplify.",
-            autocompletion=listed(PASSES),
+            autocompletion=listed([p.name for p in PASSES]),
         ),
     ] = None,
     depth: Annotated[
@@ -97,7 +97,7 @@ def draw(
         sizes = GPTConfig(vocab, context, layers, heads, width)
         target, tokenizer = from_run(run) if run is not None else (GPT(sizes), None)
         options["inputs"] = _inputs(target, tokenizer, run, overlay, text, batch)
-    draw_picture(target, out, view, **options)  # type: ignore[arg-type]  # checked by draw itself
+    draw_picture(target, out, view, **options)  # type: ignore[call-overload]  # checked by draw itself
     typer.echo(f"Drawn: {out}")
 
 

@@ -34,6 +34,7 @@ from tinygrad_tx.data.token_set import (
 from tinygrad_tx.data.tokenizers import Tokenizer, load_tokenizer
 from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.files import locked, write_whole
+from tinygrad_tx.untrusted import parse_json, read_bytes, read_text
 
 __all__ = ["Preparation", "prepare"]
 
@@ -131,7 +132,7 @@ def _work(
         _same_settings(out, progress.settings, how)
         _same_sources(out, progress.sources, sources)
         _unchanged(progress.sources, sources)
-        tokenizer = load_tokenizer((out / TOKENIZER).read_text(encoding="utf-8"))
+        tokenizer = load_tokenizer(_text_of(out / TOKENIZER))
     else:
         tokenizer, noted = _first_pass(sources, how, tell)
         write_whole(out / TOKENIZER, tokenizer.to_json())
@@ -268,7 +269,7 @@ def _finish(progress: _Progress, out: Path, tokenizer: Tokenizer) -> None:
     fields = {
         "dtype": dtype_of(tokenizer.vocab_size),
         "vocab_size": tokenizer.vocab_size,
-        "tokenizer": hashlib.sha256((out / TOKENIZER).read_bytes()).hexdigest(),
+        "tokenizer": hashlib.sha256(read_bytes(out / TOKENIZER)).hexdigest(),
         "settings": progress.settings,
         "sources": [{k: s[k] for k in ("path", "bytes", "sha256")} for s in progress.sources],
         "shards": progress.shards,
@@ -291,13 +292,25 @@ def _check_folder(out: Path) -> None:
 def _read_progress(out: Path) -> _Progress:
     path = out / PROGRESS
     try:
-        found = _Progress(**json.loads(path.read_text(encoding="utf-8")))
+        found = _Progress(**parse_json(_text_of(path)))
         for fields in found.shards:
             Shard(**fields)
-    except (ValueError, TypeError, RecursionError) as error:
-        remedy = "delete the folder and begin anew"
-        raise DataError(explain(str(path), f"is damaged: {error}", remedy=remedy)) from None
+    except (ValueError, TypeError) as error:
+        raise _damaged(path, error) from None
     return found
+
+
+def _text_of(path: Path) -> str:
+    """A file of the folder that is gone on with: anyone may have written it. Errors: DataError."""
+    try:
+        return read_text(path)
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    remedy = "delete the folder and begin anew"
+    return DataError(explain(str(path), f"is damaged: {error}", remedy=remedy))
 
 
 def _write_progress(out: Path, progress: _Progress) -> None:

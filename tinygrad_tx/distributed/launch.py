@@ -71,7 +71,8 @@ def end_of_job(message: str, code: int) -> None:
         if group.is_first:
             print(f"tinygrad-tx: {message}", file=sys.stderr)
         return
-    print(f"tinygrad-tx: rank {group.rank}: {message}", file=sys.stderr, flush=True)
+    # A line of its own: the first rank's bar may stand in this one.
+    print(f"\ntinygrad-tx: rank {group.rank}: {message}", file=sys.stderr, flush=True)
     group.abort(code)
 
 

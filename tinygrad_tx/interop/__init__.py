@@ -1,8 +1,7 @@
 """Living with other programs: ONNX files that are drawn, run and written.
 
 Read onnx_file.py (what every reader starts from); onnx_graph.py draws a file, onnx_import.py with
-onnx_reading/ runs one, onnx_export.py with onnx_writing/ writes one. einops_backend.py stands
-alone.
+onnx_reading/ runs one, onnx_export.py with onnx_writing/ writes one.
 """
 
 from tinygrad_tx.interop.foreign import ForeignGraph, OpenSize

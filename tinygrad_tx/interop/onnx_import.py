@@ -92,7 +92,7 @@ class OnnxModule(Module):
         self._fixed: dict[str, Value] = {}
         self._remembered: dict[int, tuple[Any, tuple[Value, ...]]] = {}
         self._kinds = {p: k for node in file.nodes for p, k in kinds_around(node).items()}
-        self._reserved = frozenset((*dir(Module), *vars(self), "inputs", "outputs", "_steps"))
+        self._reserved = frozenset((*dir(type(self)), *vars(self), "inputs", "outputs", "_steps"))
         for name, stored in file.initializers:
             self._store(name, stored)
         self.inputs = tuple(
@@ -102,6 +102,11 @@ class OnnxModule(Module):
         )
         self.outputs = tuple(o.name for o in file.graph.output)
         self._steps = self._read(file)
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """What a drawing calls the inputs."""
+        return tuple(printable(i.name) for i in self.inputs)
 
     # Reading
 

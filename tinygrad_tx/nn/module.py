@@ -13,6 +13,7 @@ from tinygrad_tx.elsewhere import MODULE
 from tinygrad_tx.errors import CheckpointError, NoSuchNameError, explain
 from tinygrad_tx.graph.place import current_scope, scope
 from tinygrad_tx.missing import knows_arguments, nearest, no_such_name
+from tinygrad_tx.nn.outline import outline
 from tinygrad_tx.nn.untrained import check_container, check_parameter
 from tinygrad_tx.state import check_state
 from tinygrad_tx.tensor import Tensor, tensor
@@ -69,6 +70,9 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         with scope(".".join(part for part in (current_scope(), self._name) if part)):
             return self.forward(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return outline(self)
 
     def children(self) -> Iterator[tuple[str, Module]]:
         """The parts of this module by name."""

@@ -32,6 +32,10 @@ class Optimizer:
             what = f"{self.factors} are not {len(self.parameters)} factors of at least 0"
             raise ArgumentError(explain("optimizer", what, remedy="1 leaves a rate as it is"))
 
+    def __repr__(self) -> str:
+        numbers = sum(p.size for p in self.parameters)
+        return f"{type(self).__name__} ({numbers:,} parameters, lr {self._lr!r})"
+
     @property
     def lr(self) -> Tensor:
         return self._lr

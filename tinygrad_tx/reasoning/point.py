@@ -19,7 +19,7 @@ __all__ = ["Point", "matching", "opened_at", "points_of"]
 _LEADING = ("batch", "time")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Point:
     """A named place. path: module path and name, as `blocks.0.attention.pattern`; a module that is
     called again gives `path@2`. axes: the name of each axis. where: the user's file and line."""
@@ -43,7 +43,7 @@ class Point:
         """Which axis has one of these names, if any."""
         return next((self.axes.index(n) for n in names if n in self.axes), None)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         sizes = ", ".join(f"{a} {s}" for a, s in zip(self.axes, self.shape, strict=True))
         return f"{self.path}: {self.dtype} ({sizes})"
 

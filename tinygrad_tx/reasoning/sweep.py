@@ -83,8 +83,9 @@ def sweep(
 
 def _step(
     model: Model, measure: Callable[..., Tensor], paths: Sequence[str]
-) -> Callable[[list[Tensor], dict[str, list[Tensor]]], Tensor]:
-    def step(args: list[Tensor], given: dict[str, list[Tensor]]) -> Tensor:
+) -> Callable[[list[Any], dict[str, list[Any]]], Tensor]:
+    # Arrays where it is called, tensors where it is recorded.
+    def step(args: list[Any], given: dict[str, list[Any]]) -> Tensor:
         def put(path: str) -> Callable[[Tensor], Tensor]:
             mask, gain, shift = given[path]
             return lambda x: where(mask, where(gain == 0, shift, x * gain + shift), x)

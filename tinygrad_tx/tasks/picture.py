@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 
-from tinygrad_tx.plots import picture_bytes
+from tinygrad_tx.plots import Chart, picture_bytes
 from tinygrad_tx.tasks.task import Figure
 from tinygrad_tx.train import RunFolder
 
@@ -18,7 +18,7 @@ COLOURS = ("#1f5f99", "#c4572a", "#4f8a5b", "#7b5ea7", "#888888", "#b08d2f")
 
 def panels(count: int = 1) -> tuple[Picture, list[Axes]]:
     """A picture with `count` axes side by side."""
-    picture = Picture(figsize=(6.4 * count, 4.2), layout="constrained")
+    picture = Chart(figsize=(6.4 * count, 4.2), layout="constrained")
     found = list(picture.subplots(1, count, squeeze=False)[0])
     for axes in found:
         axes.grid(alpha=0.25)

@@ -44,6 +44,7 @@ class _NoGrad:
 
 
 no_grad = _NoGrad()
+"""`with tx.no_grad():`, or `@tx.no_grad()` above a function: results ask for no gradients."""
 
 
 def _without_parentheses() -> ArgumentError:

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_tx.errors import DataError, explain
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.train.history import History, Unit, history_of, unit_of
 from tinygrad_tx.train.run import RunFolder
 
 __all__ = ["Comparison", "compare", "differing"]
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Comparison:
     """runs: by name, the lowest held-out loss first. notes: what a reader has to know."""

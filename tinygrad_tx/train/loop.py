@@ -96,8 +96,9 @@ def fit(
 ) -> Result:
     """Trains `model` with AdamW on a warmed-up cosine, validating and saving as it goes.
 
-    Any module will do whose `loss(*batch)` is a number in nats. rates: from a parameter's path to
-    the factor of its learning rate; a parameter with 0 stays as it is, and costs no gradient.
+    Any module will do whose `loss(*batch)` is a number in nats. run: the folder, or its path.
+    rates: from a parameter's path to the factor of its learning rate; a parameter with 0 stays as
+    it is, and costs no gradient.
     Ctrl-C ends after the running step and saves; a second one at once, and what was saved stands.
     `Pause` out of on_step ends it like one Ctrl-C. What is not finite, or leaps, is met as
     `config.on_bad` says. With `config.average` the model ends with averaged weights, and is

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.train.compare import compare
 from tinygrad_tx.train.history import History, Unit, history_of, unit_of
 from tinygrad_tx.train.run import RunFolder
@@ -71,6 +71,7 @@ class Trial:
         return math.inf if best is None or factor is None else best[1] * factor
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Found:
     """What a search has found so far. stopped: why it ended before all trials were over."""

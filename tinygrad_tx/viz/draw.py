@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -15,12 +15,48 @@ from tinygrad_tx.viz.overlay import OVERLAYS
 from tinygrad_tx.viz.render import SUFFIXES, Drawing, Plot
 from tinygrad_tx.viz.subject import Subject, check_foreign
 from tinygrad_tx.viz.theme import THEMES
-from tinygrad_tx.viz.views import BARE, VIEWS, Look, View, picture_of
+from tinygrad_tx.viz.views import BARE, VIEWS, Diagram, Look, View, picture_of
 from tinygrad_tx.viz.words import LANGUAGES
 
 __all__ = ["VIEWS", "draw"]
 
 
+@overload
+def draw(
+    target: Any,
+    path: str | Path | None = None,
+    view: Diagram = "blocks",
+    *,
+    inputs: Sequence[Any] = (),
+    depth: int | None = None,
+    overlay: str | Mapping[str, Any] | None = None,
+    passes: str | Sequence[str] | None = None,
+    theme: str | None = None,
+    lang: str = "en",
+) -> Drawing: ...
+@overload
+def draw(
+    target: Any,
+    path: str | Path | None = None,
+    *,
+    view: Literal["memory"],
+    inputs: Sequence[Any] = (),
+    theme: str | None = None,
+    lang: str = "en",
+) -> Plot: ...
+@overload
+def draw(
+    target: Any,
+    path: str | Path | None = None,
+    view: View = "blocks",
+    *,
+    inputs: Sequence[Any] = (),
+    depth: int | None = None,
+    overlay: str | Mapping[str, Any] | None = None,
+    passes: str | Sequence[str] | None = None,
+    theme: str | None = None,
+    lang: str = "en",
+) -> Drawing | Plot: ...
 @knows_arguments
 def draw(
     target: Any,
@@ -34,14 +70,14 @@ def draw(
     theme: str | None = None,
     lang: str = "en",
 ) -> Drawing | Plot:
-    """The picture of `target`: a Tensor; a Module, a method of one or a captured function, with
-    example `inputs` (models know some for themselves); or the path of an .onnx file, which is drawn
-    but not run (views "blocks" and "ops").
+    """The picture of `target`: a Tensor; a Module, a method of one or a function of tensors,
+    under `tx.jit` or not, with example `inputs` (models know some for themselves); or the path of
+    an .onnx file, which is drawn but not run (views "blocks" and "ops").
 
     view: "blocks" draws modules as boxes and repeated modules once, with their number; "ops" every
     operation; "gradient" the backward pass beside the forward pass; "rewrite" the graph before and
     after compiler passes, side by side; "program" the compiled steps; "memory" their buffers over
-    time. Those two need a module or a captured function. "pipeline" draws the history of a run,
+    time. Those two need a module or a function. "pipeline" draws the history of a run,
     from corpus to model to text; there `target` is the path of its folder.
     passes: of the view "rewrite": "reunite", "expand", "simplify", "fuse", "epilogue", "sums" or
     several of them, as `tx.jit` runs them, after those that come before (all if not given).

@@ -29,6 +29,7 @@ def mermaid_of(picture: Picture, theme: str = "light", language: str = "en") -> 
         inside[box.frame].append(box)
     lines = [f"flowchart {picture.direction}"]
     opened: tuple[str, ...] = ()
+    numbers: dict[tuple[str, ...], int] = {}  # a frame's own words may be all signs
     for frame in sorted(inside):
         shared = 0
         while shared < min(len(opened), len(frame)) and opened[shared] == frame[shared]:
@@ -37,7 +38,7 @@ def mermaid_of(picture: Picture, theme: str = "light", language: str = "en") -> 
         for level in range(shared, len(frame)):
             path = frame[: level + 1]
             title = _quoted(translated(picture.frames.get(path, path[-1]), language))
-            name = "f" + "_".join("".join(c if c.isalnum() else "_" for c in p) for p in path)
+            name = f"f{numbers.setdefault(path, len(numbers))}"
             lines.append("  " * (level + 1) + f"subgraph {name}[{title}]")
         opened = frame
         for box in inside[frame]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tinygrad_tx.errors import DrawError, explain
 from tinygrad_tx.files import write_whole
+from tinygrad_tx.notebook import fitted
 from tinygrad_tx.viz.dot import dot_of
 from tinygrad_tx.viz.mermaid import mermaid_of
 from tinygrad_tx.viz.page import page_of
@@ -49,6 +50,10 @@ class Drawing:
         self.picture, self.theme, self.language = picture, theme or "light", language
         self._chosen, self._opening, self._svg = theme, opening or of_whole(picture), ""
 
+    def __repr__(self) -> str:
+        name = f"{self.picture.title}, " if self.picture.title else ""
+        return f"Drawing ({name}{len(self.picture.boxes)} boxes)"
+
     @property
     def dot(self) -> str:
         return dot_of(self.picture, self.theme, self.language)
@@ -73,7 +78,7 @@ class Drawing:
         return page_of(sheets, self._opening.name_of, self._chosen, self.language)
 
     def _repr_svg_(self) -> str:
-        return self.svg
+        return fitted(self.svg)
 
     def save(self, path: str | Path) -> None:
         """Writes the picture in the format that the suffix names; its .dot first, but for Mermaid.
@@ -119,7 +124,7 @@ class Plot:
         return self._draw("svg").decode()
 
     def _repr_svg_(self) -> str:
-        return self.svg
+        return fitted(self.svg)
 
     def save(self, path: str | Path) -> None:
         """Errors: DrawError."""

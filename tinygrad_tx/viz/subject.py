@@ -6,17 +6,19 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinygrad_tx.errors import DrawError, explain
 from tinygrad_tx.graph.node import Node
-from tinygrad_tx.interop import ForeignGraph, read_onnx
 from tinygrad_tx.jit import Jitted, jit
 from tinygrad_tx.nn import Module
 from tinygrad_tx.runtime.buffer import Array
 from tinygrad_tx.tensor.tensor import Tensor, as_tensor, no_grad
 from tinygrad_tx.tree import flatten
 from tinygrad_tx.viz.names import Names
+
+if TYPE_CHECKING:
+    from tinygrad_tx.interop import ForeignGraph
 
 __all__ = ["Subject", "check_foreign", "is_onnx"]
 
@@ -38,6 +40,8 @@ class Subject:
     def __post_init__(self) -> None:
         self.note = ""
         model, method = _model_and_method(self.target)
+        if model is None and _is_function(self.target) and self.inputs:
+            self.target = jit(self.target)
         if model is not None:
             self.inputs = self.inputs or _example_of(model, method)
             self.nodes, self.names = _of_module(model, method, self.inputs)
@@ -45,6 +49,9 @@ class Subject:
             _check_bound(getattr(self.target, "__name__", "function"), self.target, self.inputs)
             self.nodes, self.names = list(self.target.graph(*self.inputs)), Names()
         elif is_onnx(self.target):
+            # Here, for who draws no file does not wait for what reads one.
+            from tinygrad_tx.interop import read_onnx
+
             graph = read_onnx(self.target, [as_tensor(value).shape for value in self.inputs])
             self.nodes, self.names = list(graph.outputs), _names_in(graph)
             if graph.open_sizes:
@@ -101,6 +108,11 @@ def _names_in(graph: ForeignGraph) -> Names:
     return Names(graph.title, graph.parameters, graph.modules, graph.inputs)
 
 
+def _is_function(target: Any) -> bool:
+    """Whether it is to be recorded before it is drawn."""
+    return callable(target) and not isinstance(target, (Jitted, type))
+
+
 def _model_and_method(target: Any) -> tuple[Module | None, Callable[..., Any]]:
     """The module that is drawn and what is called: itself, or one of its methods."""
     owner = getattr(target, "__self__", None)
@@ -127,8 +139,8 @@ def _check_bound(name: str, called: Callable[..., Any], inputs: Sequence[Any]) -
 def _no_graph(target: Any) -> DrawError:
     """The error for a target that nothing is known of, with what was probably meant."""
     remedy = (
-        "pass a tensor, a module with inputs=, a function under tx.jit with inputs=, or the path "
-        "of an .onnx file"
+        "pass a tensor, a module or a function of tensors with inputs=, or the path of an .onnx "
+        "file"
     )
     if isinstance(target, (str, Path)):
         remedy = (
@@ -140,7 +152,7 @@ def _no_graph(target: Any) -> DrawError:
     elif hasattr(target, "vocab_size"):
         remedy = "build its model: tx.models.abstract(config)"
     elif inspect.isroutine(target):
-        remedy = "draw tx.jit(function), with inputs=(...)"
+        remedy = "give what it is called with: inputs=(...)"
     what = f"{type(target).__name__} has no graph"
     return DrawError(explain("draw", what, remedy=remedy))
 
@@ -155,11 +167,13 @@ def _of_module(
         # Called by itself, a module that is part of another is the whole, and has no path.
         result = called(*tensors)
     found, _ = flatten(result, lambda v: isinstance(v, Tensor))
+    # A file's module takes any arguments, and knows what they are called.
+    known = getattr(model, "input_names", None) if called == model.forward else None
     names = Names(
         title=getattr(model, "title", "") or type(model).__name__,
         parameters={t.node: name for name, t in model.named_parameters()},
         modules={path: type(m).__name__ for path, m in model.named_modules()},
-        inputs=dict(zip((t.node for t in tensors), _arguments(called), strict=False)),
+        inputs=dict(zip((t.node for t in tensors), known or _arguments(called), strict=False)),
         titles={path: m.title for path, m in model.named_modules() if path and m.title},
     )
     return [t.node for t in found], names

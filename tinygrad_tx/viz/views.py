@@ -33,8 +33,10 @@ from tinygrad_tx.viz.subject import Subject
 
 __all__ = ["BARE", "VIEWS", "WHOLE", "Look", "View", "picture_of"]
 
-View = Literal["blocks", "ops", "gradient", "rewrite", "program", "memory", "pipeline"]
-VIEWS = get_args(View)
+Diagram = Literal["blocks", "ops", "gradient", "rewrite", "program", "pipeline"]
+View = Literal[Diagram, "memory"]
+VIEWS: tuple[View, ...] = get_args(View)
+"""Diagrams, and a plot over time."""
 
 BARE = ("rewrite", "program", "memory", "pipeline")
 """Views whose boxes take no figures."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from tinygrad_tx import reasoning
 from tinygrad_tx.errors import DataError, GraphError, ShapeError
 from tinygrad_tx.reasoning.circuits.judge import Judge
 from tinygrad_tx.reasoning.circuits.planted_circuits import PLANTED, planted_copy, planted_gate
+from tinygrad_tx.viz.theme import THEMES
 
 every_planted = pytest.mark.parametrize("name", PLANTED)
 
@@ -94,6 +97,25 @@ def test_the_drawing_has_its_parts_and_edges_as_wide_as_they_matter(tmp_path: Pa
     ET.fromstring(svg)
     assert "前馈网络" in svg
     assert (tmp_path / "circuit.dot").exists()
+
+
+def test_an_edge_is_as_wide_as_its_cost_and_has_the_colour_of_its_sign() -> None:
+    _, circuit = found("gate")
+    costs = tuple(float(c) for c in np.linspace(-1.0, 0.5, len(circuit.edges)))
+    drawing = reasoning.draw_circuit(dataclasses.replace(circuit, costs=costs), theme="light")
+    edges = [line for line in drawing.dot.splitlines() if " -> " in line and "legend" not in line]
+    shown = [float(re.findall(r"[+-]\d\.\d\d", line.split("->")[1])[0]) for line in edges]
+    widths, colours = (
+        [re.findall(rf'{name}="?([^\s"\]]+)', line)[0] for line in edges]
+        for name in ("penwidth", " color")
+    )
+    np.testing.assert_allclose(sorted(shown), sorted(costs), atol=0.006)
+    # 6 points for all of the effect, 0.6 for none, in proportion between.
+    expected = [0.6 + 5.4 * abs(cost) for cost in shown]
+    np.testing.assert_allclose([float(w) for w in widths], expected, atol=0.06)
+    light = THEMES["light"]
+    assert colours == [light.hurts if cost < 0 else light.helps for cost in shown]
+    assert {light.hurts, light.helps} == set(colours)
 
 
 def test_the_curve_is_drawn(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tinygrad_tx import reasoning
 from tinygrad_tx.errors import DataError, NonFiniteError, PointError, ShapeError
 from tinygrad_tx.reasoning.circuits.metric import LogitDifference
 from tinygrad_tx.reasoning.circuits.patching import activation_patching, attribution_patching
+from tinygrad_tx.reasoning.circuits.patching_picture import heat_map
 from tinygrad_tx.reasoning.circuits.planted_circuits import planted_gate, planted_induction
 
 M = tx.models
@@ -168,3 +169,9 @@ def test_what_cannot_be_patched_is_refused() -> None:
     model.norm.weight.assign_(np.full(8, np.nan, np.float32))
     with pytest.raises(NonFiniteError, match="the metric is nan"):
         activation_patching(model, CLEAN, CORRUPTED, METRIC)
+
+
+def test_labels_with_dollar_signs_are_no_formulas() -> None:
+    labels = ["$5", "a$^2$"]
+    svg = heat_map(np.eye(2), labels, labels, "$\\alpha$ and $", "svg").decode()
+    assert all(text in svg for text in (*labels, "$\\alpha$ and $"))

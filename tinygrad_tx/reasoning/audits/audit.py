@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.reasoning.audits.statistics import benjamini_hochberg, holm, mean_of_clusters
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tasks.task import Figure
 
 __all__ = ["Audit", "Check", "Effect", "bias_audit", "compare_audits", "over_models"]
@@ -53,6 +53,7 @@ Check = Callable[[Any], Sequence[Effect]]
 """What is measured of a model."""
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Audit:
     """Effects in the order of the checks. correction: what `adjusted` holds."""

@@ -13,13 +13,14 @@ from tinygrad_tx.reasoning.audits.memorised import Memorised, Row, memorised
 from tinygrad_tx.reasoning.audits.not_finite import NotFinite, not_finite
 from tinygrad_tx.reasoning.audits.shortcuts import Shortcuts, shortcut_tokens
 from tinygrad_tx.reasoning.audits.slices import Classify, Slices, classified_by, failing_slices
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 
 __all__ = ["Defects", "defects"]
 
 Array = np.ndarray[Any, Any]
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Defects:
     """What was looked for; None for what was not. Each part has a table of its own."""

@@ -15,7 +15,7 @@ import numpy as np
 from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.reasoning.audits.memorised import Row
 from tinygrad_tx.reasoning.audits.statistics import holm
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tasks.predict import predict
 from tinygrad_tx.tensor import Tensor, cross_entropy
 
@@ -37,6 +37,7 @@ class Secret:
     copies: int | None = None
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Exposure:
     """secrets in the order given; candidates: how many there were; limit: the most bits that so

@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.reasoning.audits.statistics import difference_of_shares, fisher, wilson
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tasks.predict import predict
 from tinygrad_tx.tasks.task import Figure
 from tinygrad_tx.tensor import Tensor, argmax, cross_entropy
@@ -43,6 +43,7 @@ class Extracted:
         return 0.0 if self.reference is None else self.reference - self.surprise
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Memorised:
     """train, held_out: shares of texts completed exactly. gap: their difference, None where a part

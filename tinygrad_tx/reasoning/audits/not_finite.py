@@ -18,7 +18,7 @@ from tinygrad_tx.reasoning.point import Point, opened_at, points_of
 from tinygrad_tx.runtime import not_finite as search
 from tinygrad_tx.runtime.not_finite import infinite_on_purpose
 from tinygrad_tx.runtime.values import values_of
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tensor import Tensor, no_grad
 from tinygrad_tx.tensor.tensor import as_tensor
 from tinygrad_tx.tree import flatten
@@ -41,6 +41,7 @@ class BadPoint:
     axes: tuple[str, ...] = ()
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class NotFinite:
     """parameters: bad ones, the cause where there are any. operation: the first whose result is bad

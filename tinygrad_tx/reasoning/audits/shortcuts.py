@@ -16,7 +16,7 @@ from tinygrad_tx.data.units import FIRST
 from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.reasoning.audits.slices import Classify, checked_probabilities
 from tinygrad_tx.reasoning.audits.statistics import holm, sign_test, wilson
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tasks.task import Figure, bootstrap
 
 __all__ = ["Shortcut", "Shortcuts", "shortcut_tokens"]
@@ -53,6 +53,7 @@ class Shortcut:
     against_count: int
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Shortcuts:
     """tokens: all that were tried, the surest first."""

@@ -17,7 +17,7 @@ from tinygrad_tx.data.units import FIRST, PAD
 from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.jit import jit
 from tinygrad_tx.reasoning.audits.statistics import difference_of_shares, fisher, holm
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tasks.task import Figure
 from tinygrad_tx.tensor import Tensor, no_grad, softmax
 
@@ -48,6 +48,7 @@ class Slice:
     adjusted: float
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Slices:
     """slices: all that were tried, the surest failures first."""

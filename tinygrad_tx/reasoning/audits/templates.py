@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.reasoning.audits.continuations import Continuations
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 
 __all__ = ["Sensitivity", "template_sensitivity"]
 
@@ -20,6 +20,7 @@ MOST = 500
 """Subsets of templates of one size that are tried; beyond that so many are drawn."""
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Sensitivity:
     """effects: (groups, templates), in nats. For each number of templates: error, the root mean

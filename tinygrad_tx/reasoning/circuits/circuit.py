@@ -15,7 +15,7 @@ from tinygrad_tx.reasoning.circuits.paths import edge_patching
 from tinygrad_tx.reasoning.circuits.search import edge_search, node_search
 from tinygrad_tx.reasoning.circuits.unfolded import Edge, Wiring, part_of
 from tinygrad_tx.reasoning.sweep import MEMORY
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tasks.task import Figure
 
 __all__ = ["Circuit", "discover_circuit"]
@@ -26,6 +26,7 @@ Progress = Callable[[int, int], None]
 RANKS = ("integrated gradients", "gradients", "patching")
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Circuit:
     """Edges, and how much of what the model does they do when every other edge is ablated.

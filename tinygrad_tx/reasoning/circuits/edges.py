@@ -25,7 +25,7 @@ from tinygrad_tx.reasoning.circuits.unfolded import (
     unfolded,
     wiring,
 )
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tasks.task import bootstrap
 from tinygrad_tx.tensor import Tensor, concat, no_grad, zeros
 
@@ -35,6 +35,7 @@ Array = np.ndarray[Any, Any]
 Progress = Callable[[int, int], None]
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class EdgeEffects:
     """By how much the metric falls, on each prompt, when one edge carries what its sender sends on

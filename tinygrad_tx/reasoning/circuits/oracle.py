@@ -11,13 +11,14 @@ import numpy as np
 from tinygrad_tx.errors import GraphError, explain
 from tinygrad_tx.reasoning.circuits.judge import Judge
 from tinygrad_tx.reasoning.circuits.unfolded import Edge
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 
 __all__ = ["Oracle", "exact_circuit"]
 
 Array = np.ndarray[Any, Any]
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Oracle:
     """Every subset of the edges that carry anything, tried. best: for each size the subset that is

@@ -27,7 +27,7 @@ from tinygrad_tx.reasoning.circuits.patching_picture import heat_map
 from tinygrad_tx.reasoning.look import Model, Patterns, capture, gradients, look
 from tinygrad_tx.reasoning.point import Point
 from tinygrad_tx.reasoning.sweep import MEMORY, Chunks, sweep
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tensor import Tensor, as_tensor, no_grad, stack, where
 from tinygrad_tx.viz.render import Plot
 
@@ -47,6 +47,7 @@ PER: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
 DIRECTIONS = ("denoising", "noising")
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Patching:
     """values (points, parts, prompts): the metric of each run. clean, corrupted (prompts,): of the
@@ -176,7 +177,7 @@ def attribution_patching(
     base, source = (second, first) if direction == "denoising" else (first, second)
     known: dict[str, Point] = {}
 
-    def step(given: list[Tensor], other: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def step(given: list[Any], other: list[Any]) -> tuple[Tensor, Tensor, Tensor]:
         with no_grad():
             there = look(model, tuple(other), at)
             here = look(model, tuple(given), at)

@@ -12,13 +12,14 @@ from tinygrad_tx.reasoning.circuits.edges import EdgeEffects, both_sent
 from tinygrad_tx.reasoning.circuits.metric import Metric, aligned_pair, recovery
 from tinygrad_tx.reasoning.circuits.unfolded import Edge, EdgeRuns, wiring
 from tinygrad_tx.reasoning.sweep import MEMORY, Chunks
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 
 __all__ = ["PathEffect", "edge_patching", "path_patching"]
 
 Array = np.ndarray[Any, Any]
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class PathEffect:
     """What the metric is when edges from `sender` carry what it sends on the corrupted prompt.

@@ -22,7 +22,7 @@ from tinygrad_tx.reasoning.explain.stream import arrays_of, at_rest, finite, lis
 from tinygrad_tx.reasoning.explain.words import Decodes, words_of
 from tinygrad_tx.reasoning.look import Model, capture
 from tinygrad_tx.reasoning.point import matching
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tensor import no_grad
 
 __all__ = [
@@ -45,6 +45,7 @@ FOLLOWED = (
 )
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class AttentionPatterns:
     """The weights of all heads: patterns[path] is (batch, heads, queries, keys), rows sum to 1.
@@ -93,6 +94,7 @@ class AttentionPatterns:
         )  # fmt: skip
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Followed:
     """Attention followed down to the first layer: shares (batch, outputs, inputs), rows sum to 1.

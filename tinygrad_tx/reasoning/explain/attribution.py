@@ -27,7 +27,7 @@ from tinygrad_tx.reasoning.explain.target import Target
 from tinygrad_tx.reasoning.explain.words import Decodes, words_of
 from tinygrad_tx.reasoning.look import Model
 from tinygrad_tx.reasoning.point import matching
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 
 __all__ = [
     "Attribution",
@@ -44,6 +44,7 @@ LARGE = 0.05
 """A gap beyond this share of what is explained is pointed out."""
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Attribution:
     """A score for each token of each example.
@@ -93,6 +94,7 @@ class Attribution:
         return coloured_words(words, self.scores[example], title)
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class HeadAttribution:
     """Integrated gradients along each layer's contexts. scores: (batch, layers, heads).

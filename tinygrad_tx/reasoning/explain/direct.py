@@ -35,7 +35,7 @@ from tinygrad_tx.reasoning.explain.target import tokens_at
 from tinygrad_tx.reasoning.explain.words import Decodes, word_of, words_of
 from tinygrad_tx.reasoning.look import Activations, Model, capture, gradients, look
 from tinygrad_tx.reasoning.point import Point
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tensor import Tensor, no_grad, stop_gradient, take_along_axis
 
 __all__ = ["DirectAttribution", "completeness", "direct_attribution", "head_outputs"]
@@ -49,6 +49,7 @@ INEXACT = 1e-3
 """An error of the sum, relative to the largest of its terms, from which on it is no sum."""
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class DirectAttribution:
     """What each part adds to the explained number at each position.

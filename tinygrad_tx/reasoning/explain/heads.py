@@ -24,7 +24,7 @@ from tinygrad_tx.jit import jit
 from tinygrad_tx.reasoning.explain.pictures import heat_map
 from tinygrad_tx.reasoning.explain.stream import at_rest, finite, listed
 from tinygrad_tx.reasoning.look import Model, capture
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tasks.task import Figure, bootstrap
 from tinygrad_tx.tensor import Tensor, no_grad
 
@@ -38,6 +38,7 @@ LIMITS = (
 )
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class HeadScores:
     """scores[kind]: (sequences, layers, heads), from 0 to 1. paths: the patterns, layer by layer.

@@ -29,7 +29,7 @@ from tinygrad_tx.reasoning.explain.stream import (
 from tinygrad_tx.reasoning.explain.target import tokens_at
 from tinygrad_tx.reasoning.explain.words import Decodes, word_of, words_of
 from tinygrad_tx.reasoning.look import Model, capture
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tensor import no_grad
 
 __all__ = ["Lens", "Translator", "divergences", "log_probabilities", "logit_lens"]
@@ -48,6 +48,7 @@ class Translator(Protocol):
     def translated(self, path: str, residual: Array) -> Array: ...
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Lens:
     """What the head reads in each layer. KL and entropy in nats; a rank of 1 is the likeliest.

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tinygrad_tx.plots import style
+from tinygrad_tx.plots import Chart, style
 
 __all__ = ["coloured_words", "heat_map", "wide"]
 
@@ -38,7 +38,7 @@ def heat_map(
     with style():
         if axes is None:
             size = (1.8 + 0.62 * len(columns), 1.4 + 0.32 * len(rows))
-            axes = Figure(figsize=size, layout="constrained").subplots()
+            axes = Chart(figsize=size, layout="constrained").subplots()
         top = float(np.nanmax(np.abs(cells))) if np.isfinite(cells).any() else 1.0
         top = top or 1.0
         low = min(0.0, float(np.nanmin(cells))) if np.isfinite(cells).any() else 0.0
@@ -78,7 +78,7 @@ def coloured_words(
         column += length
     with style(even=True):
         size = (0.085 * columns, 0.7 + 0.34 * (line + 1))
-        figure = Figure(figsize=size, layout="constrained")
+        figure = Chart(figsize=size, layout="constrained")
         axes = figure.subplots()
         axes.set(xlim=(0, columns), ylim=(-line - 0.7, 0.7))
         axes.set_axis_off()

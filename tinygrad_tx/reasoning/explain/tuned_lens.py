@@ -31,7 +31,7 @@ from tinygrad_tx.reasoning.explain.stream import (
     stream_of,
 )
 from tinygrad_tx.reasoning.look import Model, capture, intervene
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tasks.picture import curves, panels
 from tinygrad_tx.tasks.task import Figure, bootstrap
 from tinygrad_tx.tensor import Tensor, exp, log_softmax, no_grad
@@ -44,6 +44,7 @@ MEMORY = 512 << 20
 """Bytes that the layers of the training text may take."""
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Tuning:
     """KL (nats) from each layer's words to the final ones on held-out text, by both lenses."""

@@ -17,7 +17,7 @@ from tinygrad_tx.reasoning.changed import Changed
 from tinygrad_tx.reasoning.look import Patterns, points
 from tinygrad_tx.reasoning.point import Point, matching
 from tinygrad_tx.reasoning.sweep import sweep
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tensor import Tensor
 
 __all__ = ["Carriers", "find_carriers"]
@@ -28,6 +28,7 @@ Part = tuple[str, int]
 HEADS = "blocks.*.attention.context"
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Carriers:
     """parts: in the order in which they were taken. skew: with 0, 1, 2, ... of them ablated, so one

@@ -16,7 +16,7 @@ from tinygrad_tx.errors import DataError, IndexRangeError, NonFiniteError, expla
 from tinygrad_tx.reasoning.change import add, replace
 from tinygrad_tx.reasoning.look import Patterns, capture
 from tinygrad_tx.reasoning.sweep import sweep
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tensor import Tensor, no_grad, softmax
 
 __all__ = ["Trace", "causal_trace", "subject_places"]
@@ -25,6 +25,7 @@ Array = np.ndarray[Any, Any]
 EMBEDDED = "token_embedding"
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Trace:
     """restored: P(answer) with one state restored, (points, positions), the mean over draws of

@@ -28,7 +28,7 @@ from tinygrad_tx.reasoning.changed import Changed
 from tinygrad_tx.reasoning.look import Patterns, capture, look, points
 from tinygrad_tx.reasoning.mending.edit import Edit
 from tinygrad_tx.reasoning.point import matching
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tensor import Tensor, no_grad
 from tinygrad_tx.tensor.tensor import as_tensor
 
@@ -187,6 +187,7 @@ def erase_words(model: Module, tokens: Any, concept: Any, how: str = "leace") ->
     return Edit(model, {found[0]: table.copy()}, {found[0]: after})
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Guard:
     """What least-squares probes find on examples that the erasers did not see, at each point.

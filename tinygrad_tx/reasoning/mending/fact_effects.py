@@ -12,7 +12,7 @@ from tinygrad_tx.errors import DataError, explain
 from tinygrad_tx.jit import jit
 from tinygrad_tx.reasoning.audits.statistics import wilson
 from tinygrad_tx.reasoning.mending.edit import Edit
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tasks.task import Figure
 from tinygrad_tx.tensor import Tensor, no_grad, softmax
 
@@ -22,6 +22,7 @@ Array = np.ndarray[Any, Any]
 Prompts = Sequence[Sequence[int]]
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class FactEffects:
     """efficacy, generalisation: the share of own prompts and of paraphrases after which the target

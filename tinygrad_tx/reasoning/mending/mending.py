@@ -15,7 +15,7 @@ from tinygrad_tx.nn import Module
 from tinygrad_tx.reasoning.audits.audit import Audit, Check, Effect, bias_audit, compare_audits
 from tinygrad_tx.reasoning.mending.edit import Edit, fingerprint
 from tinygrad_tx.reasoning.mending.side_effects import SideEffect
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tasks.task import Figure, bootstrap
 
 __all__ = ["Control", "Cost", "Mending", "Trial", "mend"]
@@ -64,6 +64,7 @@ class Trial:
         return tuple(name for name, cost in self.costs.items() if cost.is_harm)
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Mending:
     """before: the model as it is. trials: each control, in the order given."""

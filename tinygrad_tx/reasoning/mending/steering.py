@@ -19,7 +19,7 @@ from tinygrad_tx.reasoning.change import Indices, add
 from tinygrad_tx.reasoning.changed import Changed
 from tinygrad_tx.reasoning.look import Patterns, capture, points
 from tinygrad_tx.reasoning.point import matching
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tensor import no_grad
 
 __all__ = ["Choice", "choose_steering", "steer", "steering_vector", "steering_vectors"]
@@ -95,6 +95,7 @@ def last_activations(model: Any, prompts: Prompts, at: Patterns) -> dict[str, Ar
     return {path: x.numpy()[rows, last].astype(np.float64) for path, x in found.items()}
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Choice:
     """What was tried: values (points, strengths) of the measure; the best of them.

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure as Picture
 from tinygrad_tx.errors import DataError, IndexRangeError, NonFiniteError, ShapeError, explain
 from tinygrad_tx.nn import Module
 from tinygrad_tx.reasoning.trust.intervals import bounds, interval, resampled
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tasks.picture import panels
 from tinygrad_tx.tasks.predict import predict
 from tinygrad_tx.tasks.task import Figure
@@ -45,6 +45,7 @@ class Answers:
     groups: Array
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Calibration:
     """confidence: the probability of the answer given, for each example; right: whether it was.
@@ -116,6 +117,7 @@ class Temperature:
         return np.asarray(logits, np.float64) / self.value
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Calibrated:
     """Held-out calibration before and after temperature scaling fitted on other examples."""

@@ -16,7 +16,7 @@ from tinygrad_tx.reasoning.look import capture, intervene
 from tinygrad_tx.reasoning.trust.intervals import bounds, interval, resampled
 from tinygrad_tx.reasoning.trust.neurons import Example, Neurons, Strongest, Units
 from tinygrad_tx.reasoning.trust.sparse_autoencoder import SparseAutoencoder, train_autoencoder
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tasks.task import Figure
 from tinygrad_tx.tensor import Tensor, log_softmax, no_grad, take_along_axis
 
@@ -27,6 +27,7 @@ TextLoss = Callable[[Tensor, Tensor], Tensor]
 """(the model's output, tokens) -> a loss for each text."""
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Dictionary:
     """What the features of a point are worth, on texts that they were not learnt from.

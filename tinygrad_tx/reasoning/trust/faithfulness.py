@@ -20,7 +20,7 @@ from tinygrad_tx.jit import jit
 from tinygrad_tx.nn import Module
 from tinygrad_tx.reasoning.trust.intervals import bounds, interval
 from tinygrad_tx.reasoning.trust.randomised import Cascade, cascade
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tasks.picture import curves, panels
 from tinygrad_tx.tasks.task import Figure
 from tinygrad_tx.tensor import Tensor, no_grad, softmax
@@ -76,6 +76,7 @@ class MethodFaithfulness:
         return f"{found} (sanity check undecided)" if doubtful else found
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Faithfulness:
     """Methods compared on the same examples. shares: of tokens, along the curves; random: the mean

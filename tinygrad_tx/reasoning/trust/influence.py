@@ -20,7 +20,7 @@ from tinygrad_tx.functional import grad
 from tinygrad_tx.jit import jit
 from tinygrad_tx.nn import Module
 from tinygrad_tx.reasoning.explain.stream import at_rest
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tensor import Tensor, concat, reshape
 
 __all__ = ["Influence", "influence"]
@@ -31,6 +31,7 @@ MEMORY = 512 << 20
 """Bytes that the gradients of the test examples may take."""
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Influence:
     """scores: (train, test), above 0 where the example lowered the test example's loss.

@@ -15,7 +15,7 @@ import numpy as np
 from tinygrad_tx.errors import DataError, IndexRangeError, NonFiniteError, PointError, explain
 from tinygrad_tx.jit import jit
 from tinygrad_tx.reasoning.look import Model, Patterns, capture
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tensor import Tensor, no_grad
 
 __all__ = ["Example", "Neurons", "Strongest", "Units", "neurons"]
@@ -145,6 +145,7 @@ class Units:
         return np.flatnonzero(self.active == 0)
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Neurons:
     """Units of several points over the same tokens. decode: from tokens to text, for tables."""

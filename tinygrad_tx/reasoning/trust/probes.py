@@ -19,7 +19,7 @@ from tinygrad_tx.errors import DataError, NonFiniteError, PointError, ShapeError
 from tinygrad_tx.reasoning.look import Activations
 from tinygrad_tx.reasoning.trust.decoders import Decoder, fit_decoder
 from tinygrad_tx.reasoning.trust.intervals import bounds, interval, resampled
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tasks.picture import bars, curves, levels, panels
 from tinygrad_tx.tasks.task import Figure
 
@@ -53,6 +53,7 @@ class Probe:
         return self.decoder.converged
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Probes:
     """Probes of several points on the same examples, in the order of computation.

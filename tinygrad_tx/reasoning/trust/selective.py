@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Picture
 
 from tinygrad_tx.errors import DataError, NonFiniteError, ShapeError, explain
 from tinygrad_tx.reasoning.trust.intervals import bounds, resampled
-from tinygrad_tx.table import Table
+from tinygrad_tx.table import Table, shown_as_table
 from tinygrad_tx.tasks.picture import levels, panels
 from tinygrad_tx.tasks.task import Figure
 
@@ -20,6 +20,7 @@ __all__ = ["Selective", "selective"]
 Array = np.ndarray[Any, Any]
 
 
+@shown_as_table
 @dataclass(frozen=True)
 class Selective:
     """coverage, risk: share answered and share of errors in it, from the surest example to all.
