@@ -74,13 +74,9 @@ def _explained(function: Any, name: str) -> Any:
         try:
             return function(*args, **kwargs)
         except TypeError as error:
-            trace = error.__traceback__
-            is_inside = trace is None or trace.tb_next is not None
-            if is_inside or isinstance(error, TinygradTxError):
-                raise
             refused = _refused(function, name, args, kwargs)
-            if refused is None:
-                raise
+            if refused is None or isinstance(error, TinygradTxError):
+                raise  # of what goes on inside
         raise refused
 
     return called

@@ -27,7 +27,7 @@ def load_model(name: str) -> tuple[Any, Any]:
     if is_package(name):
         return from_package(name)
     if not Path(name).exists():
-        what = "is no run folder, and no weights that come as a package"
+        what = "is not a run folder, nor weights that come as a package"
         remedy = f"train one with `tinygrad-tx train`, or give one of {', '.join(PACKAGES)}"
         raise CheckpointError(explain(name, what, remedy=remedy))
     return from_run(name)
