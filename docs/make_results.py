@@ -1,7 +1,7 @@
 """Prints docs/results.md from docs/results.json, which `tinygrad-tx bench` measured.
 
 tinygrad-tx bench --out bench && cp bench/bench.json docs/results.json
-python docs/make_results.py > docs/results.md
+python docs/make_results.py > docs/results.md && python docs/make_results.py --readme
 """
 
 from __future__ import annotations
@@ -9,11 +9,16 @@ from __future__ import annotations
 import json
 import re
 import statistics
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tinygrad_tx.files import write_whole
+
 DOCS = Path(__file__).parent
+README = DOCS.parent / "README.md"
+BEGIN, END = "<!-- made by docs/make_results.py --readme -->", "<!-- end -->"
 PEERS = {
     "torch": "PyTorch",
     "torch compiled": "PyTorch compiled",
@@ -54,8 +59,8 @@ def _beginning(found: Row) -> str:
 Made by `docs/make_results.py` of one run of `tinygrad-tx bench`, of {found["on"]}.
 
 {v["machine"]}, {v["processors"]} processors, threads for each contender: {v["threads"]}, float32;
-measured roofline {roof["flops"] / 1e9:.0f} GFLOPS and {roof["bytes_a_second"] / 1e9:.0f} GB a
-second.{busy}
+measured roofline {roof["flops"] / 1e9:.0f} GFLOPS, {roof["bytes_a_second"] / 1e9:.0f} GB a second.
+{busy}
 {named}.
 
 Contenders take turns, each in a process of its own. Times are milliseconds, the median over the
@@ -281,5 +286,16 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])
 
 
+def readme(text: str, found: Row) -> str:
+    """README's text with the table at a glance between its marks."""
+    table = _glance(found).partition("\n\n")[2]
+    before, _, rest = text.partition(BEGIN)
+    return f"{before}{BEGIN}\n\n{table}\n\n{END}{rest.partition(END)[2]}"
+
+
 if __name__ == "__main__":
-    print(page(json.loads((DOCS / "results.json").read_text(encoding="utf-8"))), end="")
+    measured = json.loads((DOCS / "results.json").read_text(encoding="utf-8"))
+    if "--readme" in sys.argv:
+        write_whole(README, readme(README.read_text(encoding="utf-8"), measured))
+    else:
+        print(page(measured), end="")

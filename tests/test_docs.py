@@ -88,6 +88,13 @@ def test_the_table_of_other_libraries_is_up_to_date() -> None:
     assert page == made, "run: python docs/make_peers.py table"
 
 
+def test_the_results_in_the_readme_are_up_to_date() -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "make_results.py"))
+    found = json.loads((ROOT / "docs" / "results.json").read_text(encoding="utf-8"))
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert made["readme"](text, found) == text, "run: python docs/make_results.py --readme"
+
+
 def test_the_results_of_tasks_are_up_to_date() -> None:
     page = ROOT / "docs" / "tasks.md"
     made = runpy.run_path(str(ROOT / "docs" / "make_tasks.py"))["page"]()
