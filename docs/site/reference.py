@@ -198,6 +198,8 @@ def docstring_of(module: str, name: str) -> str:
     body = tree_of(module).body
     for at, node in enumerate(body):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == name:
+            if any(ast.unparse(d) == "overload" for d in node.decorator_list):
+                continue
             return ast.get_docstring(node) or ""
         targets = node.targets if isinstance(node, ast.Assign) else ()
         if isinstance(node, ast.AnnAssign):
