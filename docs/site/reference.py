@@ -183,8 +183,9 @@ def listed(module: str) -> list[str]:
 
 def defined(module: str, name: str) -> str:
     """The module in which a name that `module` has is defined: packages pass names on."""
-    for node in tree_of(module).body:
-        if isinstance(node, ast.ImportFrom) and node.module not in (None, module):
+    # A lazy name is imported inside of a function.
+    for node in ast.walk(tree_of(module)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module != module:
             for alias in node.names:
                 if (alias.asname or alias.name) == name:
                     return defined(node.module, alias.name)
@@ -198,6 +199,8 @@ def docstring_of(module: str, name: str) -> str:
     body = tree_of(module).body
     for at, node in enumerate(body):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == name:
+            if any(ast.unparse(d) == "overload" for d in node.decorator_list):
+                continue
             return ast.get_docstring(node) or ""
         targets = node.targets if isinstance(node, ast.Assign) else ()
         if isinstance(node, ast.AnnAssign):
