@@ -71,7 +71,10 @@ def as_dtype(value: Any) -> DType:
         remedy = f"use one of {_names()}"
         if dtype.kind == "u":
             remedy = f"convert it: array.astype(np.int64); there are {_names()}"
-        raise DTypeError(explain("dtype", f"{dtype} is not supported", remedy=remedy))
+        # Types that ml_dtypes adds to NumPy's are refused as where it is not installed.
+        is_added = dtype.kind == "V" and isinstance(value, str)
+        what = f"{value!r} is not an element type" if is_added else f"{dtype} is not supported"
+        raise DTypeError(explain("dtype", what, remedy=remedy))
     return dtype
 
 

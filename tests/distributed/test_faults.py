@@ -26,6 +26,7 @@ group = join()
 
 class Model(nn.Module):
     def __init__(self):
+        super().__init__()
         rng = np.random.default_rng(0)
         self.first, self.second = nn.Linear(8, 64, rng), nn.Linear(64, 1, rng)
 

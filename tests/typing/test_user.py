@@ -29,8 +29,8 @@ MISTAKES = (
     "doubled()",
 )
 RIGHT = (
-    "picture: tx.Drawing = tx.draw(tx.tensor([1.0]))",
-    'plot: tx.Plot = tx.draw(tx.tensor([1.0]), view="memory")',
+    "_picture: tx.Drawing = tx.draw(tx.tensor([1.0]))",
+    '_plot: tx.Plot = tx.draw(tx.tensor([1.0]), view="memory")',
 )
 WRONG = "\n\ndef wrong() -> None:\n" + "".join(f"    {line}\n" for line in (*MISTAKES, *RIGHT))
 

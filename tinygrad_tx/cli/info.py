@@ -48,7 +48,9 @@ CHINESE = ("notosanscjk", "sourcehansans", "wqy", "droidsansfallback", "pingfang
 def info(as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
     """What a bug report needs: versions, machine, threads, cache, what draws. Paste all of it.
 
-    It names folders of yours and holds nothing else of you. Example: tinygrad-tx info
+    It names folders of yours and holds nothing else of you.
+
+    Example: tinygrad-tx info
     """
     found = facts()
     if as_json:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_tx.dtypes import int64
 from tinygrad_tx.interop.onnx_reading.call import Call, Value, meaning
 from tinygrad_tx.interop.onnx_weights import array_of
 from tinygrad_tx.shapes import broadcast_shapes
@@ -203,7 +204,7 @@ def one_hot_(call: Call) -> Tensor:
     axis = call.axis(call.attr("axis", -1), indices.ndim + 1)
     call.bounded((*indices.shape, count))
     wrapped = where(indices < 0, indices + count, indices)
-    hot = f.moveaxis(one_hot(wrapped, count, bool), -1, axis)
+    hot = f.moveaxis(one_hot(wrapped.astype(int64), count, bool), -1, axis)
     return where(hot, values[1], values[0])
 
 
