@@ -28,7 +28,7 @@ PEERS = {
     "torchlens": "TorchLens",
 }
 SHAPES = "layers, heads, width, context, batch, vocabulary"
-BUSY = 0.5
+BUSY = 1.0
 """Load above which figures of time are said to be of a shared machine."""
 
 Row = Mapping[str, Any]
