@@ -41,10 +41,11 @@ def test_examples_run(
 @pytest.mark.parametrize("page", GUIDES, ids=lambda p: p.name)
 def test_a_guide_runs_as_one_program_and_prints_what_it_shows(page: Path) -> None:
     """What it claims of its numbers it asserts itself. In a process of its own: a guide may add
-    operators and passes."""
+    operators and passes. With one thread: other tests run beside it, and a thread that waits for a
+    processor makes the others of its step wait."""
     make = ROOT / "docs" / "make_guides.py"
     command = [sys.executable, "-W", "error", make, "--check", page.stem]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "TINYGRAD_TX_THREADS": "1"}
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
