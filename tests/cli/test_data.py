@@ -25,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Has a data set in `set`, and a run on it in `run`."""
     folder = tmp_path_factory.mktemp("data")
     (folder / "a.txt").write_text(default_text()[:30_000])
-    said = command("data prepare a.txt --out set --tokenizer byte --piece 500", folder).stdout
+    said = command("data prepare a.txt --out set --tokenizer byte --piece 200", folder).stdout
     assert "tokens to learn from" in said
     said = command(f"train --data set --out run {' '.join(TINY)}", folder).stdout
     assert "tokens spread evenly" in said
