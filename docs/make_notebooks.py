@@ -48,15 +48,17 @@ def made(source: Path) -> Any:
 
 def run(source: Path) -> Any:
     """The notebook with what its cells show, run in an empty folder. Errors: CellExecutionError."""
-    os.environ["PYTHONPATH"] = str(ROOT)  # the kernel, a process of its own, reads this tree
-    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+    # The kernel is a process of its own and reads this tree; this process keeps its environment.
+    kernel = {
+        **os.environ, "PYTHONPATH": str(ROOT), "PYDEVD_DISABLE_FILE_VALIDATION": "1"
+    }  # fmt: skip
     notebook = made(source)
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
             notebook, timeout=600, kernel_name="python3", record_timing=False,
-            coalesce_streams=True,            resources={"metadata": {"path": folder}},
+            coalesce_streams=True, resources={"metadata": {"path": folder}},
         )  # fmt: skip
-        client.execute()
+        client.execute(env=kernel)
     notebook.metadata["language_info"] = {"name": "python"}  # not which version it was run with
     return notebook
 

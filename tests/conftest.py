@@ -1,7 +1,8 @@
-"""A real browser for pages: the one that Debian has, with no network and a new empty profile."""
+"""What every test keeps to, and a real browser for pages: Debian's, offline, its profile empty."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,20 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+OURS = ("PYTHON", "TINYGRAD_TX_")
+
+
+def variables() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith(OURS)}
+
+
+@pytest.fixture(autouse=True)
+def environment_as_found() -> Iterator[None]:
+    """What one test leaves in the environment decides what the programs of others import."""
+    before = variables()
+    yield
+    assert variables() == before
 
 
 @pytest.fixture(scope="session")

@@ -39,9 +39,11 @@ print("trained")
 
 
 def run(*words: str | Path, cwd: Path) -> str:
+    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        list(map(str, words)), cwd=cwd, capture_output=True, text=True, timeout=600, check=False
-    )
+        list(map(str, words)), cwd=cwd, env=alone, capture_output=True, text=True,
+        timeout=600, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
