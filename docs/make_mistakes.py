@@ -1,4 +1,4 @@
-"""Writes docs/mistakes/: a page for each topic of the list in tests/mistakes/, with what each is told."""
+"""Writes docs/mistakes/: what each mistake of tests/mistakes/ is told, a page for each topic."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ FOLDER = Path(__file__).parent / "mistakes"
 LIST = FOLDER.parent.parent / "tests" / "mistakes" / "told.py"
 HEAD = """# Common mistakes
 
-{count} things that people write who come from PyTorch, JAX, Hugging Face or scikit-learn, or are new to
-all of them; what each is told, and what to write instead. Find yours by its topic, or by the word that
-[its message begins with](#by-the-message).
+{count} things that people write who come from PyTorch, JAX, Hugging Face or scikit-learn, or are
+new to all of them; what each is told, and what to write instead. Find yours by its topic, or by the
+word that [its message begins with](#by-the-message).
 
 | topic | mistakes | for example |
 | --- | --- | --- |
@@ -30,8 +30,8 @@ A message reads: operation: what is wrong, with the values; where the tensors we
 built-in that people catch: a `ShapeError` is a `ValueError`, a `NoSuchNameError` an
 `AttributeError`.
 
-The pages are made by `docs/make_mistakes.py` out of `tests/mistakes/`. Every message on them is the real
-one, and what is written instead is run by the tests. Before each piece of Python stands:
+The pages are made by `docs/make_mistakes.py` out of `tests/mistakes/`. Every message on them is the
+real one, and what is written instead is run by the tests. Before each piece of Python stands:
 
 ```python
 {prelude}
@@ -45,7 +45,8 @@ one, and what is written instead is run by the tests. Before each piece of Pytho
 """
 ABOVE = """# {title}
 
-{intro}[Common mistakes](README.md) lists all topics, and has what stands before each piece of Python.
+{intro}[Common mistakes](README.md) lists all topics, and has what stands before each piece of
+Python.
 """
 
 

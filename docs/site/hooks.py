@@ -124,7 +124,7 @@ def target_of(page: str, to: str) -> str:
 
 
 def title_of(page: str, to: str) -> str:
-    """The heading of a page of ours that is linked to by its file's name; none of what is no page."""
+    """The heading of a page of ours, for a link that is called by its file; else nothing."""
     path = (place_of(page).parent / to).resolve()
     if not path.is_relative_to(HERE.parent) or not path.exists():
         return ""
