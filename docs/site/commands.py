@@ -33,7 +33,7 @@ def cell(text: str) -> str:
 def help_of(command: Any) -> list[str]:
     """Prose as prose; from the first example on as it is printed."""
     text = command.help or ""
-    found = re.search(r"(?:Example: |^[^\n]*tinygrad-tx )", text, re.M)
+    found = re.search(r"Example: |^(?:[\w ,-]+: )?tinygrad-tx ", text, re.M)
     at = found.start() if found else len(text)
     return [text[:at], "", *(f"    {line}" for line in text[at:].splitlines())]
 

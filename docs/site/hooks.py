@@ -37,7 +37,7 @@ GUIDES = [
     *("add-an-operator", "add-a-model", "add-a-pass", "add-a-view"),
 ]
 DOES = [
-    *("gallery", "models", "tasks", "runs", "data", "distributed", "sizing"),
+    *("gallery", "gallery-views", "models", "tasks", "runs", "data", "distributed", "sizing"),
     *("interop", "array-api", "onnx", "gradient-testing"),
 ]
 INSIDE = [
