@@ -31,7 +31,7 @@ SITE = ROOT / "docs" / "site"
 REFERENCE = runpy.run_path(str(SITE / "reference.py"), run_name="reference")
 PAGES = REFERENCE["PAGES"]
 NEEDS = {"tinygrad_tx.estimators": "sklearn"}
-FIELD = re.compile(r"[a-z_]+(?:(?:,| and) [a-z_]+)*: ")
+FIELD = re.compile(r"[a-z_]+(?:\(\w*\))?(?:(?:,| and) [a-z_]+)*: ")
 """How a sentence begins that tells of a field, not of what has it."""
 WHOLE = sorted({g.module for page in PAGES for g in page.groups if not g.names})
 """Modules all of whose `__all__` is on the reference."""
