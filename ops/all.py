@@ -6,33 +6,14 @@ Cost: one pass over x. Errors: see the message of each.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from tinygrad_tx.graph.node import Aval, Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Operator, TestRow
 from tinygrad_tx.graph.registry import register
-from tinygrad_tx.ops.infer import logical, reduced
-
-
-def infer(x: Aval, axes: tuple[int, ...], keepdims: bool) -> Aval:
-    return Aval(reduced(x, axes, keepdims), logical(x).dtype)
-
-
-def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape, axes in (
-        ((3,), (0,)),
-        ((2, 3), (1,)),
-        ((2, 3, 4), (0, 2)),
-        ((), ()),
-        ((0, 4), (0,)),
-    ):
-        for keepdims in (False, True):
-            yield Sample(
-                (rng.integers(0, 2, size=shape).astype(np.bool_),),
-                {"axes": axes, "keepdims": keepdims},
-            )
+from tinygrad_tx.ops.infer import logical_over_axes
+from tinygrad_tx.ops.samples import booleans, over_axes
 
 
 def reference(x: np.ndarray[Any, Any], axes: tuple[int, ...], keepdims: bool) -> Any:
@@ -42,9 +23,9 @@ def reference(x: np.ndarray[Any, Any], axes: tuple[int, ...], keepdims: bool) ->
 register(
     Operator(
         "all",
-        infer=infer,
+        infer=logical_over_axes,
         reference=reference,
-        row=TestRow(samples),
+        row=TestRow(over_axes(booleans)),
         formula="∧ x",
     )
 )

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_tx.dtypes import float32
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.lowering import Lowering, shares_of
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
@@ -21,6 +20,7 @@ from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import float_rows
 from tinygrad_tx.ops.kernels.flash import softmax_row
 from tinygrad_tx.ops.kernels.kernel import floats, kernel, share
+from tinygrad_tx.ops.rows import float32_rows
 
 
 def infer(scores: Aval) -> tuple[Aval, Aval]:
@@ -73,10 +73,6 @@ def run(ith: int, nth: int, operands: Any, arena: int) -> None:
         lse[0] = softmax_row(operands[3] + 4 * row * keys, n) if n > 0 else np.float32(0)
 
 
-def fits(node: Node) -> bool:
-    return node.dtype == float32 and node.aval.size > 0
-
-
 def lower(lowering: Lowering, node: Node) -> None:
     keys = node.shape[-1]
     rows = node.aval.size // keys
@@ -97,7 +93,7 @@ register(
         expand=expand,
         inplace=(0,),
         lower=lower,
-        fits=fits,
+        fits=float32_rows,
         reads="contiguous",
         writes="contiguous",
         row=TestRow(samples, tolerance=5e-6),

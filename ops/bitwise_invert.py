@@ -6,19 +6,12 @@ gradient. Errors: DTypeError for anything but integers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
-from tinygrad_tx.graph.node import Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Operator, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import integers
-
-
-def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape in ((), (3,), (2, 3), (0, 4)):
-        yield Sample((rng.integers(-9, 9, size=shape),))
-
+from tinygrad_tx.ops.samples import elementwise, integers_from
 
 register(
     Operator(
@@ -27,7 +20,7 @@ register(
         ufunc=np.invert,
         emit=lambda dtype, x: f"(~{x})",
         inplace=(0,),
-        row=TestRow(samples),
+        row=TestRow(elementwise(integers_from(-9, 9))),
         formula="~x",
     )
 )

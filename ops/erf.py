@@ -8,15 +8,15 @@ Errors: DTypeError for anything but floating-point numbers.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.node import Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Node, Operator, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import floating
+from tinygrad_tx.ops.samples import elementwise, normal
 
 TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 _erf = np.vectorize(math.erf, otypes=[np.float64])
@@ -31,11 +31,6 @@ def partials(b: Builder, node: Node) -> tuple[Node | None]:
     return (b.multiply(b.exp(b.negative(b.square(x))), TWO_OVER_ROOT_PI),)
 
 
-def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape in ((), (3,), (2, 3), (0, 4)):
-        yield Sample((rng.normal(size=shape),))
-
-
 register(
     Operator(
         "erf",
@@ -44,7 +39,7 @@ register(
         reference=reference,
         emit=lambda dtype, x: f"erf{dtype.itemsize * 8}({x})",
         inplace=(0,),
-        row=TestRow(samples),
+        row=TestRow(elementwise(normal)),
         formula="erf x",
     )
 )

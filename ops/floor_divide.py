@@ -7,25 +7,19 @@ Errors: ShapeError and DTypeError where the operands differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.node import Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Node, Operator, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import numeric
+from tinygrad_tx.ops.samples import elementwise, one_of, uniform
 
 
 def partials(b: Builder, node: Node) -> tuple[Node | None, Node | None]:
     x, y = node.inputs
     del b, x, y
     return None, None
-
-
-def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape in ((), (3,), (2, 3), (0, 4)):
-        yield Sample((rng.uniform(2.1, 2.9, size=shape), rng.choice([-1.0, 1.0], size=shape)))
 
 
 register(
@@ -36,7 +30,7 @@ register(
         ufunc=np.floor_divide,
         emit=lambda dtype, x, y: f"np.floor_divide({x}, {y})",
         inplace=(0, 1),
-        row=TestRow(samples),
+        row=TestRow(elementwise(uniform(2.1, 2.9), one_of(-1.0, 1.0))),
         formula="⌊x / y⌋",
     )
 )

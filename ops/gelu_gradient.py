@@ -7,15 +7,12 @@ Maths: z = Phi(x) + x phi(x) with phi the normal density; the derivative of the 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-
-import numpy as np
 
 from tinygrad_tx.dtypes import DType
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Node, Operator, TestRow
 from tinygrad_tx.graph.registry import register
-from tinygrad_tx.ops.infer import floating
+from tinygrad_tx.ops import gelu
 
 
 def expand(b: Builder, node: Node) -> Node:
@@ -36,29 +33,18 @@ def expand(b: Builder, node: Node) -> Node:
     return result
 
 
-def infer(x: Aval, approximate: bool) -> Aval:
-    del approximate
-    return floating(x)
-
-
 def emit(dtype: DType, x: str, approximate: bool) -> str:
     return f"gelu{'_tanh' * approximate}_gradient{dtype.itemsize * 8}({x})"
-
-
-def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape in ((), (3,), (2, 3), (0, 4)):
-        for approximate in (False, True):
-            yield Sample((rng.normal(size=shape),), {"approximate": approximate})
 
 
 register(
     Operator(
         "gelu_gradient",
-        infer=infer,
+        infer=gelu.infer,
         expand=expand,
         emit=emit,
         inplace=(0,),
-        row=TestRow(samples),
+        row=TestRow(gelu.samples),
         formula="Φ(x) + x φ(x)",
     )
 )

@@ -6,24 +6,12 @@ has no gradient.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
-from tinygrad_tx.graph.node import Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Operator, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import comparison
-
-
-def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape in ((), (3,), (2, 3), (0, 4)):
-        yield Sample(
-            (
-                rng.integers(-2, 3, size=shape).astype(np.float64),
-                rng.integers(-2, 3, size=shape).astype(np.float64),
-            )
-        )
-
+from tinygrad_tx.ops.samples import elementwise, few_values
 
 register(
     Operator(
@@ -31,7 +19,7 @@ register(
         infer=comparison,
         ufunc=np.greater,
         emit=lambda dtype, x, y: f"({x} > {y})",
-        row=TestRow(samples),
+        row=TestRow(elementwise(few_values, few_values)),
         formula="x > y",
     )
 )

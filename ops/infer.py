@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tinygrad_tx.dtypes import bool_, is_float, is_integer
+from tinygrad_tx.dtypes import bool_, int64, is_float, is_integer
 from tinygrad_tx.errors import DTypeError, IndexRangeError, Rejected, ShapeError, explain
 from tinygrad_tx.graph.node import Aval
 
@@ -23,12 +22,13 @@ __all__ = [
     "integers",
     "keep",
     "logical",
+    "logical_over_axes",
     "norm_weights",
     "numeric",
+    "place_along",
     "reduced",
+    "total",
 ]
-
-Infer = Callable[..., Aval]
 
 
 def alike(*avals: Aval) -> Aval:
@@ -100,6 +100,23 @@ def reduced(x: Aval, axes: tuple[int, ...], keepdims: bool) -> tuple[int, ...]:
 def keep(x: Aval, axes: tuple[int, ...]) -> tuple[int, ...]:
     """The shape of a reduction with size 1 at `axes`: what broadcasts against `x`."""
     return reduced(x, axes, keepdims=True)
+
+
+def total(x: Aval, axes: tuple[int, ...], keepdims: bool) -> Aval:
+    """A sum or product over axes: of integers and bool it is int64."""
+    return Aval(reduced(x, axes, keepdims), x.dtype if is_float(x.dtype) else int64)
+
+
+def logical_over_axes(x: Aval, axes: tuple[int, ...], keepdims: bool) -> Aval:
+    """Whether all or any are true, over axes."""
+    return Aval(reduced(x, axes, keepdims), logical(x).dtype)
+
+
+def place_along(x: Aval, axis: int, keepdims: bool) -> Aval:
+    """The int64 place of one element along an axis that is not empty."""
+    if x.shape[axis] == 0:
+        raise Rejected(ShapeError, f"axis {axis} of {x.shape} is empty")
+    return Aval(reduced(numeric(x), (axis,), keepdims), int64)
 
 
 def check_indices(indices: Aval) -> None:

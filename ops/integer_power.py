@@ -7,15 +7,15 @@ is no integer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from tinygrad_tx.errors import DTypeError, explain
-from tinygrad_tx.graph.node import Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Operator, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import integers
+from tinygrad_tx.ops.samples import elementwise, integers_from
 
 Array = np.ndarray[Any, Any]
 
@@ -28,17 +28,12 @@ def reference(x: Array, y: Array) -> Array:
     return result
 
 
-def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape in ((), (3,), (2, 3), (0, 4)):
-        yield Sample((rng.integers(-5, 5, size=shape), rng.integers(0, 5, size=shape)))
-
-
 register(
     Operator(
         "integer_power",
         infer=integers,
         reference=reference,
-        row=TestRow(samples),
+        row=TestRow(elementwise(integers_from(-5, 5), integers_from(0, 5))),
         formula="xʸ",
     )
 )

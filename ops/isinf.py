@@ -6,19 +6,12 @@ gradient.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
-from tinygrad_tx.graph.node import Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Operator, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import floating_test
-
-
-def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape in ((), (3,), (2, 3), (0, 4)):
-        yield Sample((rng.choice([np.nan, np.inf, -np.inf, 1.0], size=shape),))
-
+from tinygrad_tx.ops.samples import elementwise, one_of
 
 register(
     Operator(
@@ -26,7 +19,7 @@ register(
         infer=floating_test,
         ufunc=np.isinf,
         emit=lambda dtype, x: f"(abs({x}) == np.inf)",
-        row=TestRow(samples),
+        row=TestRow(elementwise(one_of(np.nan, np.inf, -np.inf, 1.0))),
         formula="x is ±∞",
     )
 )

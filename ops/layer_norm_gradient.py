@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_tx.dtypes import float32
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.lowering import Lowering, shares_of
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
@@ -21,6 +20,7 @@ from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import float_rows, norm_weights
 from tinygrad_tx.ops.kernels.kernel import as_float, floats, kernel, share
 from tinygrad_tx.ops.kernels.rowwise import add_blocks, row_sum
+from tinygrad_tx.ops.rows import float32_rows
 
 
 def infer(x: Aval, weight: Aval, cotangent: Aval, epsilon: float) -> tuple[Aval, Aval, Aval]:
@@ -94,10 +94,6 @@ def run(ith: int, nth: int, operands: Any, arena: int) -> None:
                 dbias[j] += g
 
 
-def fits(node: Node) -> bool:
-    return node.dtype == float32 and node.aval.size > 0
-
-
 def lower(lowering: Lowering, node: Node) -> None:
     (x, weight, dy), (dx, dweight, dbias) = lowering.reads, lowering.writes
     width = node.shape[-1]
@@ -123,7 +119,7 @@ register(
         infer=infer,
         expand=expand,
         lower=lower,
-        fits=fits,
+        fits=float32_rows,
         reads="contiguous",
         writes="contiguous",
         row=TestRow(samples, tolerance=1e-5),

@@ -7,24 +7,19 @@ Errors: DTypeError for anything but floating-point numbers.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.node import Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Node, Operator, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import floating
+from tinygrad_tx.ops.samples import elementwise, uniform
 
 
 def partials(b: Builder, node: Node) -> tuple[Node | None]:
     (x,) = node.inputs
     return (b.reciprocal(b.multiply(x, math.log(2))),)
-
-
-def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape in ((), (3,), (2, 3), (0, 4)):
-        yield Sample((rng.uniform(0.2, 2.0, size=shape),))
 
 
 register(
@@ -35,7 +30,7 @@ register(
         ufunc=np.log2,
         emit=lambda dtype, x: f"np.log2({x})",
         inplace=(0,),
-        row=TestRow(samples),
+        row=TestRow(elementwise(uniform(0.2, 3.0))),
         formula="log₂ x",
     )
 )

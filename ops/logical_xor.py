@@ -5,24 +5,12 @@ Maths: z = x != y. Shapes: equal (the Builder broadcasts). The result is bool an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
-from tinygrad_tx.graph.node import Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Operator, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import logical
-
-
-def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape in ((), (3,), (2, 3), (0, 4)):
-        yield Sample(
-            (
-                rng.integers(0, 2, size=shape).astype(np.bool_),
-                rng.integers(0, 2, size=shape).astype(np.bool_),
-            )
-        )
-
+from tinygrad_tx.ops.samples import booleans, elementwise
 
 register(
     Operator(
@@ -30,7 +18,7 @@ register(
         infer=logical,
         ufunc=np.logical_xor,
         emit=lambda dtype, x, y: f"({x} != {y})",
-        row=TestRow(samples),
+        row=TestRow(elementwise(booleans, booleans)),
         formula="x != y",
     )
 )

@@ -7,14 +7,13 @@ Errors: ShapeError and DTypeError where the operands differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.node import Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Node, Operator, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import floating
+from tinygrad_tx.ops.samples import elementwise, normal
 
 
 def partials(b: Builder, node: Node) -> tuple[Node | None, Node | None]:
@@ -25,11 +24,6 @@ def partials(b: Builder, node: Node) -> tuple[Node | None, Node | None]:
     return b.add(first, half), b.subtract(1, b.add(first, half))
 
 
-def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape in ((), (3,), (2, 3), (0, 4)):
-        yield Sample((rng.normal(size=shape), rng.normal(size=shape)))
-
-
 register(
     Operator(
         "maximum",
@@ -38,7 +32,7 @@ register(
         ufunc=np.maximum,
         emit=lambda dtype, x, y: f"maximum{dtype.itemsize * 8}({x}, {y})",
         inplace=(0, 1),
-        row=TestRow(samples),
+        row=TestRow(elementwise(normal, normal)),
         formula="max(x, y)",
     )
 )

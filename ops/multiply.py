@@ -6,24 +6,18 @@ Cost: one FLOP an element. Errors: DTypeError for bool or unequal dtypes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.node import Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Node, Operator, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import numeric
+from tinygrad_tx.ops.samples import elementwise, normal
 
 
 def partials(b: Builder, node: Node) -> tuple[Node, Node]:
     x, y = node.inputs
     return y, x
-
-
-def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape in ((), (3,), (2, 3), (0, 4)):
-        yield Sample((rng.normal(size=shape), rng.normal(size=shape)))
 
 
 register(
@@ -34,7 +28,7 @@ register(
         ufunc=np.multiply,
         emit=lambda dtype, x, y: f"({x} * {y})",
         inplace=(0, 1),
-        row=TestRow(samples),
+        row=TestRow(elementwise(normal, normal)),
         formula="x · y",
     )
 )

@@ -7,14 +7,13 @@ Errors: ShapeError and DTypeError where the operands differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.node import Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Node, Operator, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import floating
+from tinygrad_tx.ops.samples import elementwise, normal, uniform
 
 
 def partials(b: Builder, node: Node) -> tuple[Node | None, Node | None]:
@@ -22,11 +21,6 @@ def partials(b: Builder, node: Node) -> tuple[Node | None, Node | None]:
     # Where x is 0 its logarithm does not count: 0**y does not move with y > 0.
     safe = b.where(b.greater(x, 0), x, b.full(x.shape, 1, x.dtype))
     return b.multiply(y, b.power(x, b.subtract(y, 1))), b.multiply(node, b.log(safe))
-
-
-def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape in ((), (3,), (2, 3), (0, 4)):
-        yield Sample((rng.uniform(0.2, 3.0, size=shape), rng.normal(size=shape)))
 
 
 register(
@@ -37,7 +31,7 @@ register(
         ufunc=np.power,
         emit=lambda dtype, x, y: f"power{dtype.itemsize * 8}({x}, {y})",
         inplace=(0, 1),
-        row=TestRow(samples),
+        row=TestRow(elementwise(uniform(0.2, 3.0), normal)),
         formula="xʸ",
     )
 )

@@ -7,20 +7,15 @@ Cost: one pass over x. Errors: see the message of each.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from tinygrad_tx.dtypes import int64, is_float
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Node, Operator, TestRow
 from tinygrad_tx.graph.registry import register
-from tinygrad_tx.ops.infer import keep, reduced
-
-
-def infer(x: Aval, axes: tuple[int, ...], keepdims: bool) -> Aval:
-    return Aval(reduced(x, axes, keepdims), x.dtype if is_float(x.dtype) else int64)
+from tinygrad_tx.ops.infer import keep, total
+from tinygrad_tx.ops.samples import over_axes, uniform
 
 
 def _others(b: Builder, node: Node) -> Node:
@@ -51,18 +46,6 @@ def tangent(b: Builder, node: Node, x: Node) -> Node:
     return result
 
 
-def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape, axes in (
-        ((3,), (0,)),
-        ((2, 3), (1,)),
-        ((2, 3, 4), (0, 2)),
-        ((), ()),
-        ((0, 4), (0,)),
-    ):
-        for keepdims in (False, True):
-            yield Sample((rng.uniform(0.5, 1.5, size=shape),), {"axes": axes, "keepdims": keepdims})
-
-
 def reference(x: np.ndarray[Any, Any], axes: tuple[int, ...], keepdims: bool) -> Any:
     return np.prod(x, axis=axes, keepdims=keepdims, dtype=None if x.dtype.kind == "f" else np.int64)
 
@@ -70,11 +53,11 @@ def reference(x: np.ndarray[Any, Any], axes: tuple[int, ...], keepdims: bool) ->
 register(
     Operator(
         "prod",
-        infer=infer,
+        infer=total,
         gradient=gradient,
         tangent=tangent,
         reference=reference,
-        row=TestRow(samples),
+        row=TestRow(over_axes(uniform(0.5, 1.5))),
         formula="Π x",
     )
 )

@@ -7,24 +7,18 @@ Errors: DTypeError for anything but floating-point numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.node import Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Node, Operator, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import floating
+from tinygrad_tx.ops.samples import away_from_zero, elementwise
 
 
 def partials(b: Builder, node: Node) -> tuple[Node | None]:
     (x,) = node.inputs
     return (b.astype(b.greater(x, 0), dtype=x.dtype),)
-
-
-def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape in ((), (3,), (2, 3), (0, 4)):
-        yield Sample((rng.choice([-1.0, 1.0], size=shape) * rng.uniform(0.2, 2.0, size=shape),))
 
 
 register(
@@ -37,7 +31,7 @@ register(
             f"({x} if ({x} > 0 or {x} != {x}) else np.float{dtype.itemsize * 8}(0))"
         ),
         inplace=(0,),
-        row=TestRow(samples, kinks=(0.0,)),
+        row=TestRow(elementwise(away_from_zero), kinks=(0.0,)),
         formula="max(x, 0)",
     )
 )

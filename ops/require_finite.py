@@ -5,7 +5,6 @@ Inside a captured step the error comes before any state has changed. Errors: Non
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,10 @@ from tinygrad_tx.dtypes import float32
 from tinygrad_tx.errors import NonFiniteError, explain
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.lowering import Lowering
-from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Aval, Node, Operator, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.kernels.kernel import NOT_FINITE, floats, kernel, report
+from tinygrad_tx.ops.samples import elementwise, normal
 
 Array = np.ndarray[Any, Any]
 
@@ -57,11 +57,6 @@ def lower(lowering: Lowering, node: Node) -> None:
     lowering.call(run, z.size, x, z, lowering.tag)
 
 
-def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape in ((), (0,), (2, 3)):
-        yield Sample((rng.normal(size=shape),))
-
-
 register(
     Operator(
         "require_finite",
@@ -71,7 +66,7 @@ register(
         reference=reference,
         lower=lower,
         fits=fits,
-        row=TestRow(samples),
+        row=TestRow(elementwise(normal)),
         formula="x",
     )
 )

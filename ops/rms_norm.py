@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_tx.dtypes import float32
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.lowering import Lowering, shares_of
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import float_rows, norm_weights
 from tinygrad_tx.ops.kernels.kernel import as_float, floats, kernel, share
+from tinygrad_tx.ops.rows import float32_rows
 
 
 def infer(x: Aval, weight: Aval, epsilon: float) -> Aval:
@@ -59,10 +59,6 @@ def run(ith: int, nth: int, operands: Any, arena: int) -> None:
             y[j] = x[j] * scale * weight[j]
 
 
-def fits(node: Node) -> bool:
-    return node.dtype == float32 and node.aval.size > 0
-
-
 def lower(lowering: Lowering, node: Node) -> None:
     width = node.shape[-1]
     rows = node.aval.size // width
@@ -85,7 +81,7 @@ register(
         gradient=gradient,
         expand=expand,
         lower=lower,
-        fits=fits,
+        fits=float32_rows,
         row=TestRow(samples, tolerance=5e-6),
         formula="x / √(mean x² + ε) · w",
     )

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_tx.dtypes import float32
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.lowering import Lowering, shares_of
 from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
@@ -20,6 +19,7 @@ from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import float_rows, norm_weights
 from tinygrad_tx.ops.kernels.kernel import as_float, floats, kernel, share
 from tinygrad_tx.ops.kernels.rowwise import add_blocks
+from tinygrad_tx.ops.rows import float32_rows
 
 
 def infer(x: Aval, weight: Aval, cotangent: Aval, epsilon: float) -> tuple[Aval, Aval]:
@@ -76,10 +76,6 @@ def run(ith: int, nth: int, operands: Any, arena: int) -> None:
                 dweight[j] += g * h
 
 
-def fits(node: Node) -> bool:
-    return node.dtype == float32 and node.aval.size > 0
-
-
 def lower(lowering: Lowering, node: Node) -> None:
     (x, weight, dy), (dx, dweight) = lowering.reads, lowering.writes
     width = node.shape[-1]
@@ -104,7 +100,7 @@ register(
         infer=infer,
         expand=expand,
         lower=lower,
-        fits=fits,
+        fits=float32_rows,
         row=TestRow(samples, tolerance=1e-5),
         formula="r (t - h mean(t h))",
     )

@@ -6,19 +6,12 @@ Errors: DTypeError for anything but floating-point numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
-from tinygrad_tx.graph.node import Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Operator, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import floating_test
-
-
-def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape in ((), (3,), (2, 3), (0, 4)):
-        yield Sample((rng.normal(size=shape),), nan=False)
-
+from tinygrad_tx.ops.samples import elementwise, normal
 
 register(
     Operator(
@@ -26,7 +19,7 @@ register(
         infer=floating_test,
         ufunc=np.signbit,
         emit=lambda dtype, x: f"np.signbit({x})",
-        row=TestRow(samples),
+        row=TestRow(elementwise(normal, nan=False)),
         formula="sign bit of x",
     )
 )

@@ -7,14 +7,11 @@ Errors: DTypeError for anything but floating-point numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import numpy as np
-
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.node import Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Node, Operator, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import floating
+from tinygrad_tx.ops.samples import elementwise, normal
 
 
 def partials(b: Builder, node: Node) -> tuple[Node | None]:
@@ -29,11 +26,6 @@ def expand(b: Builder, node: Node) -> Node:
     return result
 
 
-def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape in ((), (3,), (2, 3), (0, 4)):
-        yield Sample((rng.normal(size=shape),))
-
-
 register(
     Operator(
         "silu",
@@ -42,7 +34,7 @@ register(
         expand=expand,
         emit=lambda dtype, x: f"silu{dtype.itemsize * 8}({x})",
         inplace=(0,),
-        row=TestRow(samples),
+        row=TestRow(elementwise(normal)),
         formula="x σ(x)",
     )
 )

@@ -6,24 +6,18 @@ Errors: DTypeError for anything but floating-point numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.node import Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Node, Operator, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import floating
+from tinygrad_tx.ops.samples import elementwise, normal
 
 
 def partials(b: Builder, node: Node) -> tuple[Node | None]:
     (x,) = node.inputs
     return (b.cos(x),)
-
-
-def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape in ((), (3,), (2, 3), (0, 4)):
-        yield Sample((rng.normal(size=shape),))
 
 
 register(
@@ -34,7 +28,7 @@ register(
         ufunc=np.sin,
         emit=lambda dtype, x: f"sin{dtype.itemsize * 8}({x})",
         inplace=(0,),
-        row=TestRow(samples),
+        row=TestRow(elementwise(normal)),
         formula="sin x",
     )
 )

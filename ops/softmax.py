@@ -7,20 +7,19 @@ Errors: ShapeError for 0-d or an empty last axis, DTypeError for integers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from tinygrad_tx.dtypes import float32
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.lowering import Lowering, shares_of
-from tinygrad_tx.graph.node import Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Node, Operator, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import float_rows
 from tinygrad_tx.ops.kernels.kernel import floats, kernel, share
 from tinygrad_tx.ops.kernels.rowwise import row_max, row_sum
 from tinygrad_tx.ops.kernels.vecmath import exp32
+from tinygrad_tx.ops.rows import float32_rows, row_by_row
+from tinygrad_tx.ops.samples import normal, rowwise
 
 
 def expand(b: Builder, node: Node) -> Node:
@@ -54,22 +53,6 @@ def run(ith: int, nth: int, operands: Any, arena: int) -> None:
             y[j] *= scale
 
 
-def fits(node: Node) -> bool:
-    return node.dtype == float32 and node.aval.size > 0
-
-
-def lower(lowering: Lowering, node: Node) -> None:
-    width = node.shape[-1]
-    rows = node.aval.size // width
-    shares = shares_of(node.aval.size, 4096, rows)
-    lowering.call(run, rows, width, *lowering.reads, *lowering.writes, shares=shares)
-
-
-def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape in ((3,), (2, 5), (2, 3, 4), (0, 4), (2, 1)):
-        yield Sample((rng.normal(size=shape),))
-
-
 register(
     Operator(
         "softmax",
@@ -77,11 +60,11 @@ register(
         gradient=gradient,
         expand=expand,
         inplace=(0,),
-        lower=lower,
-        fits=fits,
+        lower=row_by_row(run, 4096),
+        fits=float32_rows,
         reads="contiguous",
         writes="contiguous",
-        row=TestRow(samples),
+        row=TestRow(rowwise(normal)),
         formula="eˣⁱ / Σ eˣʲ",
     )
 )

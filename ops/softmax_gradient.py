@@ -5,18 +5,17 @@ Maths: y (dy - sum(y dy)). Shapes: alike, (..., n).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from tinygrad_tx.dtypes import float32
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.lowering import Lowering, shares_of
-from tinygrad_tx.graph.node import Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Node, Operator, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import float_rows
 from tinygrad_tx.ops.kernels.kernel import floats, kernel, share
+from tinygrad_tx.ops.rows import float32_rows, row_by_row
+from tinygrad_tx.ops.samples import normal, rowwise
 
 
 def expand(b: Builder, node: Node) -> Node:
@@ -53,32 +52,16 @@ def run(ith: int, nth: int, operands: Any, arena: int) -> None:
             dx[j] = y[j] * (dy[j] - inner)
 
 
-def fits(node: Node) -> bool:
-    return node.dtype == float32 and node.aval.size > 0
-
-
-def lower(lowering: Lowering, node: Node) -> None:
-    width = node.shape[-1]
-    rows = node.aval.size // width
-    shares = shares_of(node.aval.size, 8192, rows)
-    lowering.call(run, rows, width, *lowering.reads, *lowering.writes, shares=shares)
-
-
-def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape in ((3,), (2, 5), (2, 3, 4), (0, 4), (2, 1)):
-        yield Sample((rng.normal(size=shape), rng.normal(size=shape)))
-
-
 register(
     Operator(
         "softmax_gradient",
         infer=float_rows,
         gradient=gradient,
         expand=expand,
-        lower=lower,
-        fits=fits,
+        lower=row_by_row(run, 8192),
+        fits=float32_rows,
         inplace=(0, 1),
-        row=TestRow(samples),
+        row=TestRow(rowwise(normal, normal)),
         formula="y (ẏ - Σ y ẏ)",
     )
 )

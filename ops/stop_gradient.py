@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import numpy as np
-
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Aval, Node, Operator, TestRow
 from tinygrad_tx.graph.registry import register
+from tinygrad_tx.ops.samples import elementwise, normal
 from tinygrad_tx.shapes import Shape
 
 
@@ -26,11 +23,6 @@ def view(node: Node, strides: Shape, index: int) -> tuple[int, Shape]:
     return 0, strides
 
 
-def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape in ((), (2, 3), (0, 4)):
-        yield Sample((rng.normal(size=shape),))
-
-
 register(
     Operator(
         "stop_gradient",
@@ -39,7 +31,7 @@ register(
         reference=lambda x: x,
         view=view,
         unview=lambda node, strides: strides,
-        row=TestRow(samples),
+        row=TestRow(elementwise(normal)),
         formula="x",
     )
 )

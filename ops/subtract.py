@@ -7,24 +7,18 @@ Errors: ShapeError and DTypeError where the operands differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.node import Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Node, Operator, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import numeric
+from tinygrad_tx.ops.samples import elementwise, normal
 
 
 def partials(b: Builder, node: Node) -> tuple[Node | None, Node | None]:
     x, y = node.inputs
     return b.full(x.shape, 1, x.dtype), b.full(x.shape, -1, x.dtype)
-
-
-def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape in ((), (3,), (2, 3), (0, 4)):
-        yield Sample((rng.normal(size=shape), rng.normal(size=shape)))
 
 
 register(
@@ -35,7 +29,7 @@ register(
         ufunc=np.subtract,
         emit=lambda dtype, x, y: f"({x} - {y})",
         inplace=(0, 1),
-        row=TestRow(samples),
+        row=TestRow(elementwise(normal, normal)),
         formula="x - y",
     )
 )

@@ -6,27 +6,23 @@ Cost: one pass over x. Errors: see the message of each.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from tinygrad_tx.dtypes import float32, int64, is_float
+from tinygrad_tx.dtypes import float32
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.lowering import Lowering, shares_of
-from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Node, Operator, TestRow
 from tinygrad_tx.graph.registry import register
-from tinygrad_tx.ops.infer import keep, reduced
+from tinygrad_tx.ops.infer import keep, total
 from tinygrad_tx.ops.kernels.kernel import floats, kernel, share
 from tinygrad_tx.ops.kernels.rowwise import row_sum
+from tinygrad_tx.ops.samples import normal, over_axes
 from tinygrad_tx.shapes import size_of
 
 PIECE = 4096
-
-
-def infer(x: Aval, axes: tuple[int, ...], keepdims: bool) -> Aval:
-    return Aval(reduced(x, axes, keepdims), x.dtype if is_float(x.dtype) else int64)
 
 
 def gradient(b: Builder, node: Node, cotangent: Node) -> tuple[Node]:
@@ -114,18 +110,6 @@ def lower(lowering: Lowering, node: Node) -> None:
             lowering.call(sum_columns, outer, blocks, inner, partial, z, 1)
 
 
-def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape, axes in (
-        ((3,), (0,)),
-        ((2, 3), (1,)),
-        ((2, 3, 4), (0, 2)),
-        ((), ()),
-        ((0, 4), (0,)),
-    ):
-        for keepdims in (False, True):
-            yield Sample((rng.normal(size=shape),), {"axes": axes, "keepdims": keepdims})
-
-
 def reference(x: np.ndarray[Any, Any], axes: tuple[int, ...], keepdims: bool) -> Any:
     return np.sum(x, axis=axes, keepdims=keepdims, dtype=None if x.dtype.kind == "f" else np.int64)
 
@@ -133,14 +117,14 @@ def reference(x: np.ndarray[Any, Any], axes: tuple[int, ...], keepdims: bool) ->
 register(
     Operator(
         "sum",
-        infer=infer,
+        infer=total,
         linear_in=(0,),
         gradient=gradient,
         reference=reference,
         reduce="sum",
         lower=lower,
         fits=fits,
-        row=TestRow(samples),
+        row=TestRow(over_axes(normal)),
         formula="Σ x",
     )
 )

@@ -6,7 +6,6 @@ Errors: DTypeError for a condition that is not bool, or operands of unlike dtype
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,10 @@ import numpy as np
 from tinygrad_tx.dtypes import bool_
 from tinygrad_tx.errors import DTypeError, Rejected
 from tinygrad_tx.graph.builder import Builder
-from tinygrad_tx.graph.node import Aval, Node, Operator, Sample, TestRow
+from tinygrad_tx.graph.node import Aval, Node, Operator, TestRow
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.ops.infer import alike
+from tinygrad_tx.ops.samples import booleans, elementwise, normal
 
 Array = np.ndarray[Any, Any]
 
@@ -32,12 +32,6 @@ def partials(b: Builder, node: Node) -> tuple[None, Node, Node]:
     return None, chosen, b.subtract(1, chosen)
 
 
-def samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape in ((), (3,), (2, 3), (0, 4)):
-        condition = rng.integers(0, 2, size=shape).astype(np.bool_)
-        yield Sample((condition, rng.normal(size=shape), rng.normal(size=shape)))
-
-
 def reference(condition: Array, x: Array, y: Array) -> Array:
     return np.where(condition, x, y)
 
@@ -50,7 +44,7 @@ register(
         reference=reference,
         emit=lambda dtype, c, x, y: f"({x} if {c} else {y})",
         inplace=(1, 2),
-        row=TestRow(samples),
+        row=TestRow(elementwise(booleans, normal, normal)),
         formula="c ? x : y",
     )
 )
