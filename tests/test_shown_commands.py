@@ -7,7 +7,6 @@ Guides run theirs (test_docs.py), and those of mistakes.md are run in mistakes/.
 from __future__ import annotations
 
 import ast
-import importlib.util
 import re
 import shlex
 import tomllib
@@ -114,13 +113,13 @@ def fault_of(words: list[str], beside: Path | None) -> str:
     name = re.sub(r"^(\.?\w+/)?bin/", "", words[0]).removesuffix("3")
     if words[1:2] == ["-m"] and name == "python":
         name, words = words[2], words[2:]
-    if name.startswith("tinygrad_tx."):
-        return "" if importlib.util.find_spec(name) else f"no module {name}"
+    if name.startswith(("tinygrad_tx.", "tests.")):
+        return of_script([f"{name.replace('.', '/')}.py", *words[1:]], beside)
     match name:
         case "tinygrad-tx" | "tinygrad_tx":
             return of_command(words[1:])
         case "python":
-            return of_script(words[1:], beside)
+            return of_script(words[1:], beside) or of_path(words[1], beside)
         case "pytest":
             plugin = constants(ROOT / "tinygrad_tx" / "testing" / "plugin.py")
             own = [w for w in words if w.startswith("--gradcheck") and w not in plugin]
@@ -179,6 +178,13 @@ def of_script(words: list[str], beside: Path | None) -> str:
     values = [after for w, after in pairwise(words) if w.startswith("--")]
     lacking = [w for w in asked if w not in constants(at) and w not in values]
     return f"{words[0]} has no {lacking}" if lacking else ""
+
+
+def of_path(script: str, beside: Path | None) -> str:
+    """Started by its path, it finds what is in its own folder, and not our tests."""
+    at = next(f for f in places(script, beside) if f.is_file())
+    lines = re.findall(r"^(?:from|import) tests\b", at.read_text(encoding="utf-8"), re.M)
+    return f"{script} imports tests: start it by python -m" if lines else ""
 
 
 def of_pip(words: list[str]) -> str:
@@ -281,6 +287,8 @@ def test_commands_are_found_in_blocks_prose_docstrings_and_messages(
         ("python -m pytest tests/nowhere", "tests/nowhere"),
         ("pytest --gradcheck-exmaples 3", "--gradcheck-exmaples"),
         ("python -m tinygrad_tx.bench.nobody NAME", "nobody"),
+        ("python -m tests.hostile.campaign --bytes 3", "--bytes"),
+        ("python tests/hostile/campaign.py --files 10", "python -m"),
         ("pip install -e '.[test,develop]'", "develop"),
         ("pip install 'tinygrad-tx[jax]'", "jax"),
         ("mkdocs serve -f docs/mkdocs.yml", "mkdocs.yml"),
