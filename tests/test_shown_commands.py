@@ -30,7 +30,8 @@ SHELLS = ("bash", "sh", "console")
 PROGRAM = r"(?:[A-Z_]+=\S+ )?(?:mpirun [^`\n]*?)?(?:\S*bin/)?(?:tinygrad-tx|python3?|pip|pytest)"
 SPAN = re.compile(rf"(?<!`)`({PROGRAM} [^`]+)`")
 BARE = re.compile(
-    r"""(?:^ *|: )((?:mpirun [^`\n]*?)?(?:tinygrad-tx (?=[a-z])|pip install |python \S+\.py)"""
+    r"(?:^ *|: )((?:mpirun [^`\n]*?)?"
+    r"(?:tinygrad-tx (?=[a-z])|pip install |python (?:-m )?\S+\.\w+)"
     r"""(?:"[^"\n]*"|'[^'\n]*'|[^\n`"'])*)""",
     re.M,
 )
