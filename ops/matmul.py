@@ -25,10 +25,12 @@ from tinygrad_tx.ops.kernels.gemm import (
     BLOCK_ROWS,
     DEPTH,
     ROW_COLUMNS,
+    STRIP_GAP,
     TILE_COLUMNS,
     TILE_ROWS,
     multiply_block,
     pack_columns,
+    pack_rows,
 )
 from tinygrad_tx.ops.kernels.kernel import call, kernel, operand_address, share
 from tinygrad_tx.shapes import size_of
@@ -69,8 +71,8 @@ def gradient(b: Builder, node: Node, cotangent: Node) -> tuple[Node, Node]:
     )
 
 
-# Operands of both kernels: (batches, m, n, k), then for each matrix its address and its strides in
-# bytes for three leading axes, rows and columns, then sizes of those axes; packed B and scratch.
+# Operands of all kernels: (batches, m, n, k), sizes of three leading axes, then for each matrix its
+# address and its strides in bytes for those axes, rows and columns; what follows is said below.
 
 
 @kernel("matmul.pack")
@@ -92,32 +94,55 @@ def pack(ith: int, nth: int, operands: Any, arena: int) -> None:
         pack_columns(source, operands[11], operands[12], depth, columns, target)
 
 
+@kernel("matmul.pack_left")
+def pack_left(ith: int, nth: int, operands: Any, arena: int) -> None:
+    """Packs A, as many strips of a panel at a time as a share has: operands[7:13] are its view,
+    [13] the packed memory, [14] bytes from strip to strip."""
+    m, k, bytes_of_strip = operands[1], operands[3], operands[14]
+    strips = (m + TILE_ROWS - 1) // TILE_ROWS
+    panels = (k + DEPTH - 1) // DEPTH
+    task, high = share(operands[0] * panels * strips, ith, nth)
+    while task < high:
+        matrix, rest = task // (panels * strips), task % (panels * strips)
+        k0, s = rest // strips * DEPTH, rest % strips
+        count = min(high - task, strips - s)
+        source = operands[7] + leading(matrix, operands, 8)
+        source += k0 * operands[12] + s * TILE_ROWS * operands[11]
+        rows = min(count * TILE_ROWS, m - s * TILE_ROWS)
+        target = operands[13] + task * bytes_of_strip
+        depth = min(DEPTH, k - k0)
+        pack_rows(source, operands[11], operands[12], rows, depth, target, bytes_of_strip)
+        task += count
+
+
 @kernel("matmul.multiply")
 def multiply(ith: int, nth: int, operands: Any, arena: int) -> None:
-    """Blocks of rows times groups of strips. operands[7:13] view A, [13] packed B, [14:20] view C,
-    [20] scratch of all shares, [21] row blocks, [22] rows of a block, [23] strip groups, [24]
-    floats of scratch for each share; [25] the address of an epilogue or 0, its operands behind it:
-    elementwise work on rows that are still in the cache, where one group has all strips."""
+    """Blocks of rows times groups of strips. operands[7:15] are A: its address, the strides of
+    three leading axes, rows, columns, strips and panels; [15] packed B, [16:22] view C, [22]
+    a spare tile for each share, [23] row blocks, [24] rows of a block, [25] strip groups; [26] the
+    address of an epilogue or 0, its operands behind it: elementwise work on rows that are still in
+    the cache, where one group has all strips."""
     m, n, k = operands[1], operands[2], operands[3]
+    a_row, a_step, a_strip, a_panel = operands[11], operands[12], operands[13], operands[14]
     strips = (n + TILE_COLUMNS - 1) // TILE_COLUMNS
-    blocks, block, groups = operands[21], operands[22], operands[23]
-    scratch = operands[20] + 4 * ith * operands[24]
+    blocks, block, groups = operands[23], operands[24], operands[25]
+    spare = operands[22] + 4 * ith * TILE_ROWS * TILE_COLUMNS
     low, high = share(operands[0] * blocks * groups, ith, nth)
     for task in range(low, high):
         matrix, rest = task // (blocks * groups), task % (blocks * groups)
         first, group = rest // groups * block, rest % groups
-        a = operands[7] + leading(matrix, operands, 8) + first * operands[11]
-        c = operands[14] + leading(matrix, operands, 15) + first * operands[18]
-        packed = operands[13] + 4 * matrix * k * strips * TILE_COLUMNS
+        a = operands[7] + leading(matrix, operands, 8) + first // TILE_ROWS * a_strip
+        c = operands[16] + leading(matrix, operands, 17) + first * operands[20]
+        packed = operands[15] + 4 * matrix * k * strips * TILE_COLUMNS
         begin, end = share(strips, group, groups)
-        rows = min(block, m - first)
+        c_row, rows = operands[20], min(block, m - first)
         multiply_block(
-            a, operands[11], operands[12], packed, begin, end, n, c, operands[18], rows, k, scratch
+            a, a_row, a_step, a_strip, a_panel, packed, begin, end, n, c, c_row, rows, k, spare
         )
-        if operands[25] != 0:
-            behind, total = operand_address(operands, 26), operands[0] * m
+        if operands[26] != 0:
+            behind, total = operand_address(operands, 27), operands[0] * m
             for row in range(matrix * m + first, matrix * m + first + rows):
-                call(operands[25], row, total, behind, arena)
+                call(operands[26], row, total, behind, arena)
 
 
 def fits(node: Node) -> bool:
@@ -143,6 +168,7 @@ def lower(lowering: Lowering, node: Node) -> None:
     panels = batches * columns * -(-k // DEPTH)
     shares = shares_of(batches * n * k, 32768, panels)
     lowering.call(pack, *sizes, *_strided(y), packed, shares=shares)
+    left = _left(lowering, x, sizes)
     wanted = shares_of(2 * batches * m * n * k, WORK_OF_A_SHARE)
     blocks = _row_blocks(batches, m, n * k, wanted)
     block = -(-m // blocks)
@@ -150,11 +176,8 @@ def lower(lowering: Lowering, node: Node) -> None:
     blocks = -(-m // block)
     groups = min(columns, -(-wanted // (batches * blocks)))
     shares = min(wanted, batches * blocks * groups)
-    panel = 0 if x.strides[-1] == 1 else block * min(k, DEPTH)
-    needed = TILE_ROWS * TILE_COLUMNS + panel
-    scratch = lowering.workspace(shares * needed)
-    split = (blocks, block, groups, needed)
-    operands = (*sizes, *_strided(x), packed, *_strided(z), scratch, *split)
+    spare = lowering.workspace(shares * TILE_ROWS * TILE_COLUMNS)
+    operands = (*sizes, *left, packed, *_strided(z), spare, blocks, block, groups)
     after = lowering.epilogue
     if after is not None and groups == 1:
         lowering.call(multiply, *operands, after.kernel, *after.operands, shares=shares)
@@ -162,6 +185,23 @@ def lower(lowering: Lowering, node: Node) -> None:
     lowering.call(multiply, *operands, 0, shares=shares)
     if after is not None:
         lowering.call(after.kernel, *after.operands, shares=after.shares)
+
+
+def _left(lowering: Lowering, x: View, sizes: tuple[int, ...]) -> tuple[View | int, ...]:
+    """Where `multiply` finds A: as it stands if its rows are contiguous, else packed."""
+    if x.strides[-1] == 1:
+        strided = _strided(x)
+        return (*strided, strided[4] * TILE_ROWS, 4 * DEPTH)
+    batches, m, _, k, _, second, third = sizes
+    strips, panels = -(-m // TILE_ROWS), -(-k // DEPTH)
+    strip = TILE_ROWS * min(k, DEPTH) + STRIP_GAP
+    packed = lowering.workspace(batches * panels * strips * strip)
+    shares = shares_of(batches * m * k, 32768, batches * panels * strips)
+    lowering.call(pack_left, *sizes, *_strided(x), packed, 4 * strip, shares=shares)
+    panel = 4 * strips * strip
+    of_matrix = panels * panel
+    leading = (second * third * of_matrix, third * of_matrix, of_matrix)
+    return (packed, *leading, 4, 4 * TILE_ROWS, 4 * strip, panel)
 
 
 def _row_blocks(batches: int, m: int, right: int, wanted: int) -> int:
@@ -203,10 +243,10 @@ def _lower_few_rows(lowering: Lowering, x: View, y: View, z: View, sizes: tuple[
     return True
 
 
-def _strided(view: View) -> tuple[View | int, ...]:
+def _strided(view: View) -> tuple[View, int, int, int, int, int]:
     """A view's address, then its strides in bytes: three leading axes, rows, columns."""
-    strides = (0, 0, 0, *view.strides)[-5:]
-    return (view, *(4 * s for s in strides))
+    first, second, third, rows, columns = (0, 0, 0, *view.strides)[-5:]
+    return (view, 4 * first, 4 * second, 4 * third, 4 * rows, 4 * columns)
 
 
 def cost(node: Node) -> Cost:

@@ -1,10 +1,10 @@
 """Matrix product on float32 from any strides: packed panels and a register tile.
 
     B  packed once: panels DEPTH deep, in strips TILE_COLUMNS wide, zero beyond the edge
-    A  packed by each share, TILE_ROWS high strips, BLOCK_ROWS x DEPTH at a time (stays in L2)
+    A  read where it stands if its rows are contiguous, else packed once in strips TILE_ROWS high
     C  TILE_ROWS x TILE_COLUMNS tiles in registers, written once for each panel
 
-    for block of rows:  for panel of k:  pack A  |  for strip of B:  for strip of A:  tile
+    for block of rows:  for panel of k:  for strip of B:  for strip of A:  tile
 
 Each element of C is summed in the order of k whatever the blocks, so shares change no bit.
 Blocking after Goto and van de Geijn 2008. Addresses and strides are in bytes.
@@ -26,10 +26,12 @@ __all__ = [
     "BLOCK_ROWS",
     "DEPTH",
     "ROW_COLUMNS",
+    "STRIP_GAP",
     "TILE_COLUMNS",
     "TILE_ROWS",
     "multiply_block",
     "pack_columns",
+    "pack_rows",
     "row_tile",
     "store_edge",
     "tile",
@@ -42,6 +44,7 @@ TILE_COLUMNS = TILE_VECTORS * LANES
 ROW_COLUMNS = ROW_VECTORS * LANES
 DEPTH = 384
 BLOCK_ROWS = 96  # a multiple of every TILE_ROWS
+STRIP_GAP = 16  # floats between strips of A: a power of two apart, all would share a few lines
 UNROLL = 4
 
 _copy_rows, _copy_columns = copy_lanes(TILE_ROWS), copy_lanes(TILE_COLUMNS)
@@ -263,7 +266,9 @@ def _pack_one_by_one(
 
 
 @inline
-def pack_rows(source: int, m_step: int, k_step: int, rows: int, k: int, target: int) -> None:
+def pack_rows(
+    source: int, m_step: int, k_step: int, rows: int, k: int, target: int, strip_bytes: int
+) -> None:
     """Rows of A to strips of TILE_ROWS rows, k by k. Beyond the last row nothing is written."""
     whole = rows // TILE_ROWS * TILE_ROWS if m_step == 4 else 0
     for step in range(
@@ -273,9 +278,9 @@ def pack_rows(source: int, m_step: int, k_step: int, rows: int, k: int, target: 
         for _ in range(0, whole, TILE_ROWS):
             _copy_rows(out, begin)
             begin += 4 * TILE_ROWS
-            out += 4 * TILE_ROWS * k
+            out += strip_bytes
     for first in range(whole, rows, TILE_ROWS):
-        strip = floats(target + 4 * first * k, k * TILE_ROWS)
+        strip = floats(target + first // TILE_ROWS * strip_bytes, k * TILE_ROWS)
         for i in range(min(TILE_ROWS, rows - first)):
             at = source + (first + i) * m_step
             for step in range(k):
@@ -286,8 +291,10 @@ def pack_rows(source: int, m_step: int, k_step: int, rows: int, k: int, target: 
 @inline
 def multiply_block(
     a: int,
-    m_step: int,
-    k_step: int,
+    a_row: int,
+    a_step: int,
+    a_strip: int,
+    a_panel: int,
     packed: int,
     first_strip: int,
     last_strip: int,
@@ -296,57 +303,31 @@ def multiply_block(
     c_row: int,
     rows: int,
     k: int,
-    scratch: int,
+    spare: int,
 ) -> None:
     """C[rows, strips] = A[rows, k] B for the strips [first, last) of a packed B.
 
-    `c` is the address of column 0. `scratch` holds a tile and, unless rows of A are contiguous, as
-    many floats as A's largest panel, its rows rounded up to TILE_ROWS.
+    Strides of A in bytes: from row to row and from k to k within a strip of TILE_ROWS rows, from
+    strip to strip, and from panel to panel. `c` is the address of column 0. `spare` holds a tile.
     """
     strips = (n + TILE_COLUMNS - 1) // TILE_COLUMNS
-    packed_rows = scratch + 4 * TILE_ROWS * TILE_COLUMNS
     for k0 in range(0, k, DEPTH):
         depth = min(DEPTH, k - k0)
         accumulate = 1 if k0 > 0 else 0
-        if k_step == 4:  # rows are read where they are
-            base, a_row, a_step, a_strip = a + 4 * k0, m_step, 4, m_step * TILE_ROWS
-        else:
-            pack_rows(a + k0 * k_step, m_step, k_step, rows, depth, packed_rows)
-            base, a_row, a_step, a_strip = packed_rows, 4, 4 * TILE_ROWS, 4 * TILE_ROWS * depth
+        base = a + k0 // DEPTH * a_panel
         panel = packed + 4 * k0 * strips * TILE_COLUMNS
         for s in range(first_strip, last_strip):
             strip = panel + 4 * s * TILE_COLUMNS * depth
             wide = min(TILE_COLUMNS, n - s * TILE_COLUMNS)
             at, out = base, c + 4 * s * TILE_COLUMNS
+            b_row = 4 * TILE_COLUMNS
             for first in range(0, rows, TILE_ROWS):
                 high = min(TILE_ROWS, rows - first)
                 if wide == TILE_COLUMNS:
-                    tile(
-                        depth,
-                        at,
-                        a_row,
-                        a_step,
-                        strip,
-                        4 * TILE_COLUMNS,
-                        out,
-                        c_row,
-                        high,
-                        accumulate,
-                    )
+                    tile(depth, at, a_row, a_step, strip, b_row, out, c_row, high, accumulate)
                 else:
-                    tile(
-                        depth,
-                        at,
-                        a_row,
-                        a_step,
-                        strip,
-                        4 * TILE_COLUMNS,
-                        scratch,
-                        4 * TILE_COLUMNS,
-                        high,
-                        0,
-                    )
-                    store_edge(scratch, out, c_row, high, wide, accumulate)
+                    tile(depth, at, a_row, a_step, strip, b_row, spare, b_row, high, 0)
+                    store_edge(spare, out, c_row, high, wide, accumulate)
                 at += a_strip
                 out += c_row * TILE_ROWS
 

@@ -34,6 +34,16 @@ def test_a_product_is_right_in_every_layout(m: int, k: int, n: int, left: str, r
     np.testing.assert_allclose(found.numpy(), truth, rtol=0, atol=1e-6 * k)
 
 
+@pytest.mark.parametrize("leading", [(2,), (3, 2), (2, 1, 3)])
+def test_batches_whose_left_matrices_are_packed(leading: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(*leading, 390, 140)).astype(np.float32)
+    y = rng.normal(size=(*leading, 390, 70)).astype(np.float32)
+    found = tx.jit(lambda x, y: tx.matrix_transpose(x) @ y)(x, y)
+    truth = np.swapaxes(x, -1, -2).astype(np.float64) @ y
+    np.testing.assert_allclose(found.numpy(), truth, rtol=0, atol=4e-4)
+
+
 def test_a_large_product_is_the_same_with_any_number_of_threads() -> None:
     x, y = (np.random.default_rng(s).normal(size=(600, 600)).astype(np.float32) for s in (1, 2))
     before, found = tx.config.threads, []
