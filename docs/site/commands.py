@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,11 +31,10 @@ def cell(text: str) -> str:
 
 
 def help_of(command: Any) -> list[str]:
-    """Prose as prose; from the first example on as it is printed."""
-    text = command.help or ""
-    found = re.search(r"Example: |^(?:[\w ,-]+: )?tinygrad-tx ", text, re.M)
-    at = found.start() if found else len(text)
-    return [text[:at], "", *(f"    {line}" for line in text[at:].splitlines())]
+    """Prose as prose; examples, which stand behind the sign that keeps lines whole, as code."""
+    prose, _, examples = (command.help or "").partition("\b\n")
+    title, _, commands = examples.partition("\n")
+    return [prose, "", title, "", textwrap.indent(textwrap.dedent(commands), "    ")]
 
 
 def section(name: str, command: Any, context: Any) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import tinygrad_tx as tx
@@ -204,11 +205,16 @@ def test_gradcheck_of_operators_and_functions(tmp_path: Path) -> None:
     assert found["failures"][0]["name"] == "wrong"
 
 
-@pytest.mark.parametrize("name", ["train", "generate", "info", "gradcheck", "import", "export"])
-def test_help_shows_an_example(tmp_path: Path, name: str) -> None:
-    done = command(name, "--help", folder=tmp_path)
-    assert done.returncode == 0
-    assert f"tinygrad-tx {name}" in " ".join(done.stdout.split())
+def test_help_shows_examples_in_whole_lines() -> None:
+    """So that they can be copied: help wraps everything else."""
+    root = typer.main.get_command(app)
+    commands = [((name,), c) for name, c in root.commands.items() if name != "data"]
+    inner = root.commands["data"].commands
+    for words, found in [*commands, *((("data", name), c) for name, c in inner.items())]:
+        said = CliRunner().invoke(app, [*words, "--help"]).stdout
+        examples = found.help.partition("\b\n")[2].splitlines()[1:]
+        assert any(f"tinygrad-tx {' '.join(words)}" in line for line in examples), words
+        assert set(examples) <= {line.removeprefix("  ") for line in said.splitlines()}
 
 
 def test_chinese_text_trains_and_generates(tmp_path: Path) -> None:

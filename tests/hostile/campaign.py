@@ -1,6 +1,6 @@
 """The campaign of damaged files: each is refused in one line, or loaded; as a table.
 
-python tests/hostile/campaign.py [--files 10000] [--seed 0] [--workers 2] [--page docs/untrusted.md]
+python -m tests.hostile.campaign [--files 10000] [--seed 0] [--workers 2] [--page docs/untrusted.md]
 
 Workers read file after file under a bound on memory and on time. One that dies, hangs, takes more
 than it may or raises what is no error of ours leaves its file in `--keep`, and the exit code is 1.
@@ -253,7 +253,7 @@ def main() -> int:
     for line in findings:
         print(line)
     if given.page:
-        command = f"python tests/hostile/campaign.py --files {given.files} --seed {given.seed}"
+        command = f"python -m tests.hostile.campaign --files {given.files} --seed {given.seed}"
         write_page(given.page, table, command)
     return 1 if findings else 0
 

@@ -1,4 +1,4 @@
-"""The campaign of damaged files, whole: `python tests/hostile/campaign.py` writes its page."""
+"""The campaign of damaged files, whole: `python -m tests.hostile.campaign` writes its page."""
 
 from __future__ import annotations
 

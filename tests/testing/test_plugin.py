@@ -56,6 +56,16 @@ def pytest_in(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_what_given_gradients_made_is_selected_by_the_marker(tmp_path: Path) -> None:
+    (tmp_path / "test_good.py").write_text(GOOD + "\ndef test_plain():\n    pass\n")
+    only = ("--gradcheck-examples", "2", "-m")
+    done = [pytest_in(tmp_path, *only, name) for name in ("gradcheck", "not gradcheck")]
+    assert "1 passed, 1 deselected" in done[0].stdout
+    assert "1 functions" in done[0].stdout
+    assert "1 passed, 1 deselected" in done[1].stdout
+    assert "1 functions" not in done[1].stdout
+
+
 def test_summary_and_reports(tmp_path: Path) -> None:
     (tmp_path / "test_good.py").write_text(GOOD)
     done = pytest_in(

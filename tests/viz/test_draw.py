@@ -162,7 +162,7 @@ def test_the_suffix_decides_the_format(tmp_path: Path, suffix: str) -> None:
 
 def test_pdf_needs_dot_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(render, "RENDERERS", ("graphviz-pure",))
-    with pytest.raises(DrawError, match="pdf"):
+    with pytest.raises(DrawError, match=r"install Graphviz, whose dot writes pdf, or write \.svg"):
         tx.draw(gpt(), tmp_path / "model.pdf", inputs=(TOKENS,))
 
 

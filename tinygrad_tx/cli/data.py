@@ -54,7 +54,9 @@ def prepare_data(
 ) -> None:
     """Makes a data set of texts; stopped at any instant, the same command goes on.
 
-    Example: tinygrad-tx data prepare books letters.jsonl.gz --out data/books
+    \b
+    Example:
+      tinygrad-tx data prepare books letters.jsonl.gz --out data/books
     """
     how = Preparation(tokenizer, vocab_size, held_out, field, piece, shard_tokens)
     began = time.perf_counter()
@@ -79,7 +81,12 @@ def info(
     folder: Folder,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """What a data set is made of. Example: tinygrad-tx data info data/books"""
+    """What a data set is made of.
+
+    \b
+    Example:
+      tinygrad-tx data info data/books
+    """
     found = TokenSet.open(folder)
     if not as_json:
         typer.echo(_described(found))
@@ -97,7 +104,12 @@ def info(
 
 @data.command()
 def check(folder: Folder) -> None:
-    """Reads all files and compares their digests. Example: tinygrad-tx data check data/books"""
+    """Reads all files and compares their digests.
+
+    \b
+    Example:
+      tinygrad-tx data check data/books
+    """
     found = TokenSet.open(folder)
     with bar(f"checking {folder}", in_bytes=True) as show:
         files = found.check(lambda done, total: show(done, total, "checking"))
@@ -112,7 +124,12 @@ def sample(
     seed: Annotated[int, typer.Option(help="Others with another.")] = 0,
     held_out: Annotated[bool, typer.Option("--held-out", help="Of the held-out part.")] = False,
 ) -> None:
-    """Shows some windows as text. Example: tinygrad-tx data sample data/books --windows 5"""
+    """Shows some windows as text.
+
+    \b
+    Example:
+      tinygrad-tx data sample data/books --windows 5
+    """
     found = TokenSet.open(folder)
     side = found.held_out if held_out else found.learning
     tokens, _ = TokenWindows(side, windows, context, seed).draw()

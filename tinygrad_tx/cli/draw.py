@@ -79,10 +79,12 @@ def draw(
 ) -> None:
     """Draws a model: a trained one, a published one, a GPT of given sizes, or that of an ONNX file.
 
-    Where a trained one came from: tinygrad-tx draw runs/gpt --view pipeline
-    On real input: tinygrad-tx draw runs/gpt --overlay attention --text "To be, or not to be"
-    By shape alone: tinygrad-tx draw --preset mt-nlg-530b --overlay flops --out mt-nlg.svg
-    Example: tinygrad-tx draw --layers 12 --heads 12 --width 768 --out gpt.html
+    \b
+    Examples: of given sizes, by shape alone, on real input, where a run came from:
+      tinygrad-tx draw --layers 12 --heads 12 --width 768 --out gpt.html
+      tinygrad-tx draw --preset mt-nlg-530b --overlay flops --out mt-nlg.svg
+      tinygrad-tx draw runs/gpt --overlay attention --text "To be, or not to be"
+      tinygrad-tx draw runs/gpt --view pipeline
     """
     options: dict[str, Any] = {"depth": depth, "overlay": overlay, "theme": theme, "lang": lang}
     if passes is not None:

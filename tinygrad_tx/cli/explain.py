@@ -43,8 +43,10 @@ def explain(
 ) -> None:
     """Why a model says what it says: attention, lenses, attributions, circuits, on one page.
 
-    With published weights: tinygrad-tx explain smollm2 --text "The capital of France is"
-    Example: tinygrad-tx explain runs/gpt --text "The statement" --out why.html
+    \b
+    Examples, the second with published weights:
+      tinygrad-tx explain runs/gpt --text "The statement" --out why.html
+      tinygrad-tx explain smollm2 --text "The capital of France is"
     """
     found, tokenizer = load_model(model)
     with bar("Looking inside") as advance:

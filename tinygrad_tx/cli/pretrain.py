@@ -23,6 +23,9 @@ def pretrain(
     """Pretrains a BERT on the English reference inside Python; minutes on two cores.
 
     Leaves the folder --out: summary, picture, outcome as JSON, tokenizer, and the trained weights.
-    Example: tinygrad-tx pretrain --out runs/mlm
+
+    \b
+    Example:
+      tinygrad-tx pretrain --out runs/mlm
     """
     run_task(pretraining.run, out, quick, seed, resume, as_json)

@@ -55,8 +55,12 @@ def prompt(
     """Asks a model by a template: probabilities of the labels' words, or text without --label.
 
     compare sets ways to prompt and to train side by side, minutes on two cores; docstrings asks
-    SmolLM2. Example: tinygrad-tx prompt smollm2 --template "{text} It was {mask}." --label
-    positive=good,great --label negative=bad --slot "text=I would see it again."
+    SmolLM2.
+
+    \b
+    Example:
+      tinygrad-tx prompt smollm2 --template "{text} It was {mask}." \\
+        --label positive=good,great --label negative=bad --slot "text=I would see it again."
     """
     if target in EXPERIMENTS:
         if template or label or slot or content_free or tuned:

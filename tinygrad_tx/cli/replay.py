@@ -26,7 +26,9 @@ def replay(
 ) -> None:
     """Repeats the step that failed, operation by operation, and names the first bad value.
 
-    Example: tinygrad-tx replay runs/gpt
+    \b
+    Example:
+      tinygrad-tx replay runs/gpt
     """
     folder = RunFolder(run)
     settings = folder.read_config()

@@ -78,8 +78,11 @@ def search(
     """Trains once for each of many settings and ranks them by held-out loss.
 
     Each trial is a run folder in OUT/trials. Goes on where it was stopped: --resume --out OUT.
-    Example: tinygrad-tx search --out runs/search --vary learning_rate=1e-4..1e-2
-    --vary width=64,128 --random 12 --halving -- --text novel.txt --steps 400
+
+    \b
+    Example:
+      tinygrad-tx search --out runs/search --vary learning_rate=1e-4..1e-2 \\
+        --vary width=64,128 --random 12 --halving -- --text novel.txt --steps 400
     """
     if resume:
         if vary or options or halving or least or seed:

@@ -34,11 +34,13 @@ def train(
     """Trains a GPT on text: the English reference inside Python, or your own.
 
     Leaves the folder --out: configuration, checkpoint, metrics, record, pictures, summary.
-    Example: tinygrad-tx train --text novel.txt --out runs/novel
-    Larger than memory: tinygrad-tx data prepare books --out data/books, then
-    tinygrad-tx train --data data/books --out runs/books
-    By two processes: mpirun -n 2 tinygrad-tx train --out runs/novel
-    Fine-tuning: tinygrad-tx train --start-from runs/novel --text letters.txt --out runs/letters
+
+    \b
+    Examples: your own text, more of it than memory, by two processes, fine-tuning:
+      tinygrad-tx train --text novel.txt --out runs/novel
+      tinygrad-tx data prepare books --out data/books && tinygrad-tx train --data data/books
+      mpirun -n 2 tinygrad-tx train --text novel.txt --out runs/novel
+      tinygrad-tx train --start-from runs/novel --text letters.txt --out runs/letters
     """
     run, group = RunFolder(out), join(distributed)
     screen = Screen(quiet=not group.is_first)

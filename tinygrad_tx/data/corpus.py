@@ -26,7 +26,7 @@ def read_text(path: Path) -> str:
     except OSError as error:
         what, remedy = f"cannot be read: {error.strerror}", "check the path, from where you are"
         if Path(path).is_dir():
-            remedy = "give one file; a folder of them: tinygrad-tx data prepare FOLDER"
+            remedy = "give one file; a folder of them: tinygrad-tx data prepare FOLDER --out SET"
         raise DataError(explain(f"text {path}", what, remedy=remedy)) from None
     try:
         text = raw.decode("utf-8-sig")

@@ -80,6 +80,7 @@ def given_gradients(
                 )
 
         test.__name__, test.__doc__, test.__module__ = name, function.__doc__, function.__module__
+        test.checks_gradients = True  # type: ignore[attr-defined]  # the plug-in marks such tests
         return test
 
     return decorate

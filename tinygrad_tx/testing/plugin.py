@@ -51,6 +51,14 @@ def pytest_configure(config: pytest.Config) -> None:
     profile.seed = seed or 0
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by -m
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What `given_gradients` made has the marker."""
+    for item in items:
+        if getattr(getattr(item, "function", None), "checks_gradients", False):
+            item.add_marker("gradcheck")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     report: Any = yield

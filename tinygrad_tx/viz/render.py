@@ -171,7 +171,11 @@ def render(dot: str, format: str) -> bytes:
         words = done.stderr.decode(errors="replace").strip().splitlines()
         end = f"signal {-done.returncode}" if done.returncode < 0 else f"code {done.returncode}"
         said = f": {words[-1]}" if words else ""
-        raise DrawError(explain("draw", f"{program} ended with {end} and no picture{said}"))
+        # graphviz-pure refuses the formats that it lacks before it draws.
+        lacks = "graphviz-pure" in program and format not in ("svg", "png")
+        remedy = f"install Graphviz, whose dot writes {format}, or write .svg" if lacks else ""
+        what = f"{program} ended with {end} and no picture{said}"
+        raise DrawError(explain("draw", what, remedy=remedy))
     return done.stdout
 
 
