@@ -118,8 +118,12 @@ def _fenced(code: str, is_command: bool) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text of a message as Markdown: no sign of it means anything but itself."""
-    return re.sub(r"([\\`*_<>\[\]|#])", r"\\\1", text)
+    """Text of a message as Markdown: no sign of it means anything but itself.
+
+    Brackets of tags and bars are entities: with a backslash Python's Markdown shows both signs.
+    """
+    entities = text.translate({ord("<"): "&lt;", ord(">"): "&gt;", ord("|"): "&#124;"})
+    return re.sub(r"([\\`*_\[\]]|(?<!&)#)", r"\\\1", entities)
 
 
 def _anchor(title: str) -> str:
