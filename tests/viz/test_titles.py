@@ -82,9 +82,13 @@ def crossed(drawing: Any) -> tuple[list[str], int]:
     for frame in frames:
         x, y = map(float, frame["lp"].split(","))
         wide, high = float(frame["lwidth"]) * 72, float(frame["lheight"]) * 72
-        text = frame["label"].rstrip("\N{NO-BREAK SPACE}")
-        left = x - wide / 2
-        right = left + wide * len(text) / len(frame["label"])
+        text = frame["label"].strip("\N{NO-BREAK SPACE}")
+        # A space is half as wide as a letter at least.
+        own = wide * len(text) / (len(text) + 0.5 * (len(frame["label"]) - len(text)))
+        ends = x - wide / 2, x + wide / 2
+        left, right = (ends[0], ends[0] + own)
+        if frame["label"].startswith("\N{NO-BREAK SPACE}"):
+            left, right = ends[1] - own, ends[1]
         over = (points[:, 0] > left) & (points[:, 0] < right) & (abs(points[:, 1] - y) < high / 2)
         found += [text] if over.any() else []
     return found, len(frames)

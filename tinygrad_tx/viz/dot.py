@@ -26,6 +26,9 @@ _CHANGES = {
 }
 """The outline tells changes apart as well as the colour does."""
 
+ROOM = 16
+"""At least so many spaces stand beside the title of a frame."""
+
 
 def dot_of(picture: Picture, theme: str = "light", language: str = "en") -> str:
     """Boxes, frames around open modules, and arrows; rounded for what computes."""
@@ -72,19 +75,21 @@ def _write_frame(
 ) -> None:
     """The boxes of a frame and the frames within it. Frames nest as modules do: a few levels.
 
-    A title keeps clear of arrows as well as Graphviz lets it, which minds boxes alone: on the left,
-    with room beside it in a narrow frame; above, but where two sides are compared, whose frames
-    hold all that goes into them, below.
+    A title keeps clear of arrows as well as Graphviz lets it, which minds boxes alone: above on the
+    left, with room beside it. Where two sides are compared all that goes into a frame stands in it,
+    so that below on the right is clearer.
     """
-    place = "t" if picture.sides else "b"
+    is_side = bool(picture.sides) and bool(frame)
+    just, place = ("r", "t") if is_side else ("l", "b")
     for box in inside.get(frame, ()):
         _write_box(dot, box, look, language)
     for child in _frames_within(frame, inside):
         with dot.subgraph(name=f"cluster_{id_of('.'.join(child))}") as part:
             title = _titled(picture.frames.get(child, child[-1]), language)
-            label = title + "\N{NO-BREAK SPACE}" * len(title)
+            room = "\N{NO-BREAK SPACE}" * max(len(title), ROOM)
+            label = room + title if is_side else title + room
             part.attr(label=label, style="rounded,filled", fillcolor=look.frame, color=look.line)
-            part.attr(labeljust="l", labelloc=place, fontsize="13", margin="14")
+            part.attr(labeljust=just, labelloc=place, fontsize="13", margin="14")
             _write_frame(part, child, inside, picture, look, language)
 
 
