@@ -1,4 +1,4 @@
-"""Draws docs/gallery/*.svg and writes docs/gallery.md: every picture from the graph that runs.
+"""Draws docs/gallery/*.svg and writes the pages that show them, all from the graph that runs.
 
 python docs/make_gallery.py [NAME ...] draws all, or those named. Pictures that hold no measured
 figure are pinned by a digest of their DOT text, which tests/test_gallery.py draws again.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import runpy
 import subprocess
 import sys
@@ -25,6 +26,9 @@ from tinygrad_tx import reasoning
 DOCS = Path(__file__).parent
 FOLDER = DOCS / "gallery"
 DIGESTS = FOLDER / "digests.json"
+PAGES = ("gallery.md", "gallery-views.md")
+LARGEST = 6000
+"""A picture with a side of more points than this is opened by itself: on a page it is a line."""
 M = tx.models
 
 GPT = M.GPTConfig(65, 64, 4, 4, 128)
@@ -98,7 +102,7 @@ def pipeline(lang: str = "en") -> Any:
     """A model trained on English prose, then on the pages of this project, then asked to write."""
     with tempfile.TemporaryDirectory() as folder:
         parent, child, text = (Path(folder) / n for n in ("english", "our-pages", "pages.txt"))
-        pages = [p.read_text() for p in sorted(DOCS.glob("*.md")) if p.name != "gallery.md"]
+        pages = [p.read_text() for p in sorted(DOCS.glob("*.md")) if p.name not in PAGES]
         text.write_text("".join(c for c in "\n".join(pages) if c.isascii()))
         run = (sys.executable, "-m", "tinygrad_tx")
         for words in (
@@ -347,14 +351,17 @@ def chinese() -> list[Entry]:
     ]
 
 
+CHINESE = "The words of the field in Chinese"
+
+
 def entries() -> dict[str, list[Entry]]:
     """Sections of the page."""
     return {
         "The field's introductions": introductions(),
         "Models": families(),
         "Overlays, languages, and graphs without modules": overlays(),
-        "The words of the field in Chinese": chinese(),
-        "Every view": views(),
+        CHINESE: chinese(),
+        "From the graph to its steps and memory": views(),
     }
 
 
@@ -362,22 +369,50 @@ def digest_of(drawing: Any) -> str:
     return hashlib.sha256(drawing.dot.encode()).hexdigest()
 
 
-def page() -> str:
-    lines = [
-        "# Gallery",
-        "",
-        "Made by `python docs/make_gallery.py`; every picture is drawn from the graph that runs.",
-        "The same pictures come as PNG, PDF, DOT, Mermaid and as an offline page that opens and",
-        'folds, searches, and shows shapes, formulas and source lines: `tx.draw(model, "m.html")`.',
-        "",
-    ]
-    for section, found in entries().items():
-        lines += [f"## {section}", ""]
-        for entry in found:
-            image = f"![{entry.title}](gallery/{entry.name}.svg)"
-            text = [entry.text, ""] if entry.text else []
-            lines += [f"### {entry.title}", "", *text, image, ""]
-    return "\n".join(lines)
+HEADS = (
+    """# Gallery
+
+Every picture is drawn from the graph that runs, by `python docs/make_gallery.py`; a click shows it
+at its full size. The same pictures come as PNG, PDF, DOT, Mermaid and as an offline page that opens
+and folds, searches, and shows shapes, formulas and source lines: `tx.draw(model, "m.html")`.
+[Every view](gallery-views.md) of every family has a page of its own, and the pictures in Chinese
+are in [concepts](concepts.zh.md).
+""",
+    """# Every view of every family
+
+What `tx.draw(model, view=...)` shows of the families in the [gallery](gallery.md), each with one
+small block, and of a model of 530 billion parameters by its shape alone. A click on a picture shows
+it at its full size. [How the compiler works](guides/how-the-compiler-works.md) says what is seen.
+""",
+)
+
+
+def pages() -> dict[str, str]:
+    """The text of each page by its file."""
+    *first, last = (s for s in entries().items() if s[0] != CHINESE)
+    return {
+        name: "\n".join([head, *(line for s in shown for line in _section(*s))])
+        for name, head, shown in zip(PAGES, HEADS, (first, [last]), strict=True)
+    }
+
+
+def _section(title: str, found: list[Entry]) -> list[str]:
+    lines = [f"## {title}", ""]
+    for entry in found:
+        text = [entry.text, ""] if entry.text else []
+        lines += [f"### {entry.title}", "", *text, _shown(entry), ""]
+    return lines
+
+
+def _shown(entry: Entry) -> str:
+    """A picture that leads to itself, or the way to one that no page has room for."""
+    path = f"gallery/{entry.name}.svg"
+    head = (DOCS / path).read_text(encoding="utf-8")[:2000]
+    sides = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', head)
+    wide, high = map(float, sides.groups() if sides else (0, 0))
+    if max(wide, high) > LARGEST:
+        return f"[The picture]({path}) is {wide:,.0f} by {high:,.0f} points large."
+    return f"[![{entry.title}]({path})]({path})"
 
 
 def main(wanted: list[str]) -> None:
@@ -392,7 +427,8 @@ def main(wanted: list[str]) -> None:
             digests[entry.name] = digest_of(drawing)
         print(entry.name, flush=True)
     DIGESTS.write_text(json.dumps(digests, indent=1, sort_keys=True) + "\n")
-    (DOCS / "gallery.md").write_text(page())
+    for name, text in pages().items():
+        (DOCS / name).write_text(text)
 
 
 if __name__ == "__main__":

@@ -1,47 +1,97 @@
-"""Prints docs/mistakes.md: the list in tests/mistakes/, with what each mistake is told now."""
+"""Writes docs/mistakes/: what each mistake of tests/mistakes/ is told, a page for each topic."""
 
 from __future__ import annotations
 
 import re
 import runpy
-import sys
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-LIST = Path(__file__).parent.parent / "tests" / "mistakes" / "told.py"
-HEAD = """# Mistakes, what you are told, and what to write instead
+from tinygrad_tx.files import write_whole
 
-Made by `docs/make_mistakes.py` out of `tests/mistakes/`: {count} things that people write who come
-from PyTorch, JAX, Hugging Face or scikit-learn, or are new to all of them. Every message below is
-the real one, and what is written instead is run by the tests. Search this page for a word of the
-message that you got.
+FOLDER = Path(__file__).parent / "mistakes"
+LIST = FOLDER.parent.parent / "tests" / "mistakes" / "told.py"
+HEAD = """# Common mistakes
+
+{count} things that people write who come from PyTorch, JAX, Hugging Face or scikit-learn, or are
+new to all of them; what each is told, and what to write instead. Find yours by its topic, or by the
+word that [its message begins with](#by-the-message).
+
+| topic | mistakes | for example |
+| --- | --- | --- |
+{topics}
+
+## How to read a message
 
 A message reads: operation: what is wrong, with the values; where the tensors were made, as
 `file:line`; what to do. Almost all errors are `tinygrad_tx.errors.TinygradTxError`, and also the
 built-in that people catch: a `ShapeError` is a `ValueError`, a `NoSuchNameError` an
 `AttributeError`.
 
-Before each piece of Python stands:
+The pages are made by `docs/make_mistakes.py` out of `tests/mistakes/`. Every message on them is the
+real one, and what is written instead is run by the tests. Before each piece of Python stands:
 
 ```python
 {prelude}
 ```
 
+## By the message
+
+| it begins with | mistakes |
+| --- | --- |
+{begins}
+"""
+ABOVE = """# {title}
+
+{intro}[Common mistakes](README.md) lists all topics, and has what stands before each piece of
+Python.
 """
 
 
-def page(topics: Sequence[Any], told: Callable[[Any], tuple[str, str]], prelude: str) -> str:
-    """The whole page."""
-    count = sum(len(topic.mistakes) for topic in topics)
-    lines = [HEAD.format(count=count, prelude=prelude.strip("\n"))]
-    lines += [f"- [{t.title}](#{_anchor(t.title)}) ({len(t.mistakes)})\n" for t in topics]
+def pages(
+    topics: Sequence[Any], told: Callable[[Any], tuple[str, str]], prelude: str
+) -> dict[str, str]:
+    """The text of each page by its file: the list of topics, and a page for each."""
+    made = {"README.md": _index(topics, told, prelude.strip("\n"))}
     for topic in topics:
-        lines.append(f"\n## {topic.title}\n")
-        if topic.intro:
-            lines.append(f"\n{topic.intro}\n")
-        lines += [_shown(mistake, *told(mistake)) for mistake in topic.mistakes]
-    return "".join(lines)
+        intro = f"{topic.intro}\n\n" if topic.intro else ""
+        shown = [_shown(mistake, *told(mistake)) for mistake in topic.mistakes]
+        made[_place(topic)] = "".join([ABOVE.format(title=topic.title, intro=intro), *shown])
+    return made
+
+
+def _index(topics: Sequence[Any], told: Callable[[Any], tuple[str, str]], prelude: str) -> str:
+    """All topics, and all words that messages begin with."""
+    lines = [
+        f"| [{t.title}]({_place(t)}) | {len(t.mistakes)} | {_link(t, t.mistakes[0])} |"
+        for t in topics
+    ]
+    begins: dict[str, list[str]] = defaultdict(list)
+    for topic in topics:
+        for mistake in topic.mistakes:
+            if word := _beginning(mistake, told(mistake)[1]):
+                begins[word].append(_link(topic, mistake))
+    rows = [f"| `{w}` | {'; '.join(begins[w])} |" for w in sorted(begins, key=str.lower)]
+    count = sum(len(t.mistakes) for t in topics)
+    tables = {"topics": "\n".join(lines), "begins": "\n".join(rows)}
+    return HEAD.format(count=count, prelude=prelude, **tables)
+
+
+def _beginning(mistake: Any, text: str) -> str:
+    """The operation, class or function of ours that a message begins with; none of a user's own."""
+    word = re.match(r"[A-Za-z_][\w.]*(?=:)", "" if mistake.command else mistake.said or text)
+    own = rf"(?:class |def |[\"']){re.escape(word[0])}\b" if word else ""
+    return word[0] if word and not re.search(own, mistake.wrong) else ""
+
+
+def _place(topic: Any) -> str:
+    return f"{_anchor(topic.title)}.md"
+
+
+def _link(topic: Any, mistake: Any) -> str:
+    return f"[{_plain(mistake.name)}]({_place(topic)}#{_anchor(mistake.name)})"
 
 
 def _shown(mistake: Any, kind: str, text: str) -> str:
@@ -49,7 +99,7 @@ def _shown(mistake: Any, kind: str, text: str) -> str:
     kind, text = "" if mistake.command else kind, mistake.said or text
     said = f"> `{kind}`: {_plain(text)}" if kind else f"> {_plain(text)}"
     parts = [
-        f"\n### {mistake.name}\n",
+        f"\n## {_plain(mistake.name)}\n",
         _fenced(mistake.command or mistake.wrong, bool(mistake.command)),
         said if text else "> Nothing is said.",
         *([mistake.why] if mistake.why else []),
@@ -76,6 +126,16 @@ def _anchor(title: str) -> str:
     return re.sub(r"[^\w-]", "", title.lower().replace(" ", "-"))
 
 
-if __name__ == "__main__":
+def main() -> None:
     found = runpy.run_path(str(LIST))
-    sys.stdout.write(page(found["topics"](), found["told"], found["PRELUDE"]))
+    made = pages(found["topics"](), found["told"], found["PRELUDE"])
+    FOLDER.mkdir(exist_ok=True)
+    for path in FOLDER.glob("*.md"):
+        if path.name not in made:
+            path.unlink()
+    for name, text in made.items():
+        write_whole(FOLDER / name, text)
+
+
+if __name__ == "__main__":
+    main()

@@ -94,8 +94,6 @@ register(
         inplace=(0,),
         lower=lower,
         fits=float32_rows,
-        reads="contiguous",
-        writes="contiguous",
         row=TestRow(samples, tolerance=5e-6),
         formula="eˢ / Σ eˢ",
     )

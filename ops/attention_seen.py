@@ -60,7 +60,6 @@ register(
         lower=lower,
         fits=attention.fits,
         reads=find("attention").reads,
-        writes="contiguous",
         cost=cost,
         row=TestRow(samples, tolerance=5e-6),
         formula="softmax(q kᵀ s + b) v",

@@ -16,7 +16,7 @@ from tinygrad_tx.graph.node import Aval, Node, Operator
 from tinygrad_tx.graph.registry import register
 from tinygrad_tx.graph.walk import substitute
 
-__all__ = ["Body"]
+__all__ = ["Body", "is_checkpoint", "owner_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +33,17 @@ class Body:
     def on(self, inputs: Sequence[Node]) -> tuple[Node, ...]:
         """The outputs for other inputs."""
         return substitute(self.outputs, dict(zip(self.inputs, inputs, strict=True)))
+
+
+def owner_of(node: Node) -> Any:
+    """The custom operator that made a `call` or `external` node; None for any other node."""
+    rule = node.attrs.get("rule") or getattr(node.attrs.get("body"), "gradient", None)
+    return getattr(rule, "__self__", None)
+
+
+def is_checkpoint(node: Node) -> bool:
+    """Whether it is a function without a rule of a user's: nothing is lost by its expansion."""
+    return node.op.name == "call" and owner_of(node) is None
 
 
 def infer(*inputs: Aval, body: Body) -> tuple[Aval, ...]:

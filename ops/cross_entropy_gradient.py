@@ -97,8 +97,6 @@ register(
         expand=expand,
         lower=lower,
         fits=fits,
-        reads="contiguous",
-        writes="contiguous",
         row=TestRow(samples, tolerance=5e-6),
         formula="(softmax(z) - onehot(t)) · L̇",
     )

@@ -81,8 +81,6 @@ register(
         expand=expand,
         lower=lower,
         fits=float32_rows,
-        reads="contiguous",
-        writes="contiguous",
         row=TestRow(samples, tolerance=5e-6),
         formula="(x - μ) / √(σ² + ε) · w + b",
     )

@@ -120,8 +120,6 @@ register(
         expand=expand,
         lower=lower,
         fits=float32_rows,
-        reads="contiguous",
-        writes="contiguous",
         row=TestRow(samples, tolerance=1e-5),
         formula="r (t - mean(t) - h mean(t h))",
     )

@@ -86,8 +86,6 @@ register(
         expand=expand,
         lower=lower,
         fits=fits,
-        reads="contiguous",
-        writes="contiguous",
         row=TestRow(samples, tolerance=5e-6),
         formula="μ, 1 / √(σ² + ε)",
     )

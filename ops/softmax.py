@@ -62,8 +62,6 @@ register(
         inplace=(0,),
         lower=row_by_row(run, 4096),
         fits=float32_rows,
-        reads="contiguous",
-        writes="contiguous",
         row=TestRow(rowwise(normal)),
         formula="eˣⁱ / Σ eˣʲ",
     )

@@ -33,8 +33,9 @@ def arrows(picture: Picture) -> set[tuple[str, str]]:
     return {(name[a.source], name[a.target]) for a in picture.arrows if a.link == "flow"}
 
 
-def test_the_page_is_what_the_command_writes() -> None:
-    assert (ROOT / "docs" / "gallery.md").read_text() == MADE["page"](), HOW
+@pytest.mark.parametrize("name", MADE["PAGES"])
+def test_the_pages_are_what_the_command_writes(name: str) -> None:
+    assert (ROOT / "docs" / name).read_text() == MADE["pages"]()[name], HOW
 
 
 def test_every_picture_stands_in_the_folder() -> None:

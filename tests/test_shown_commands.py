@@ -1,7 +1,7 @@
 """Commands that pages, docstrings and messages show can be typed as they stand.
 
 Nothing is run: each is parsed as its program would parse it, and the files it names are looked for.
-Guides run theirs (test_docs.py), and those of mistakes.md are run in mistakes/.
+Guides run theirs (test_docs.py), and those of mistakes/ are run in mistakes/.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ def constants(script: Path) -> frozenset[str]:
 
 def shown() -> Iterator[tuple[str, str, Path]]:
     """Place, command and file of all that is shown, but for what other tests run."""
-    pages = {*PAGES, ROOT / "tests" / "README.md"} - {ROOT / "docs" / "mistakes.md"}
+    pages = {*PAGES, ROOT / "tests" / "README.md"} - set((ROOT / "docs" / "mistakes").iterdir())
     sources = [p for top in ("tinygrad_tx", "docs") for p in (ROOT / top).rglob("*.py")]
     sources += [p for p in (ROOT / "tests").rglob("*.py") if not p.name.startswith("test_")]
     for page in sorted({*pages, *sources}):

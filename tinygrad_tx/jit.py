@@ -33,6 +33,7 @@ from tinygrad_tx.tree import Tree, flatten, unflatten
 __all__ = ["Jitted", "Plan", "jit"]
 
 MANY_SIGNATURES = 16
+_PLAIN = frozenset((Tensor, np.ndarray))
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -201,7 +202,7 @@ class Jitted(Generic[P, T]):
 
     def _recorded(self, args: Any, kwargs: Any) -> tuple[_Recording, list[Tensor | Array]]:
         """The recording for these arguments, and the tensors and arrays among them."""
-        simple = not kwargs and all(type(a) is Tensor or type(a) is np.ndarray for a in args)
+        simple = not kwargs and _PLAIN.issuperset(map(type, args))
         if simple:
             shapes = tuple([(a.shape, a.dtype) for a in args])
             known = self._of_arrays.get(shapes)

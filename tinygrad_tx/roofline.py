@@ -10,7 +10,6 @@ import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -59,10 +58,11 @@ def timed_rows(kernel: Kernel, shares: int, operands: list[int], repeats: int) -
     rows = np.array([[address_of(kernel), shares, 0, 0, 1, 0]], np.int64)
     words = np.array(operands, np.int64)
     status = np.zeros(8, np.int64)
+    first, arena = address_of_array(words), address_of_array(status)
     best = float("inf")
     for _ in range(repeats):
         started = time.perf_counter()
-        walk(rows, words, status, shares > 1)
+        walk(rows, first, status, arena, shares > 1)
         best = min(best, time.perf_counter() - started)
     return best
 
@@ -77,15 +77,11 @@ def _measured(threads: int) -> Roofline:
     scratch = TILE_ROWS * DEPTH + TILE_COLUMNS * DEPTH + TILE_ROWS * TILE_COLUMNS + 64
     memory = aligned((threads * scratch,), float32)
     memory[...] = 0.0
-    operands = [TIMES, _address(memory), scratch]
+    operands = [TIMES, address_of_array(memory), scratch]
     seconds = timed_rows(multiply_add, threads, operands, REPEATS)
     arrays = [np.ones(STREAM_FLOATS, np.float32) for _ in range(3)]
-    words = [STREAM_FLOATS, *map(_address, arrays)]
+    words = [STREAM_FLOATS, *map(address_of_array, arrays)]
     moved = timed_rows(stream, threads, words, REPEATS)
     return Roofline(
         threads, threads * TIMES * FLOPS_OF_A_TILE / seconds, 3 * 4 * STREAM_FLOATS / moved
     )
-
-
-def _address(array: np.ndarray[Any, Any]) -> int:
-    return address_of_array(array)

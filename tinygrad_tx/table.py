@@ -16,7 +16,9 @@ C = TypeVar("C")
 
 @dataclass(frozen=True, repr=False)
 class Table:
-    """rows: a cell for each column: a number, a string, or None for what was not measured.
+    """Figures in rows and columns: prints itself, and gives Markdown and JSON.
+
+    rows: a cell for each column: a number, a string, or None for what was not measured.
 
     notes: what a reader has to know: how it was measured, its limits.
     """

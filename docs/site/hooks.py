@@ -19,6 +19,7 @@ from mkdocs.structure.files import File, Files
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 LINK = re.compile(r"(?<=\]\()(?P<to>[^)#\s]+)(?P<anchor>#[^)]*)?(?=\))")
+NAME = re.compile(r"\[[\w./-]+\.md\](?=\((?P<to>[^)#\s]+)\))")
 IMAGE = re.compile(r'(?<=src=")docs/')
 FENCE = re.compile(r"^```(?P<language>\w+) (?P<options>\w+=[\w.]+(?: \w+=[\w.]+)*)$", re.M)
 TITLES = {"needs": "needs {}", "file": "{}"}
@@ -29,14 +30,14 @@ COMMENT = re.compile(r"<!--.*?-->\n*", re.S)
 SOURCE = '<details class="mkdocstrings-source"'
 CODE = re.compile(r"(?<!<pre>)<code>([\w.]+)(\([^<]*\))?</code>(?!</a>)")
 
-START = ["index", "comparison", "results", "mistakes", "concepts.zh", "upgrading"]
+START = ["index", "comparison", "results", "concepts.zh", "upgrading"]
 GUIDES = [
     *("train-your-own-text", "transformer-from-tensors", "pretrain-finetune-prompt"),
     *("draw-for-a-paper", "gradient-tests", "understanding", "how-the-compiler-works"),
     *("add-an-operator", "add-a-model", "add-a-pass", "add-a-view"),
 ]
 DOES = [
-    *("gallery", "models", "tasks", "runs", "data", "distributed", "sizing"),
+    *("gallery", "gallery-views", "models", "tasks", "runs", "data", "distributed", "sizing"),
     *("interop", "array-api", "onnx", "gradient-testing"),
 ]
 INSIDE = [
@@ -63,13 +64,17 @@ def on_config(config: Any) -> Any:
     pages = {
         p.relative_to(HERE.parent).with_suffix("").as_posix() for p in HERE.parent.rglob("*.md")
     } | {"index"}
-    folders = {n: sorted(p for p in pages if p.startswith(f"{n}/")) for n in ("guides", "examples")}
+    folders = {
+        n: sorted(p for p in pages if p.startswith(f"{n}/"))
+        for n in ("guides", "examples", "mistakes")
+    }
     named = {*START, *DOES, *INSIDE}
     rest = sorted(p for p in pages if "/" not in p and p not in named)
     sections: dict[str, Any] = {
         "Start": START,
         "Guides": sorted(folders["guides"], key=place_of_guide),
         "Examples": folders["examples"],
+        "Mistakes": sorted(folders["mistakes"], key=place_of_topic),
         "What it does": [*DOES, *rest],
         "Reference": [
             "reference/index.md",
@@ -91,6 +96,12 @@ def place_of_guide(page: str) -> tuple[int, str]:
     return (GUIDES.index(name) if name in GUIDES else len(GUIDES), name)
 
 
+def place_of_topic(page: str) -> int:
+    """In the order in which the list of common mistakes links to its topics, itself first."""
+    readme = (HERE.parent / "mistakes" / "README.md").read_text(encoding="utf-8")
+    return readme.find(f"({page.removeprefix('mistakes/')}.md)")
+
+
 def place_of(page: str) -> Path:
     """The file of the repository that a page of the site is made of."""
     return ROOT / "README.md" if page == "index.md" else HERE.parent / page
@@ -110,6 +121,15 @@ def target_of(page: str, to: str) -> str:
     else:
         found = source_page(path)
     return posixpath.relpath(found, posixpath.dirname(page) or ".")
+
+
+def title_of(page: str, to: str) -> str:
+    """The heading of a page of ours, for a link that is called by its file; else nothing."""
+    path = (place_of(page).parent / to).resolve()
+    if not path.is_relative_to(HERE.parent) or not path.exists():
+        return ""
+    heading = re.search(r"^# (.+)$", path.read_text(encoding="utf-8"), re.M)
+    return heading[1] if heading else ""
 
 
 def source_page(path: Path) -> str:
@@ -162,6 +182,7 @@ def on_page_markdown(markdown: str, page: Any, **rest: Any) -> str:
     markdown = dialect.rewritten(FENCE.sub(fence, COMMENT.sub("", markdown)))
     if uri == "index.md":
         markdown = IMAGE.sub("", markdown)
+    markdown = NAME.sub(lambda m: f"[{title_of(uri, m['to']) or m[0][1:-1]}]", markdown)
     return LINK.sub(lambda m: target_of(uri, m["to"]) + (m["anchor"] or ""), markdown)
 
 

@@ -2,7 +2,7 @@
 
 A mistake is a table in a .toml file: what people write (`wrong`, or `command` behind tinygrad-tx),
 the error or warning (none: nothing is said) with `parts` that its text must have, and what to write
-instead, which is run as well. docs/make_mistakes.py makes a page of it.
+instead, which is run as well. docs/make_mistakes.py makes pages of it.
 """
 
 from __future__ import annotations

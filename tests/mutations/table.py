@@ -24,7 +24,9 @@ from tinygrad_tx.graph.registry import find
 from tinygrad_tx.testing import apply
 from tinygrad_tx.testing.subjects import TensorSubject
 
-HEAD = """# Mutants
+HEAD = """# Planted bugs
+
+A *mutant* is a bug that is planted to see whether the tests find it.
 
 Made by `tests/mutations/table.py`. {count} plausible bugs, each switched on alone and run against
 the suite with its default budget: the operator's row of samples, programs of parallel sizes, random

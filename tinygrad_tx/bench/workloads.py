@@ -31,7 +31,10 @@ CONFIGS: dict[str, tuple[int, ...]] = {
 
 @dataclass(frozen=True)
 class Workload:
-    """kind: "step", "matmul", ...; sizes as that kind reads them; peers that know it."""
+    """One race: what is computed, at which sizes, by whom.
+
+    kind: "step", "matmul", ...; sizes as that kind reads them; peers that know it.
+    """
 
     name: str
     kind: str

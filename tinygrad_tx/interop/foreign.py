@@ -31,9 +31,12 @@ DEEPEST_SCOPE = 16
 
 @dataclass(frozen=True)
 class ForeignGraph:
-    """outputs: what it computes. parameters: leaf -> path. inputs: leaf -> name. modules: path ->
+    """A graph that another program wrote, as nodes of ours, to be drawn.
+
+    outputs: what it computes. parameters: leaf -> path. inputs: leaf -> name. modules: path ->
     kind, where the file tells it. open_sizes: symbols of sizes that the file leaves open; figures
-    count each as 1."""
+    count each as 1.
+    """
 
     title: str
     outputs: tuple[Node, ...]

@@ -105,26 +105,33 @@ class Recycler:
         self._nbytes = size_of(shape) * dtype.itemsize
         self._slab, self._number = slab, number
         self._kept: list[Any] = []
+        self._starts: list[tuple[int, int]] = []
+        """Of each of the kept: the first byte that is used, and its address."""
 
     def take(self) -> Array:
         """An array with any contents, C-ordered, at the start of a cache line."""
+        return self.take_with_address()[0]
+
+    def take_with_address(self) -> tuple[Array, int]:
+        """As `take`, and where the array begins."""
         for number in range(len(self._kept)):
             if _references(self._kept, number) == _FREE:
-                return self._view(self._kept[number])
+                return self._view(self._kept[number], self._starts[number])
         is_kept = len(self._kept) < self.KEPT
         if is_kept and self._slab is not None:
             raw = self._slab.block(self._number, len(self._kept))
+            start = (0, ctypes.addressof(raw))
         else:
             raw = np.empty(self._nbytes + ALIGNMENT, np.uint8)
+            address = address_of_array(raw)
+            start = (-address % ALIGNMENT, address + -address % ALIGNMENT)
         if is_kept:
             self._kept.append(raw)
-        return self._view(raw)
+            self._starts.append(start)
+        return self._view(raw, start)
 
-    def _view(self, raw: Any) -> Array:
-        if isinstance(raw, np.ndarray):
-            start = -address_of_array(raw) % ALIGNMENT
-            return raw[start : start + self._nbytes].view(self._dtype).reshape(self._shape)
-        return np.frombuffer(raw, self._dtype).reshape(self._shape)
+    def _view(self, raw: Any, start: tuple[int, int]) -> tuple[Array, int]:
+        return np.ndarray(self._shape, self._dtype, raw, start[0]), start[1]
 
 
 class Buffer:

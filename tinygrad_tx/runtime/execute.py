@@ -32,6 +32,7 @@ class Executable:
         self.program = program
         self._arena = aligned((program.arena_bytes,), np.dtype(np.uint8))
         self._status = self._arena[:64].view(np.int64)
+        self._status_at = address_of_array(self._status)
         self._bases: list[Array | None] = [None] * len(program.memory)
         self._addresses: list[int] = [0] * len(program.memory)
         for i, home in enumerate(program.memory):
@@ -62,14 +63,16 @@ class Executable:
         program = self.program
         for i, slot in self._leaf_homes:
             if self._bases[i] is not leaves[slot]:
-                self._rebind(i, leaves[slot])
+                self._rebind(i, leaves[slot], address_of_array(leaves[slot]))
         for i, slot in self._output_homes:
-            results.append(self._outputs[slot].take())
-            self._rebind(i, results[-1])
-        self._status[:] = 0
+            result, address = self._outputs[slot].take_with_address()
+            results.append(result)
+            self._rebind(i, result, address)
+        self._status.fill(0)
         for low, high, steps in self._segments:
             if steps is None:
-                walk(self._rows[low:high], self._operands, self._status, self._is_shared)
+                rows = self._rows if high - low == len(self._rows) else self._rows[low:high]
+                walk(rows, self._operands_at, self._status, self._status_at, self._is_shared)
                 continue
             for number, step in steps:
                 if number >= program.commit and self._status[0]:
@@ -94,7 +97,7 @@ class Executable:
             alone = self._rows[row : row + 1].copy()
             alone[0, 4] = 1
             started = time.perf_counter()
-            walk(alone, self._operands, self._status, step.shares > 1)
+            walk(alone, self._operands_at, self._status, self._status_at, step.shares > 1)
             return time.perf_counter() - started
         reads, writes = [self._array(v) for v in step.reads], [self._array(v) for v in step.writes]
         started = time.perf_counter()
@@ -105,14 +108,14 @@ class Executable:
         self._bases[buffer] = array
         self._addresses[buffer] = address_of_array(array)
 
-    def _rebind(self, buffer: int, array: Array) -> None:
+    def _rebind(self, buffer: int, array: Array, address: int) -> None:
         """Another array for a buffer: its addresses on the tape move along."""
-        before = self._addresses[buffer]
-        self._bind(buffer, array)
-        moved = self._addresses[buffer] - before
+        moved = address - self._addresses[buffer]
+        self._bases[buffer] = array
         if moved:
+            self._addresses[buffer] = address
             for at in self._places.get(buffer, ()):
-                self._operands[at] += moved
+                self._words[at] += moved
 
     def _array(self, view: View) -> Array:
         base = self._bases[view.buffer]
@@ -152,6 +155,8 @@ class Executable:
             self._rows[row_numbers[wave.first], 4:] = wave.count, len(operands)
             operands += [*wave.starts, *(n for unit in wave.units for n in unit)]
         self._operands = np.array(operands or [0], np.int64)
+        self._operands_at = address_of_array(self._operands)
+        self._words = self._operands.data  # changes one of them faster than the array does
 
     def _reported(self) -> TinygradTxError:
         code, tag, value = (int(w) for w in self._status[:3])

@@ -15,7 +15,6 @@ import numpy as np
 
 from tinygrad_tx.compiler.waves import CHUNKS
 from tinygrad_tx.config import config
-from tinygrad_tx.runtime.buffer import address_of_array
 from tinygrad_tx.runtime.kernels import load_generated
 from tinygrad_tx.runtime.stored import StoredKernel
 
@@ -80,22 +79,25 @@ def _walker(parallel: bool) -> Any:
 
 def walk(
     rows: np.ndarray[Any, Any],
-    operands: np.ndarray[Any, Any],
+    operands: int,
     status: np.ndarray[Any, Any],
+    arena: int,
     is_shared: bool,
 ) -> None:
-    """Runs the rows in order; on as many threads as `config.threads` says where one `is_shared`."""
+    """Runs the rows in order; on as many threads as `config.threads` says where one `is_shared`.
+
+    operands, arena: addresses; the status words are where the arena begins.
+    """
     threads = min(config.threads, numba.config.NUMBA_NUM_THREADS)
-    first, arena = address_of_array(operands), address_of_array(status)
     if threads == 1 or not is_shared:
-        _walker(False)(rows, first, status, arena)
+        _walker(False)(rows, operands, status, arena)
         return
     with _lock:
         before = numba.get_num_threads()
         if before != threads:
             numba.set_num_threads(threads)
         try:
-            _walker(True)(rows, first, status, arena)
+            _walker(True)(rows, operands, status, arena)
         finally:
             if before != threads:
                 numba.set_num_threads(before)

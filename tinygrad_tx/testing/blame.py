@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_tx.errors import TinygradTxError
 from tinygrad_tx.graph.node import Node, Operator
 from tinygrad_tx.graph.walk import collect
+from tinygrad_tx.ops.call import owner_of
 from tinygrad_tx.runtime.evaluate import evaluate
 from tinygrad_tx.testing.differences import slope
 from tinygrad_tx.testing.operators import apply
@@ -93,8 +94,7 @@ def _is_right(node: Node, mode: str) -> bool:
 
 def _rule_of(node: Node) -> Any:
     """The function that states the derivative; for custom operators the user's."""
-    rule = node.attrs.get("rule") or getattr(node.attrs.get("body"), "gradient", None)
-    owner = getattr(rule, "__self__", None)
+    owner = owner_of(node)
     if owner is not None:
         return owner.rule
     op: Operator = node.op
@@ -113,8 +113,7 @@ def _rule_place(node: Node) -> str:
 
 
 def _name(node: Node) -> str:
-    rule = node.attrs.get("rule") or getattr(node.attrs.get("body"), "gradient", None)
-    owner = getattr(rule, "__self__", None)
+    owner = owner_of(node)
     if owner is not None:
         return f"custom operator {getattr(owner, '__name__', '')}"
     return f"operator {node.op.name}"

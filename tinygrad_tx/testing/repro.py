@@ -14,6 +14,7 @@ import numpy as np
 from tinygrad_tx.autodiff.expansion import open_where
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.walk import collect
+from tinygrad_tx.ops.call import is_checkpoint, owner_of
 from tinygrad_tx.testing.subjects import Array, NumpySubject, Subject
 
 __all__ = ["code_of_array", "code_of_call", "code_of_graph"]
@@ -106,17 +107,6 @@ def code_of_graph(
     )
 
 
-def _is_checkpoint(node: Node) -> bool:
-    """A call without a rule of a user's: nothing is lost by writing its inside."""
-    return node.op.name == "call" and _owner(node) is None
-
-
-def _owner(node: Node) -> Any:
-    """The custom operator behind a node."""
-    rule = node.attrs.get("rule") or getattr(node.attrs.get("body"), "gradient", None)
-    return getattr(rule, "__self__", None)
-
-
 class _Writer:
     """Names for nodes, lines that compute them, and lines for what they read from outside."""
 
@@ -128,7 +118,7 @@ class _Writer:
 
     def written(self, outputs: Sequence[Node]) -> tuple[Node, ...]:
         """Writes what the outputs need; returns the nodes that stand for them."""
-        outputs = open_where(outputs, list(self.names), _is_checkpoint)
+        outputs = open_where(outputs, list(self.names), is_checkpoint)
         for node in collect(outputs):
             if node not in self.names and node.op.name != "part":
                 self._write(node)
@@ -146,7 +136,7 @@ class _Writer:
             self.outside.append(f"{name} = tx.tensor({data})")
             return
         inputs = [self.name(i) for i in node.inputs]
-        owner = _owner(node)
+        owner = owner_of(node)
         if owner is not None:
             count = getattr(node.attrs.get("body"), "arguments", len(inputs))
             self.lines.append(f"{name} = {self._custom_name(owner)}({', '.join(inputs[:count])})")

@@ -21,7 +21,10 @@ __all__ = ["Comparison", "compare", "differing"]
 @shown_as_table
 @dataclass(frozen=True)
 class Comparison:
-    """runs: by name, the lowest held-out loss first. notes: what a reader has to know."""
+    """Several runs side by side, and what `compare` left of them.
+
+    runs: by name, the lowest held-out loss first. notes: what a reader has to know.
+    """
 
     runs: Mapping[str, History]
     unit: Unit

@@ -20,7 +20,10 @@ KEPT = 20
 
 @dataclass(frozen=True)
 class Generation:
-    """output: the new text alone. settings: tokens, temperature, top_k, top_p, seed."""
+    """A text that a run wrote, with what it was asked.
+
+    output: the new text alone. settings: tokens, temperature, top_k, top_p, seed.
+    """
 
     prompt: str
     output: str

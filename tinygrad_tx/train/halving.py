@@ -17,7 +17,10 @@ __all__ = ["Halving"]
 
 @dataclass(frozen=True)
 class Halving:
-    """steps: of a trial that is not stopped. least: before the first halving."""
+    """When a search stops trials that fall behind: the worse half, several times.
+
+    steps: of a trial that is not stopped. least: before the first halving.
+    """
 
     steps: int
     least: int

@@ -23,7 +23,9 @@ TOLD_ELSEWHERE = ("corpus", "tensorboard", "vocab_size")
 
 @dataclass(frozen=True)
 class History:
-    """settings: by their plain names. rows: of metrics.jsonl, one a step, in order; each has
+    """All that is known of one run, read off its folder in whatever state it is.
+
+    settings: by their plain names. rows: of metrics.jsonl, one a step, in order; each has
     `step` and `loss`, and `tokens`, `seconds`, `validation` where known.
 
     tokenizer: a digest of it. per_character: tokens for each character of the text. state: how

@@ -28,7 +28,10 @@ LONGEST_REASON = 160
 
 @dataclass(frozen=True)
 class Trial:
-    """number: from 1. reason: why it failed or was stopped."""
+    """One training of a search: its settings, its run and what became of it.
+
+    number: from 1. reason: why it failed or was stopped.
+    """
 
     number: int
     settings: Settings

@@ -10,7 +10,7 @@ from tinygrad_tx.graph.node import Node
 from tinygrad_tx.viz.blocks import BACKWARD, Diagram, Edge, Unit, bare, blocks_of
 from tinygrad_tx.viz.facts import facts_of, figures_of
 from tinygrad_tx.viz.fold import folded
-from tinygrad_tx.viz.names import Names, Opened, components, spaced
+from tinygrad_tx.viz.names import Names, Opened, components, operation_of, spaced
 from tinygrad_tx.viz.picture import Arrow, Box, Link, Picture, Role, shape_text
 
 __all__ = ["blocks_picture", "gradient_picture", "role_of"]
@@ -107,7 +107,7 @@ def _box(unit: Unit, diagram: Diagram, names: Names) -> Box:
             return Box(unit.key, spaced(node.name), "data", unit.frame, facts=facts)
         if node.op.name in _SIGNS and node.name not in _STEPS:
             return Box(unit.key, _SIGNS[node.op.name], "sign", unit.frame, facts=facts)
-        title = _TITLES.get(node.op.name, spaced(node.op.name))
+        title = _TITLES.get(node.op.name, spaced(operation_of(node)))
         named, role = (node.name,) if node.name else (), role_of(unit.nodes)
         if node.name in _STEPS:
             title, named = spaced(node.name), ()
@@ -117,7 +117,7 @@ def _box(unit: Unit, diagram: Diagram, names: Names) -> Box:
     # One of a list is told by its class alone; a title of its own says all.
     is_named = bare(unit.path) in names.titles
     second = () if is_named or "." in own or spaced(own) == title else (own.replace("_", " "),)
-    inside = dict.fromkeys(n.op.name for n in unit.nodes)
+    inside = dict.fromkeys(operation_of(n) for n in unit.nodes)
     facts = (
         ("module", bare(unit.path)),
         ("operations", ", ".join(inside)),

@@ -70,14 +70,21 @@ def _write_frame(
     look: Theme,
     language: str,
 ) -> None:
-    """The boxes of a frame and the frames within it. Frames nest as modules do: a few levels."""
+    """The boxes of a frame and the frames within it. Frames nest as modules do: a few levels.
+
+    A title keeps clear of arrows as well as Graphviz lets it, which minds boxes alone: on the left,
+    with room beside it in a narrow frame; above, but where two sides are compared, whose frames
+    hold all that goes into them, below.
+    """
+    place = "t" if picture.sides else "b"
     for box in inside.get(frame, ()):
         _write_box(dot, box, look, language)
     for child in _frames_within(frame, inside):
         with dot.subgraph(name=f"cluster_{id_of('.'.join(child))}") as part:
-            label = _titled(picture.frames.get(child, child[-1]), language)
+            title = _titled(picture.frames.get(child, child[-1]), language)
+            label = title + "\N{NO-BREAK SPACE}" * len(title)
             part.attr(label=label, style="rounded,filled", fillcolor=look.frame, color=look.line)
-            part.attr(labeljust="r", labelloc="b", fontsize="13", margin="14")
+            part.attr(labeljust="l", labelloc=place, fontsize="13", margin="14")
             _write_frame(part, child, inside, picture, look, language)
 
 

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from tinygrad_tx.compiler.simplify import scalar_of
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.walk import collect
+from tinygrad_tx.ops.call import owner_of
 
 __all__ = [
     "INSIDE_ATTENTION",
@@ -16,8 +18,10 @@ __all__ = [
     "alike",
     "components",
     "inside_attention",
+    "operation_of",
     "spaced",
     "stands_open",
+    "titled",
     "usual_depth",
 ]
 
@@ -83,6 +87,20 @@ def stands_open(opened: Opened, parts: tuple[str, ...]) -> bool:
     if isinstance(opened, int):
         return len(parts) <= opened
     return not parts or alike(".".join(parts)) in opened
+
+
+def operation_of(node: Node) -> str:
+    """What a node is called: its operator, or the function of a custom operator."""
+    name = getattr(owner_of(node), "__name__", node.op.name)
+    return "custom operator" if name == "<lambda>" else name
+
+
+def titled(node: Node) -> str:
+    """Name and operation, with the constants that it reads."""
+    values = (scalar_of(i) for i in node.inputs)
+    shown = (f"{v:.4g}" if isinstance(v, float) else str(v) for v in values if v is not None)
+    title = " ".join([operation_of(node), *shown])
+    return f"{node.name}: {title}" if node.name else title
 
 
 def usual_depth(nodes: Iterable[Node]) -> int:

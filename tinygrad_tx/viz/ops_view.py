@@ -10,7 +10,7 @@ from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.walk import collect
 from tinygrad_tx.viz.blocks_view import role_of
 from tinygrad_tx.viz.facts import facts_of, figures_of
-from tinygrad_tx.viz.names import Names, components
+from tinygrad_tx.viz.names import Names, components, titled
 from tinygrad_tx.viz.picture import Arrow, Box, Picture, Role, shape_text
 
 __all__ = ["ops_picture"]
@@ -50,7 +50,4 @@ def _box(key: str, node: Node, names: Names, is_result: bool, marked: bool) -> B
         title = names.parameters.get(node) or names.inputs.get(node) or "data"
         role: Role = "parameter" if names.is_parameter(node) else "data"
         return Box(key, title, role, frame, (_label(node),), facts, None, is_result, marked)
-    values = [scalar_of(i) for i in node.inputs]
-    title = " ".join([node.op.name, *(str(v) for v in values if v is not None)])
-    title = f"{node.name}: {title}" if node.name else title
-    return Box(key, title, role_of([node]), frame, (), facts, None, is_result, marked)
+    return Box(key, titled(node), role_of([node]), frame, (), facts, None, is_result, marked)

@@ -13,7 +13,7 @@ from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.walk import collect, users_of
 from tinygrad_tx.viz.changes import GROUPS, Changes, changes_of, is_operation, operations_in
 from tinygrad_tx.viz.facts import facts_of
-from tinygrad_tx.viz.names import Names, components
+from tinygrad_tx.viz.names import Names, components, titled
 from tinygrad_tx.viz.picture import Arrow, Box, Change, Picture, Role, shape_text
 
 __all__ = ["rewrite_picture", "rewritten"]
@@ -144,7 +144,7 @@ class _Side:
             role: Role = "parameter" if self.names.is_parameter(node) else "data"
             return Box(key, known or "data", role, frame, (shape_text(node.aval),), facts)
         lines: tuple[str, ...] = ()
-        title = _title(node)
+        title = titled(node)
         if node.op in GROUPS:
             held = operations_in(node)
             title = f"group {self.number[node]}" if change == "group" else "group"
@@ -167,14 +167,6 @@ class _Side:
         elif change == "moved":
             word = f"moved into group {self.number[self.changes.moved[node]]}"
         return (("change", word), *facts) if word else facts
-
-
-def _title(node: Node) -> str:
-    """Name and operation, with the constants that it reads."""
-    values = (scalar_of(i) for i in node.inputs)
-    shown = (f"{v:.6g}" if isinstance(v, float) else str(v) for v in values if v is not None)
-    title = " ".join([node.op.name, *shown])
-    return f"{node.name}: {title}" if node.name else title
 
 
 def _wrapped(held: Iterable[str]) -> tuple[str, ...]:

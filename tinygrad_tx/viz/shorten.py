@@ -51,7 +51,8 @@ def closed(picture: Picture, opened: frozenset[tuple[str, ...]]) -> Picture:
         facts = (("module", whole),)
         boxes.setdefault(name, Box(name, title, box.role, path[:-1], facts=facts, opens=whole))
     for name, members in inside.items():
-        boxes[name] = _standing_for(members, replace(boxes[name], lines=(f"{len(members)} boxes",)))
+        count = f"{len(members)} box{'es' if len(members) > 1 else ''}"
+        boxes[name] = _standing_for(members, replace(boxes[name], lines=(count,)))
     return _moved(picture, boxes, home)
 
 

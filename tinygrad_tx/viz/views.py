@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from tinygrad_tx.autodiff import reverse
+from tinygrad_tx.autodiff.expansion import open_where
 from tinygrad_tx.compiler.simplify import simplify
 from tinygrad_tx.errors import DrawError, explain
 from tinygrad_tx.graph.builder import Builder
 from tinygrad_tx.graph.node import Node
 from tinygrad_tx.graph.walk import collect, rewrite
 from tinygrad_tx.nn.points import BETWEEN
+from tinygrad_tx.ops.call import is_checkpoint
 from tinygrad_tx.profile import Profile, profile
 from tinygrad_tx.viz.blocks_view import blocks_picture, gradient_picture
 from tinygrad_tx.viz.gradient_norms import subject_of
@@ -37,6 +39,9 @@ Diagram = Literal["blocks", "ops", "gradient", "rewrite", "program", "pipeline"]
 View = Literal[Diagram, "memory"]
 VIEWS: tuple[View, ...] = get_args(View)
 """Diagrams, and a plot over time."""
+
+MODULES = ("blocks", "gradient")
+"""Views whose boxes are modules."""
 
 BARE = ("rewrite", "program", "memory", "pipeline")
 """Views whose boxes take no figures."""
@@ -65,7 +70,7 @@ def picture_of(look: Look) -> tuple[Picture, Opening | None]:
     if look.view == "pipeline":
         return _history(look.target), None
     sight = _Sight(look)
-    if look.view in ("blocks", "gradient"):
+    if look.view in MODULES:
         nodes = sight.subject.nodes
         depth = usual_depth(nodes) if look.depth is None else look.depth
         return sight.modules(depth), of_modules(sight.modules)
@@ -82,8 +87,13 @@ class _Sight:
             self.subject, self.scalar = subject_of(look.target, look.inputs)
         else:
             self.subject, self.scalar = Subject(look.target, look.inputs), Scalar()
-        self.subject.nodes = _unmarked(self.subject.nodes)
-        self.scalar = replace(self.scalar, nodes=_unmarked(self.scalar.nodes))
+        self.subject.nodes = self._shown(self.subject.nodes)
+        self.scalar = replace(self.scalar, nodes=self._shown(self.scalar.nodes))
+
+    def _shown(self, outputs: Sequence[Node]) -> list[Node]:
+        """Modules show what is in them, also where the backward pass computes it again."""
+        is_of_modules = self.look.view in MODULES
+        return _unmarked(open_where(outputs, (), is_checkpoint) if is_of_modules else outputs)
 
     def modules(self, opened: Opened) -> Picture:
         """Modules as boxes, those in `opened` taken apart."""

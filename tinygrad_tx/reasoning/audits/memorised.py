@@ -46,9 +46,12 @@ class Extracted:
 @shown_as_table
 @dataclass(frozen=True)
 class Memorised:
-    """train, held_out: shares of texts completed exactly. gap: their difference, None where a part
+    """How much of its training texts a model goes on with word for word.
+
+    train, held_out: shares of texts completed exactly. gap: their difference, None where a part
     is too small. extracted: each different training text that is completed, the one first that a
-    reference model would be most surprised by, else the most repeated."""
+    reference model would be most surprised by, else the most repeated.
+    """
 
     prefix: int
     train: Figure

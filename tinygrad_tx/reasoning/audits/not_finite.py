@@ -44,9 +44,12 @@ class BadPoint:
 @shown_as_table
 @dataclass(frozen=True)
 class NotFinite:
-    """parameters: bad ones, the cause where there are any. operation: the first whose result is bad
+    """Where the first NaN or infinity of a model arises.
+
+    parameters: bad ones, the cause where there are any. operation: the first whose result is bad
     while all that it was given is not, with its place in model and code. bad_points: in the order
-    of computation. points: how many were looked at."""
+    of computation. points: how many were looked at.
+    """
 
     parameters: tuple[BadPoint, ...]
     operation: str

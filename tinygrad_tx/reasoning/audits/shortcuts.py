@@ -56,7 +56,10 @@ class Shortcut:
 @shown_as_table
 @dataclass(frozen=True)
 class Shortcuts:
-    """tokens: all that were tried, the surest first."""
+    """Tokens that a classifier answers by, whatever the rest of the text says.
+
+    tokens: all that were tried, the surest first.
+    """
 
     tokens: tuple[Shortcut, ...]
     examples: int

@@ -51,7 +51,10 @@ class Slice:
 @shown_as_table
 @dataclass(frozen=True)
 class Slices:
-    """slices: all that were tried, the surest failures first."""
+    """Parts of the data on which a model fails more often than elsewhere.
+
+    slices: all that were tried, the surest failures first.
+    """
 
     error: float
     count: int

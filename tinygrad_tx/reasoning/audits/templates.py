@@ -23,9 +23,12 @@ MOST = 500
 @shown_as_table
 @dataclass(frozen=True)
 class Sensitivity:
-    """effects: (groups, templates), in nats. For each number of templates: error, the root mean
+    """How far the effects of an audit depend on the templates it asks with.
+
+    effects: (groups, templates), in nats. For each number of templates: error, the root mean
     square distance from the mean over all; reversed, the share of groups and subsets whose sign is
-    another than over all templates."""
+    another than over all templates.
+    """
 
     label: str
     groups: tuple[str, ...]

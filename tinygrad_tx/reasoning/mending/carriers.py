@@ -31,8 +31,11 @@ HEADS = "blocks.*.attention.context"
 @shown_as_table
 @dataclass(frozen=True)
 class Carriers:
-    """parts: in the order in which they were taken. skew: with 0, 1, 2, ... of them ablated, so one
-    longer. single: the skew with each candidate alone ablated, in the order of `candidates`."""
+    """The parts of a model that carry a skew, found by taking them away.
+
+    parts: in the order in which they were taken. skew: with 0, 1, 2, ... of them ablated, so one
+    longer. single: the skew with each candidate alone ablated, in the order of `candidates`.
+    """
 
     parts: tuple[Part, ...]
     skew: tuple[float, ...]

@@ -28,8 +28,11 @@ EMBEDDED = "token_embedding"
 @shown_as_table
 @dataclass(frozen=True)
 class Trace:
-    """restored: P(answer) with one state restored, (points, positions), the mean over draws of
-    noise. clean and spoilt: P(answer) without noise, and with noise and nothing restored."""
+    """Where in a model a fact is recalled: what each state restores (Meng et al. 2022).
+
+    restored: P(answer) with one state restored, (points, positions), the mean over draws of
+    noise. clean and spoilt: P(answer) without noise, and with noise and nothing restored.
+    """
 
     paths: tuple[str, ...]
     tokens: tuple[int, ...]

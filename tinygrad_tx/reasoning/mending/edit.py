@@ -19,7 +19,9 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Edit:
-    """before and after: values of parameters by path. notes: what the maker has to say.
+    """A change of weights that can be applied and taken back.
+
+    before and after: values of parameters by path. notes: what the maker has to say.
 
     `apply` puts `after` into the model's own memory, so that everything which runs it sees that;
     `take_back` puts `before` there. Edits of one parameter are taken back in the reverse order.

@@ -25,10 +25,13 @@ Prompts = Sequence[Sequence[int]]
 @shown_as_table
 @dataclass(frozen=True)
 class FactEffects:
-    """efficacy, generalisation: the share of own prompts and of paraphrases after which the target
+    """What an edit of a fact changed, where it should and where it should not.
+
+    efficacy, generalisation: the share of own prompts and of paraphrases after which the target
     is the likeliest; specificity: the share of neighbours that are gone on with as before. Each
     with Wilson's interval. target: P(target) before and after, for own prompts, then paraphrases.
-    kept: P after the edit of what each neighbour said before."""
+    kept: P after the edit of what each neighbour said before.
+    """
 
     efficacy: Figure | None
     generalisation: Figure | None

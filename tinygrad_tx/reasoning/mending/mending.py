@@ -67,7 +67,10 @@ class Trial:
 @shown_as_table
 @dataclass(frozen=True)
 class Mending:
-    """before: the model as it is. trials: each control, in the order given."""
+    """Controls on a model side by side: what each mends and what it costs.
+
+    before: the model as it is. trials: each control, in the order given.
+    """
 
     before: Trial
     trials: tuple[Trial, ...]

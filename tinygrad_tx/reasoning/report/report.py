@@ -20,7 +20,10 @@ __all__ = ["Report", "report"]
 
 @dataclass(frozen=True)
 class Report:
-    """sections: in the order of the page."""
+    """An offline page of what was found about a model; made by `report`.
+
+    sections: in the order of the page.
+    """
 
     title: str
     sections: tuple[Section, ...]

@@ -48,7 +48,9 @@ class Answers:
 @shown_as_table
 @dataclass(frozen=True)
 class Calibration:
-    """confidence: the probability of the answer given, for each example; right: whether it was.
+    """Whether a model is right as often as it says; made by `calibration`.
+
+    confidence: the probability of the answer given, for each example; right: whether it was.
 
     bins: of equal numbers of examples, by confidence: (mean confidence, share right, examples).
     error: expected calibration error, Σ share of bin |confidence - share right|. It is above 0 even

@@ -34,7 +34,9 @@ MEMORY = 512 << 20
 @shown_as_table
 @dataclass(frozen=True)
 class Influence:
-    """scores: (train, test), above 0 where the example lowered the test example's loss.
+    """Which training examples made a model answer test examples as it does.
+
+    scores: (train, test), above 0 where the example lowered the test example's loss.
 
     own: (train,), the influence of each on itself; it is high where the model had to work against
     the rest of the data: rare or mislabelled examples.

@@ -23,7 +23,9 @@ Array = np.ndarray[Any, Any]
 @shown_as_table
 @dataclass(frozen=True)
 class Selective:
-    """coverage, risk: share answered and share of errors in it, from the surest example to all.
+    """How many errors are left where a model may leave questions unanswered.
+
+    coverage, risk: share answered and share of errors in it, from the surest example to all.
 
     area: the mean risk over coverages; excess: what it is above that of the best order of the same
     answers (all right ones first). A random order has the area `error`, the risk of answering all.
