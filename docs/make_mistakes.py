@@ -25,10 +25,10 @@ word that [its message begins with](#by-the-message).
 
 ## How to read a message
 
-A message reads: operation: what is wrong, with the values; where the tensors were made, as
-`file:line`; what to do. Almost all errors are `tinygrad_tx.errors.TinygradTxError`, and also the
-built-in that people catch: a `ShapeError` is a `ValueError`, a `NoSuchNameError` an
-`AttributeError`.
+A message says, in this order, which operation failed; what is wrong, with the values; where the
+tensors were made, as `file:line`; and what to do. Almost all errors are
+`tinygrad_tx.errors.TinygradTxError`, and also the built-in that people catch: a `ShapeError` is a
+`ValueError`, a `NoSuchNameError` an `AttributeError`.
 
 The pages are made by `docs/make_mistakes.py` out of `tests/mistakes/`. Every message on them is the
 real one, and what is written instead is run by the tests. Before each piece of Python stands:

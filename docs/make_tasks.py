@@ -40,7 +40,8 @@ def take_in(run: Path) -> None:
 def page() -> str:
     """The results table, then a section for each task."""
     outcomes = [read_outcome(path) for path in sorted((DOCS / "tasks").glob("*.json"))]
-    return INTRODUCTION + results(outcomes) + "".join(map(section, outcomes))
+    text = INTRODUCTION + results(outcomes) + "".join(map(section, outcomes))
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def section(outcome: Outcome) -> str:

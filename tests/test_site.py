@@ -31,6 +31,8 @@ SITE = ROOT / "docs" / "site"
 REFERENCE = runpy.run_path(str(SITE / "reference.py"), run_name="reference")
 PAGES = REFERENCE["PAGES"]
 NEEDS = {"tinygrad_tx.estimators": "sklearn"}
+FIELD = re.compile(r"[a-z_]+(?:\(\w*\))?(?:(?:,| and) [a-z_]+)*: ")
+"""How a sentence begins that tells of a field, not of what has it."""
 WHOLE = sorted({g.module for page in PAGES for g in page.groups if not g.names})
 """Modules all of whose `__all__` is on the reference."""
 
@@ -109,7 +111,7 @@ def test_every_public_name_says_what_it_is(module: str) -> None:
         if inspect.isclass(thing) and thing.__module__.startswith("tinygrad_tx"):
             own = thing.__dict__.get("__doc__")
             own = own and not own.startswith(f"{thing.__name__}(")  # as dataclasses make it
-        if not (own and entry.summary):
+        if not (own and entry.summary) or FIELD.match(entry.summary):
             silent.append(entry.path)
     assert silent == []
 
@@ -139,6 +141,43 @@ def test_lists_and_tables_are_rewritten_for_it() -> None:
     )
     assert rewritten(said) == asked
     assert rewritten("```\n- a\n  b\n```") == "```\n- a\n  b\n```"
+
+
+# What our pages are called, and what is said of files
+
+
+@pytest.fixture
+def hooks(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The names of hooks.py, which imports the files beside it; they need MkDocs."""
+    pytest.importorskip("mkdocs")
+    monkeypatch.syspath_prepend(str(SITE))
+    return runpy.run_path(str(SITE / "hooks.py"))
+
+
+def test_a_link_that_is_called_by_its_file_gets_the_title_of_the_page(
+    hooks: dict[str, Any],
+) -> None:
+    page = types.SimpleNamespace(file=types.SimpleNamespace(src_uri="guides/understanding.md"))
+    said = "[runs.md](../runs.md#long-runs), [runs](../runs.md), [README.md](../../README.md)"
+    asked = "[Many runs](../runs.md#long-runs), [runs](../runs.md), [README.md](../index.md)"
+    assert hooks["on_page_markdown"](said, page) == asked
+
+
+def test_an_option_is_never_torn(hooks: dict[str, Any]) -> None:
+    page = types.SimpleNamespace(file=types.SimpleNamespace(dest_uri="runs.html"))
+    said = "<p><code>train --held-out 0.1 a</code></p><pre><span></span><code>--out</code></pre>"
+    found = hooks["on_page_content"](said, page)
+    assert '<code>train <span class="whole">--held-out</span> 0.1 a</code>' in found
+    assert "<code>--out</code></pre>" in found
+
+
+def test_common_mistakes_stand_in_the_order_of_their_list(hooks: dict[str, Any]) -> None:
+    sections = {k: v for part in hooks["on_config"]({})["nav"] for k, v in part.items()}
+    found = sections["Mistakes"]
+    assert found[:2] == ["mistakes/README.md", "mistakes/shapes-and-axes.md"]
+    pages = (ROOT / "docs" / "mistakes").glob("*.md")
+    assert sorted(found) == sorted(f"mistakes/{p.name}" for p in pages)
+    assert found[-1] == "mistakes/on-the-command-line.md"
 
 
 # The site
@@ -277,6 +316,19 @@ def test_every_command_and_option_is_on_its_page(site: Path) -> None:
         for option in inspect.signature(command.callback, eval_str=True).parameters.values():
             for declared in option.annotation.__metadata__[0].param_decls or ():
                 assert declared.split("/")[0] in text, (name, declared)
+
+
+@pytest.mark.slow
+def test_code_of_our_line_length_needs_no_scrolling(site: Path, browser: Any) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto((site / "guides" / "transformer-from-tensors.html").as_uri())
+    wide = page.evaluate("""() => {
+        const code = document.querySelector("pre > code");
+        code.textContent = "x".repeat(98);
+        return code.scrollWidth - code.clientWidth;
+    }""")
+    page.close()
+    assert wide <= 0
 
 
 @pytest.mark.slow

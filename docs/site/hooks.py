@@ -19,7 +19,7 @@ from mkdocs.structure.files import File, Files
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 LINK = re.compile(r"(?<=\]\()(?P<to>[^)#\s]+)(?P<anchor>#[^)]*)?(?=\))")
-NAME = re.compile(r"\[[\w./-]+\.md\](?=\((?P<to>[^)#\s]+)\))")
+NAME = re.compile(r"\[[\w./-]+\.md\](?=\((?P<to>[^)#\s]+)(?:#[^)]*)?\))")
 IMAGE = re.compile(r'(?<=src=")docs/')
 FENCE = re.compile(r"^```(?P<language>\w+) (?P<options>\w+=[\w.]+(?: \w+=[\w.]+)*)$", re.M)
 TITLES = {"needs": "needs {}", "file": "{}"}
@@ -28,6 +28,8 @@ TITLES = {"needs": "needs {}", "file": "{}"}
 ROW, SPAN = re.compile(r"^\|.*\\\|.*$", re.M), re.compile(r"`[^`]*`")
 COMMENT = re.compile(r"<!--.*?-->\n*", re.S)
 SOURCE = '<details class="mkdocstrings-source"'
+OPTION = re.compile(r"(?<!<pre>)(?<!</span>)<code>([^<]*-[^<]*)</code>")
+WORD = re.compile(r"(?<!\S)[^\s-]*-\S{1,24}(?!\S)")
 CODE = re.compile(r"(?<!<pre>)<code>([\w.]+)(\([^<]*\))?</code>(?!</a>)")
 
 START = ["index", "comparison", "results", "concepts.zh", "upgrading"]
@@ -207,6 +209,12 @@ def known() -> dict[str, str]:
 KNOWN = known()
 
 
+def unbroken(code: re.Match[str]) -> str:
+    """Code in a line of text, whose words do not end lines in their middle: `--out`, not `--`."""
+    found = WORD.sub(r'<span class="whole">\g<0></span>', code[1])
+    return f"<code>{found}</code>"
+
+
 def on_page_content(html: str, page: Any, **rest: Any) -> str:
     """Names of the reference lead there, wherever they are written as code."""
     start = posixpath.dirname(page.file.dest_uri)
@@ -219,4 +227,5 @@ def on_page_content(html: str, page: Any, **rest: Any) -> str:
 
     # Source is read where it is shown; who searches wants what it is called and does.
     html = html.replace(SOURCE, f"{SOURCE} data-search-exclude")
+    html = OPTION.sub(unbroken, html)
     return CODE.sub(linked, html)

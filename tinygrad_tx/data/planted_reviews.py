@@ -37,7 +37,10 @@ TIME = 18
 
 @dataclass(frozen=True)
 class PlantedReviews:
-    """texts, labels (1 good, 0 bad) of one part. tokens: (reviews, TIME), behind [CLS], padded."""
+    """Reviews made by a grammar, with a label each and known faults.
+
+    texts, labels (1 good, 0 bad) of one part. tokens: (reviews, TIME), behind [CLS], padded.
+    """
 
     texts: tuple[str, ...]
     labels: Ints

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
@@ -36,7 +37,11 @@ def curves(axes: Axes, lines: Mapping[str, Mapping[float, Figure | float]]) -> N
         if bounds:
             places, low, high = zip(*bounds, strict=True)
             axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
-    axes.legend(frameon=False)
+    # Many names hide what they stand on: above the axes they hide nothing.
+    above: dict[str, Any] = {}
+    if len(lines) > 4:
+        above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 2}
+    axes.legend(frameon=False, **above)
 
 
 def levels(axes: Axes, baselines: Mapping[str, float]) -> None:

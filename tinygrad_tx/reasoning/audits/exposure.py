@@ -40,8 +40,11 @@ class Secret:
 @shown_as_table
 @dataclass(frozen=True)
 class Exposure:
-    """secrets in the order given; candidates: how many there were; limit: the most bits that so
-    many can show."""
+    """How much likelier planted secrets are to a model than others like them.
+
+    secrets in the order given; candidates: how many there were; limit: the most bits that so
+    many can show.
+    """
 
     secrets: tuple[Secret, ...]
     candidates: int

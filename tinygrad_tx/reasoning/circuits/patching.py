@@ -50,8 +50,11 @@ DIRECTIONS = ("denoising", "noising")
 @shown_as_table
 @dataclass(frozen=True)
 class Patching:
-    """values (points, parts, prompts): the metric of each run. clean, corrupted (prompts,): of the
-    runs as they are. exact: measured by runs; false for first-order estimates."""
+    """A metric of runs into which parts of another run were put, one at a time.
+
+    values (points, parts, prompts): the metric of each run. clean, corrupted (prompts,): of the
+    runs as they are. exact: measured by runs; false for first-order estimates.
+    """
 
     points: tuple[str, ...]
     parts: tuple[str, ...]

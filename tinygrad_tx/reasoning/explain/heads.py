@@ -41,7 +41,9 @@ LIMITS = (
 @shown_as_table
 @dataclass(frozen=True)
 class HeadScores:
-    """scores[kind]: (sequences, layers, heads), from 0 to 1. paths: the patterns, layer by layer.
+    """How far each head looks at the token before, at an equal one, or at what followed that.
+
+    scores[kind]: (sequences, layers, heads), from 0 to 1. paths: the patterns, layer by layer.
 
     chance: what a head that spreads its weight evenly gets, for each kind.
     """

@@ -18,6 +18,7 @@ __all__ = ["coloured_words", "heat_map", "wide"]
 Array = np.ndarray[Any, Any]
 
 LONGEST = 10  # of a word in a cell, in columns of a terminal
+LETTERS = 3  # a map of words no longer than this has narrow cells, so that no page shrinks it
 
 
 def heat_map(
@@ -37,7 +38,9 @@ def heat_map(
     """
     with style():
         if axes is None:
-            size = (1.8 + 0.62 * len(columns), 1.4 + 0.32 * len(rows))
+            shown = [*columns, *(word for row in words or () for word in row)]
+            letters = all(wide(short(word)) <= LETTERS for word in shown)
+            size = (1.8 + (0.36 if letters else 0.62) * len(columns), 1.4 + 0.32 * len(rows))
             axes = Chart(figsize=size, layout="constrained").subplots()
         top = float(np.nanmax(np.abs(cells))) if np.isfinite(cells).any() else 1.0
         top = top or 1.0
@@ -52,7 +55,7 @@ def heat_map(
         axes.tick_params(labelsize=8, length=0)
         axes.set_title(title, fontsize=10)
         figure: Figure = axes.figure  # type: ignore[assignment]
-        figure.colorbar(image, ax=axes, label=label)
+        figure.colorbar(image, ax=axes).set_label(label, fontsize=8)
         for i, row in enumerate(words or ()):
             for j, word in enumerate(row):
                 share = float(cells[i, j]) / top if np.isfinite(cells[i, j]) else 0.0

@@ -20,7 +20,9 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class SideEffect:
-    """measure(model): a number for each example, the same examples each time. better: whether
+    """Something that a control may harm, and how it is measured.
+
+    measure(model): a number for each example, the same examples each time. better: whether
     "less" is better, as for a loss, or "more", as for answers that are right. is_implied: whether
     the mending itself means that it gets worse, as the loss of the text that taught the skew: that
     is shown and not counted as harm."""
