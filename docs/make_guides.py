@@ -161,8 +161,9 @@ def keep_pictures(page: Path, folder: Path) -> None:
 
 
 def words_of(text: str) -> list[str]:
-    """Without numbers and the width of columns, which differ a little from CPU to CPU."""
-    return re.findall(r"[^\W\d_]{2,}", compared(text))
+    """Without numbers and the width of columns, which differ a little from CPU to CPU; but lines of
+    the page itself by their numbers."""
+    return re.findall(r"\w+\.md:\d+|[^\W\d_]{2,}", compared(text))
 
 
 def check(page: Path) -> list[str]:

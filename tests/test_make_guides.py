@@ -113,3 +113,11 @@ def test_check_tells_what_a_page_says_and_its_run_does_not(tmp_path: Path) -> No
     page = tmp_path / "page.md"
     page.write_text("```python\nprint('new word', 7)\n```\n\n```text\nold word 8\n```\n")
     assert MAKE["check"](page) == ["- old", "+ new"]
+
+
+def test_check_compares_the_lines_of_the_page_that_are_named(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```python\nprint('made at page.md:2', 7)\n```\n\n```text\nmade at page.md:1 8\n```\n"
+    )
+    assert MAKE["check"](page) == ["- page.md:1", "+ page.md:2"]
