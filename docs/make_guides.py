@@ -42,7 +42,7 @@ BLOCK = re.compile(
 PICTURE = re.compile(r"!\[[^\]]*\]\(([^)\s]+\.svg)\)")
 OF_THE_MACHINE = re.compile(
     r"^Compiling kernels that .*\n|^A step takes .*\n"
-    r"| +[\d,]+ tokens/s$|(?<=steps) and [\d.]+ minutes",
+    r"| +[\d,]+ tokens/s$|(?<=steps) and [\d.]+ (?:seconds|minutes|hours)",
     re.M,
 )
 """What `train` says of a first run, of speed and of time: the page would tell of who made it."""

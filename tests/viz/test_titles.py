@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tinygrad_tx as tx
+from tinygrad_tx.viz.picture import duration
 from tinygrad_tx.viz.render import renderer
 
 X = np.zeros((2, 4), np.float32)
@@ -53,6 +54,14 @@ def test_what_is_computed_again_is_drawn_as_the_modules_that_it_is() -> None:
 @pytest.mark.parametrize("view", ["ops", "rewrite"])
 def test_constants_are_short(view: Any) -> None:
     assert "divide 2.828" in titles(view, **({"passes": "fuse"} if view == "rewrite" else {}))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.04, "0.0 seconds"), (59.94, "59.9 seconds"), (60, "1.0 minutes"), (5400, "1.5 hours")],
+)
+def test_a_duration_is_said_in_the_largest_unit_that_it_fills(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
 
 
 # Titles of frames and the arrows around them, by where Graphviz puts both

@@ -37,6 +37,7 @@ from tinygrad_tx.train import (
 from tinygrad_tx.train.plot import loss_curve
 from tinygrad_tx.train.record import FINE_TUNING, PRETRAINING
 from tinygrad_tx.viz import Drawing, draw
+from tinygrad_tx.viz.picture import duration
 from tinygrad_tx.viz.render import Plot
 
 __all__ = ["Material", "Screen", "record_of", "write_report"]
@@ -142,8 +143,8 @@ class Screen:
         done = step.step - self._first
         if done == MEASURED_STEPS:
             each = (time.perf_counter() - self._started) / done
-            minutes = each * (self._steps - step.step) / 60
-            self.say(f"A step takes {each * 1e3:.0f} ms: about {minutes:.1f} minutes to go")
+            left = duration(each * (self._steps - step.step))
+            self.say(f"A step takes {each * 1e3:.0f} ms: about {left} to go")
         self._bar.update(
             self._task,
             completed=step.step,
@@ -251,7 +252,7 @@ def _verdict(result: Result, record: Record) -> str:
     word = "beats" if record.loss < baseline else "does not beat"
     found = (
         f"Held-out loss {record.loss:.3f} nats for each token after {result.step} steps and "
-        f"{result.seconds / 60:.1f} minutes; it {word} bigram counts, {baseline:.3f}."
+        f"{duration(result.seconds)}; it {word} bigram counts, {baseline:.3f}."
     )
     return f"{found}{_of_parent(record)}"
 

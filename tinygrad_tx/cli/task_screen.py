@@ -12,6 +12,7 @@ from tinygrad_tx.cli.bar import progress_on
 from tinygrad_tx.config import config as process
 from tinygrad_tx.tasks import Outcome, TaskConfig, Watch
 from tinygrad_tx.train import Progress as Step
+from tinygrad_tx.viz.picture import duration
 
 __all__ = ["TaskScreen", "run_task"]
 
@@ -69,6 +70,6 @@ def run_task(
     screen.say(
         f"{outcome.metric}: {outcome.score.text(outcome.percent)} against "
         f"{outcome.baseline.text(outcome.percent)} for {outcome.baseline_name}, "
-        f"in {outcome.seconds / 60:.1f} minutes"
+        f"in {duration(outcome.seconds)}"
     )
     screen.say(f"Left in {out}: summary.md, figure.svg, figure.png, outcome.json")

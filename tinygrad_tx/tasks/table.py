@@ -13,6 +13,7 @@ from tinygrad_tx.errors import CheckpointError, explain
 from tinygrad_tx.tasks.task import Figure, Outcome, Row
 from tinygrad_tx.train import RunFolder
 from tinygrad_tx.untrusted import parse_json, read_text
+from tinygrad_tx.viz.picture import duration
 
 __all__ = ["details", "markdown", "read_outcome", "results", "write_outcome"]
 
@@ -114,7 +115,7 @@ def _summary(outcome: Outcome, picture: str) -> str:
 
 {warning if outcome.quick else ""}{outcome.metric}: **{outcome.score.text(outcome.percent)}**, \
 against {outcome.baseline.text(outcome.percent)} for {outcome.baseline_name}. In brackets: 95 % \
-intervals, by bootstrap. The whole task took {outcome.seconds / 60:.1f} minutes.
+intervals, by bootstrap. The whole task took {duration(outcome.seconds)}.
 
 Data: {outcome.data}
 

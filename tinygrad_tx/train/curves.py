@@ -39,6 +39,7 @@ def curves(runs: Mapping[str, History], unit: Unit, format: str) -> bytes:
                 _line(panel, run, key, factor, i)
     for panel, name in zip(axes, ("steps", "tokens seen", "seconds of training"), strict=True):
         panel.set_xlabel(name)
+        panel.locator_params(axis="x", nbins=6)  # long numbers stand side by side
         panel.grid(alpha=0.25)
         panel.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel(f"cross-entropy (nats for each {unit.name})")

@@ -22,6 +22,7 @@ __all__ = [
     "Link",
     "Picture",
     "Role",
+    "duration",
     "frames_in",
     "measured",
     "quantity",
@@ -130,6 +131,14 @@ def measured(picture: Picture, values: Mapping[str, float], unit: str) -> Pictur
                 boxes[key], lines=(*lines, line), facts=(*facts, ("figure", line)), heat=heat
             )
     return replace(picture, boxes=boxes)
+
+
+def duration(seconds: float) -> str:
+    """`1.8 minutes`: one digit behind the point, of the largest unit that it fills."""
+    for size, word in ((3600, "hours"), (60, "minutes")):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {word}"
+    return f"{seconds:.1f} seconds"
 
 
 def quantity(value: float, unit: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from tinygrad_tx.train.generations import Generation, generations_of
 from tinygrad_tx.train.record import FINE_TUNING, Ancestor, Record, ancestors
 from tinygrad_tx.train.run import RunFolder
-from tinygrad_tx.viz.picture import Arrow, Box, Picture
+from tinygrad_tx.viz.picture import Arrow, Box, Picture, duration
 
 __all__ = ["pipeline_picture"]
 
@@ -97,7 +97,7 @@ def _training(record: Record) -> tuple[str, ...]:
     if record.tokens is not None:
         lines.append(f"{record.tokens:,} tokens seen")
     if record.seconds is not None:
-        lines.append(_duration(record.seconds))
+        lines.append(duration(record.seconds))
     if record.loss is not None:
         start = f"{record.loss_before:.3f} → " if record.loss_before is not None else ""
         lines.append(f"held-out loss: {start}{record.loss:.3f}")
@@ -118,13 +118,6 @@ def _model(record: Record) -> tuple[str, ...]:
     lines += [f"{model.parameters:,} parameters" if model.parameters is not None else ""]
     lines += [f"held-out loss: {record.loss:.3f}" if record.loss is not None else ""]
     return tuple(line for line in lines if line)
-
-
-def _duration(seconds: float) -> str:
-    for size, word in ((3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {word}"
-    return f"{seconds:.1f} seconds"
 
 
 def _written(generation: Generation) -> tuple[Box, Box]:
