@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_tx.errors import ArgumentError, DataError, DTypeError, ShapeError, explain
 from tinygrad_tx.nn import Cache
+from tinygrad_tx.shapes import divisors
 from tinygrad_tx.tensor import Tensor, broadcast_to, concat
 from tinygrad_tx.tensor.tensor import TensorLike, as_tensor
 
@@ -73,8 +74,8 @@ def check_sizes(config: Any, *optional: str) -> None:
         raise ArgumentError(explain(who, what, remedy="0.1 drops a tenth"))
     if getattr(config, "head_width", None) is None and config.width % config.heads:
         what = f"width {config.width} is not a multiple of heads {config.heads}"
-        near = [n for n in range(1, config.width + 1) if not config.width % n]
-        usable = ", ".join(map(str, sorted(near, key=lambda n: abs(n - config.heads))[:4]))
+        near = sorted(divisors(config.width), key=lambda n: abs(n - config.heads))
+        usable = ", ".join(map(str, near[:4]))
         raise ShapeError(explain(who, what, remedy=f"heads that divide it: {usable}"))
 
 

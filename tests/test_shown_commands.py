@@ -28,7 +28,7 @@ MISUSE = typer.BadParameter.__mro__[1]  # UsageError, of Click or of the copy in
 ROOT_COMMAND = typer.main.get_command(app)
 SHELLS = ("bash", "sh", "console")
 PROGRAM = r"(?:[A-Z_]+=\S+ )?(?:mpirun [^`\n]*?)?(?:\S*bin/)?(?:tinygrad-tx|python3?|pip|pytest)"
-SPAN = re.compile(rf"(?<!`)`({PROGRAM} [^`]+)`")
+SPAN = re.compile(rf"(?<!`)`({PROGRAM}\s[^`]+)`")
 BARE = re.compile(
     r"(?:^ *|: )((?:mpirun [^`\n]*?)?"
     r"(?:tinygrad-tx (?=[a-z])|pip install |python (?:-m )?\S+\.\w+)"
@@ -38,7 +38,9 @@ BARE = re.compile(
 PLAIN = ("build", "cd", "cp", "git", "mypy", "ruff", "twine", "venv")
 """Programs whose words are not looked at."""
 FENCED = re.compile(r"^```.*?^```", re.S | re.M)
-INDENTED = re.compile(rf" {{4,}}({PROGRAM}|\S*bin/|mkdocs|\.ci/run|{'|'.join(PLAIN)})\b")
+COMMAND = rf"(?:{PROGRAM}|\S*bin/|mkdocs|\.ci/run|{'|'.join(PLAIN)})\b"
+CODE = {"": re.compile(rf" {{4,}}{COMMAND}"), "plain": re.compile(COMMAND)}
+"""How a command looks outside of fences, and inside of those that name no language."""
 
 
 def in_page(text: str) -> Iterator[tuple[int, str]]:
@@ -46,9 +48,9 @@ def in_page(text: str) -> Iterator[tuple[int, str]]:
     fence, prose, held = "", [], ""
     for number, line in enumerate(text.split("\n"), 1):
         mark = re.match(r" *```(\w*)", line)
-        is_code = fence in SHELLS or held or (not fence and INDENTED.match(line) is not None)
+        is_code = fence in SHELLS or held or (fence in CODE and CODE[fence].match(line))
         if mark:
-            fence = "" if fence else mark[1] or "text"
+            fence = "" if fence else mark[1] or "plain"
         elif is_code and line.endswith("\\"):
             held += line[:-1]
         elif is_code:
@@ -257,6 +259,20 @@ def test_commands_are_found_in_blocks_prose_docstrings_and_messages(
 ) -> None:
     found = [text for place, text, _ in SHOWN if place.rpartition(":")[0] == page]
     assert any(text.startswith(command) for text in found), found
+
+
+def test_a_page_shows_commands_in_any_kind_of_block() -> None:
+    page = (
+        "Say `tinygrad-tx\ninfo`, or:\n\n    pip install a \\\n        b\n    x = 1\n\n"
+        "```sh\nls\n```\n\n```\ntinygrad-tx info\nit says\n```\n\n```text\ntinygrad-tx out\n```\n"
+    )
+    found = sorted((line, " ".join(command.split())) for line, command in in_page(page))
+    assert found == [
+        (1, "tinygrad-tx info"),
+        (5, "pip install a b"),
+        (9, "ls"),
+        (13, "tinygrad-tx info"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -16,16 +16,24 @@ __all__ = [
     "axis_of",
     "broadcast_shapes",
     "contiguous_strides",
+    "divisors",
     "reshape_strides",
     "size_of",
 ]
 
 Shape = tuple[int, ...]
 
+LARGEST_DIVISOR = 1 << 16
+
 
 def size_of(shape: Sequence[int]) -> int:
     """Number of elements; 1 for the empty shape."""
     return prod(shape)
+
+
+def divisors(number: int) -> list[int]:
+    """What divides `number`, up to LARGEST_DIVISOR: a number from a file may be of any size."""
+    return [d for d in range(1, min(number, LARGEST_DIVISOR) + 1) if number % d == 0]
 
 
 def axis_of(axis: int, ndim: int, operation: str) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tinygrad_tx.errors import ShapeError, explain
+from tinygrad_tx.shapes import divisors
 from tinygrad_tx.sizing.machine import Machine
 from tinygrad_tx.sizing.work import Work
 
@@ -119,8 +120,7 @@ class Layout:
         )
         for name, size, parts, option in rows:
             if size % parts:
-                near = [d for d in range(1, size + 1) if size % d == 0]
-                near = sorted(near, key=lambda d: abs(d - parts))[:4]
+                near = sorted(divisors(size), key=lambda d: abs(d - parts))[:4]
                 remedy = f"{option} must divide {size}: {', '.join(map(str, sorted(near)))}"
                 return f"{name} {size} cannot be divided by {option} = {parts}", remedy
         if self.tensor > machine.gpus_per_node:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tinygrad_tx.errors import ShapeError, explain
+from tinygrad_tx.shapes import divisors
 from tinygrad_tx.sizing.duration import StepTime, flops_of_step, step_time
 from tinygrad_tx.sizing.layout import RECOMPUTE, Layout
 from tinygrad_tx.sizing.machine import Machine
@@ -148,13 +149,13 @@ def search(
 
 
 def _candidates(work: Work, machine: Machine, start: Layout) -> Iterator[Layout]:
-    tensors = [t for t in _divisors(machine.gpus_per_node) if machine.gpus % t == 0]
+    tensors = [t for t in divisors(machine.gpus_per_node) if machine.gpus % t == 0]
     for tensor in tensors:
-        for pipeline in _divisors(work.layers):
+        for pipeline in divisors(work.layers):
             data, left = divmod(machine.gpus, tensor * pipeline)
             if left or not data:
                 continue
-            chunks = [c for c in _divisors(work.layers // pipeline) if c <= 4]
+            chunks = [c for c in divisors(work.layers // pipeline) if c <= 4]
             rows = itertools.product(MICROBATCHES, chunks, RECOMPUTE, {False, tensor > 1})
             for microbatch, chunk, recompute, sequence in rows:
                 yield replace(
@@ -167,10 +168,6 @@ def _candidates(work: Work, machine: Machine, start: Layout) -> Iterator[Layout]
                     recompute=recompute,
                     sequence=sequence,
                 )
-
-
-def _divisors(number: int) -> list[int]:
-    return [d for d in range(1, number + 1) if number % d == 0]
 
 
 def table_of(plans: Sequence[SizingPlan]) -> str:
