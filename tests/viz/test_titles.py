@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import tinygrad_tx as tx
+from tinygrad_tx.graph.builder import Builder
+from tinygrad_tx.viz.names import usual_depth
 from tinygrad_tx.viz.picture import duration
 from tinygrad_tx.viz.render import renderer
 
@@ -49,6 +51,12 @@ def test_a_custom_operator_is_called_by_its_function() -> None:
 def test_what_is_computed_again_is_drawn_as_the_modules_that_it_is() -> None:
     assert "Feed Forward" in titles("blocks", depth=0)
     assert {"Linear", "GELU"} <= set(titles("blocks", depth=1))
+
+
+def test_a_constant_that_another_model_made_first_opens_nothing() -> None:
+    x = tx.tensor(X).node
+    two = Builder("blocks.0").full(x.shape, 2.0, x.dtype)  # one node for all who ask for it
+    assert usual_depth([Builder("encoder.blocks.0").multiply(x, two)]) == 2
 
 
 @pytest.mark.parametrize("view", ["ops", "rewrite"])

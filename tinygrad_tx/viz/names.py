@@ -104,10 +104,19 @@ def titled(node: Node) -> str:
 
 
 def usual_depth(nodes: Iterable[Node]) -> int:
-    """How many levels of modules to open: down to the outermost blocks that repeat, or 1."""
+    """How many levels of modules to open: down to the outermost blocks that repeat, or 1.
+
+    Constants do not count: equal ones are one node, in the scope of whichever model made it first.
+    """
+    scopes: set[str] = set()
+    made_of_memory: set[Node] = set()
+    for node in collect(nodes):
+        if node.op.name == "buffer" or any(i in made_of_memory for i in node.inputs):
+            made_of_memory.add(node)
+            scopes.add(node.scope)
     levels = {
         level
-        for scope in {n.scope for n in collect(nodes)}
+        for scope in scopes
         for level, part in enumerate(components(scope), 1)
         if part.rpartition(".")[2].isdigit()
     }
