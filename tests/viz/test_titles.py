@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -99,12 +100,14 @@ def crossed(drawing: Any) -> tuple[list[str], int]:
     for frame in frames:
         x, y = map(float, frame["lp"].split(","))
         wide, high = float(frame["lwidth"]) * 72, float(frame["lheight"]) * 72
-        text = frame["label"].strip("\N{NO-BREAK SPACE}")
+        lines = re.split(r"\\[lr]", frame["label"].removesuffix("\\l").removesuffix("\\r"))
+        text = " ".join(line.strip("\N{NO-BREAK SPACE}") for line in lines)
+        longest = max(len(line.strip("\N{NO-BREAK SPACE}")) for line in lines)
         # A space is half as wide as a letter at least.
-        own = wide * len(text) / (len(text) + 0.5 * (len(frame["label"]) - len(text)))
+        own = wide * longest / (longest + 0.5 * (len(lines[0]) - longest))
         ends = x - wide / 2, x + wide / 2
         left, right = (ends[0], ends[0] + own)
-        if frame["label"].startswith("\N{NO-BREAK SPACE}"):
+        if frame["label"].endswith("\\r"):
             left, right = ends[1] - own, ends[1]
         over = (points[:, 0] > left) & (points[:, 0] < right) & (abs(points[:, 1] - y) < high / 2)
         found += [text] if over.any() else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import time
 import traceback
 from typing import Any
 
@@ -18,6 +19,7 @@ __all__ = ["end_of_job", "join", "launched"]
 SAID = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS")
 """Where Open MPI, MPICH and what follows them say how many processes were started."""
 LAST_SECONDS = 4.0  # for all ranks to meet the same error
+FORWARD_SECONDS = 0.2  # for the launcher to read what a rank says
 
 _joined: list[MpiGroup] = []
 
@@ -72,12 +74,18 @@ def end_of_job(message: str, code: int) -> None:
             print(f"tinygrad-tx: {message}", file=sys.stderr)
         return
     # A line of its own: the first rank's bar may stand in this one.
-    print(f"\ntinygrad-tx: rank {group.rank}: {message}", file=sys.stderr, flush=True)
-    group.abort(code)
+    _abort(group, f"\ntinygrad-tx: rank {group.rank}: {message}\n", code)
 
 
 def _on_fault(kind: type[BaseException], error: BaseException, trace: Any) -> None:
     """A fault in the program: the others would wait for this rank for ever."""
-    traceback.print_exception(kind, error, trace)
+    _abort(_joined[0], "".join(traceback.format_exception(kind, error, trace)), 1)
+
+
+def _abort(group: MpiGroup, last_words: str, code: int) -> None:
+    """Ends all ranks. The launcher drops what it has not passed on when it is told to, so that
+    last words are written in one piece, and it gets a moment for them."""
+    sys.stderr.write(last_words)
     sys.stderr.flush()
-    _joined[0].abort(1)
+    time.sleep(FORWARD_SECONDS)
+    group.abort(code)

@@ -27,7 +27,8 @@ _CHANGES = {
 """The outline tells changes apart as well as the colour does."""
 
 ROOM = 16
-"""At least so many spaces stand beside the title of a frame."""
+"""At least so many spaces stand beside the title of a frame; longer titles take two lines."""
+SPACE = "\N{NO-BREAK SPACE}"
 
 
 def dot_of(picture: Picture, theme: str = "light", language: str = "en") -> str:
@@ -86,11 +87,23 @@ def _write_frame(
     for child in _frames_within(frame, inside):
         with dot.subgraph(name=f"cluster_{id_of('.'.join(child))}") as part:
             title = _titled(picture.frames.get(child, child[-1]), language)
-            room = "\N{NO-BREAK SPACE}" * max(len(title), ROOM)
-            label = room + title if is_side else title + room
+            label = _with_room(title, is_side)
             part.attr(label=label, style="rounded,filled", fillcolor=look.frame, color=look.line)
             part.attr(labeljust=just, labelloc=place, fontsize="13", margin="14")
             _write_frame(part, child, inside, picture, look, language)
+
+
+def _with_room(title: str, on_the_right: bool) -> str:
+    """A title, in two lines if it is long, with as much room beside it as it takes, or ROOM."""
+    words = title.split(" ")
+    ways = [[" ".join(words[:i]), " ".join(words[i:])] for i in range(1, len(words))]
+    is_long = len(title) > ROOM
+    lines = min(ways, key=lambda way: max(map(len, way))) if ways and is_long else [title]
+    wide = max(map(len, lines))
+    wide += max(wide, ROOM)
+    if on_the_right:
+        return "".join(line.rjust(wide, SPACE) + "\\r" for line in lines)
+    return "".join(line.ljust(wide, SPACE) + "\\l" for line in lines)
 
 
 def _frames_within(
