@@ -112,7 +112,7 @@ def test_a_frame_folds_back_into_its_box(opened: Open, how: str) -> None:
     frame = part(page, ATTENTION_FRAME)
     before = centre_of(frame)
     if how == "title":
-        frame.locator("text").dblclick()
+        frame.locator("text").first.dblclick()
     elif how == "mark":
         frame.locator(".mark").click()
     else:
