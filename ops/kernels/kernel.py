@@ -36,6 +36,7 @@ __all__ = [
     "int64s",
     "kernel",
     "operand_address",
+    "outline",
     "report",
     "share",
     "uint8s",
@@ -51,10 +52,25 @@ BAD_INDEX, NOT_FINITE = 1, 2
 
 
 def inline(function: Callable[..., Any]) -> Any:
-    """`njit` for what kernels call: fast maths that keeps NaN and infinity, no wrappers."""
-    return njit(error_model="numpy", fastmath=FAST, no_cpython_wrapper=True, no_cfunc_wrapper=True)(
-        function
-    )
+    """`njit` for what kernels call: fast maths that keeps NaN and infinity, no wrappers.
+
+    Inlined by force. A function that stood by itself would have a copy in each kernel, of which the
+    linker of a process takes the first that it meets: optimised in another place it may round
+    otherwise, and a process that compiles would not give the bits of one that finds all compiled.
+    """
+    return _compiled(function, forceinline=True)
+
+
+def outline(function: Callable[..., Any]) -> Any:
+    """As `inline`, for large functions without any freedom in their arithmetic: one copy each."""
+    return _compiled(function, forceinline=False)
+
+
+def _compiled(function: Callable[..., Any], forceinline: bool) -> Any:
+    return njit(
+        error_model="numpy", fastmath=FAST, no_cpython_wrapper=True, no_cfunc_wrapper=True,
+        forceinline=forceinline,
+    )(function)  # fmt: skip
 
 
 def kernel(name: str) -> Callable[[Callable[..., None]], Kernel]:
