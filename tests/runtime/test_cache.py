@@ -12,11 +12,12 @@ import pytest
 from tinygrad_tx.runtime.cache import put_text, trim
 
 STEP = """
+import hashlib
 import numpy as np
 import tinygrad_tx as tx
 from tinygrad_tx.runtime.kernels import compilations
 
-model = tx.models.GPT(tx.models.GPTConfig(17, 8, 1, 1, 32))
+model = tx.models.GPT(tx.models.GPTConfig(40, 8, 1, 1, 32))
 optimizer = tx.optim.AdamW(model.parameters(), 1e-3)
 
 @tx.jit
@@ -28,13 +29,16 @@ def step(x, y):
     optimizer.step()
     return loss
 
-tokens = np.arange(18).reshape(2, 9) % 17
-loss = step(tokens[:, :-1].copy(), tokens[:, 1:].copy())
-print("compiled", compilations(), "loss", loss.item())
+tokens = np.random.default_rng(0).integers(0, 40, (32, 9))
+for _ in range(2):
+    loss = step(tokens[:, :-1].copy(), tokens[:, 1:].copy())
+weights = b"".join(p.numpy().tobytes() for p in model.parameters())
+print("compiled", compilations(), "loss", loss.item(), hashlib.sha256(weights).hexdigest())
 """
 
 
-def compiled(cache: Path, **environment: str) -> tuple[int, float]:
+def compiled(cache: Path, **environment: str) -> tuple[int, float, str]:
+    """What a process compiled, its loss, and a digest of all weights after two steps."""
     process = subprocess.run(
         [sys.executable, "-c", STEP],
         env={**os.environ, "TINYGRAD_TX_CACHE": str(cache), **environment},
@@ -44,14 +48,14 @@ def compiled(cache: Path, **environment: str) -> tuple[int, float]:
         timeout=600,
     )
     words = process.stdout.split()
-    return int(words[1]), float(words[3])
+    return int(words[1]), float(words[3]), words[4]
 
 
 @pytest.mark.slow
 def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
-    first, loss = compiled(tmp_path)
+    first, *same = compiled(tmp_path)
     assert first > 20, "the first process must have compiled its kernels"
-    assert compiled(tmp_path) == (0, loss)
+    assert compiled(tmp_path) == (0, *same), "to the bits of what was compiled before"
 
 
 SIZES = """
@@ -91,10 +95,10 @@ def test_other_sizes_compile_nothing_new(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_damaged_cache_entries_are_compiled_again(tmp_path: Path) -> None:
-    _, loss = compiled(tmp_path)
+    _, *loss = compiled(tmp_path)
     for file in list(tmp_path.rglob("*.kernel"))[::3]:
         file.write_bytes(file.read_bytes()[:-100])
-    again, same = compiled(tmp_path)
+    again, *same = compiled(tmp_path)
     assert again > 0
     assert same == loss
 
@@ -102,8 +106,8 @@ def test_damaged_cache_entries_are_compiled_again(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_other_cpus_get_a_correct_path(tmp_path: Path) -> None:
     """The portable code of a CPU without AVX gives the same loss to rounding."""
-    _, loss = compiled(tmp_path)
-    count, generic = compiled(tmp_path, NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="")
+    _, loss, _ = compiled(tmp_path)
+    count, generic, _ = compiled(tmp_path, NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="")
     assert count > 20, "another CPU must have kernels of its own"
     assert generic == pytest.approx(loss, rel=1e-5)
 
@@ -153,10 +157,10 @@ def test_what_an_older_version_left_goes_too(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_cache_too_small_for_one_run_still_serves_it(tmp_path: Path) -> None:
-    _, loss = compiled(tmp_path / "large")
-    assert compiled(tmp_path / "small", TINYGRAD_TX_CACHE_MB="1")[1] == loss
+    _, *loss = compiled(tmp_path / "large")
+    assert compiled(tmp_path / "small", TINYGRAD_TX_CACHE_MB="1")[1:] == tuple(loss)
     size = sum(f.stat().st_size for f in (tmp_path / "small").rglob("*") if f.is_file())
-    assert compiled(tmp_path / "small", TINYGRAD_TX_CACHE_MB="1")[1] == loss
+    assert compiled(tmp_path / "small", TINYGRAD_TX_CACHE_MB="1")[1:] == tuple(loss)
     assert size < 20_000_000
 
 
