@@ -19,7 +19,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from tinygrad_tx.ops.kernels.kernel import floats, inline, outline
+from tinygrad_tx.ops.kernels.kernel import floats, inline
 from tinygrad_tx.ops.kernels.simd import LANES, ZERO, Emitter, copy_lanes, transpose
 
 __all__ = [
@@ -201,7 +201,7 @@ def _row_tile(
     return types.void(*([types.int64] * 7)), codegen
 
 
-@outline
+@inline
 def tile(
     k: int,
     a: int,
@@ -223,7 +223,7 @@ def tile(
         _tile_of_any(k, a, a_row, a_step, b, b_step, c, c_row, rows, accumulate)
 
 
-@outline
+@inline
 def row_tile(k: int, a: int, a_step: int, b: int, b_step: int, c: int, accumulate: int) -> None:
     """One row of C, ROW_COLUMNS wide: as many sums as hide the time that one addition takes."""
     _row_tile(k, a, a_step, b, b_step, c, accumulate)
@@ -288,7 +288,7 @@ def pack_rows(
                 at += k_step
 
 
-@outline
+@inline
 def multiply_block(
     a: int,
     a_row: int,

@@ -36,7 +36,6 @@ __all__ = [
     "int64s",
     "kernel",
     "operand_address",
-    "outline",
     "report",
     "share",
     "uint8s",
@@ -52,18 +51,22 @@ BAD_INDEX, NOT_FINITE = 1, 2
 
 
 def inline(function: Callable[..., Any]) -> Any:
-    """`njit` for what kernels call: fast maths that keeps NaN and infinity, no wrappers.
-
-    Inlined by force. A function that stood by itself would have a copy in each kernel, of which the
-    linker of a process takes the first that it meets: optimised in another place it may round
-    otherwise, and a process that compiles would not give the bits of one that finds all compiled.
-    """
-    return _compiled(function, forceinline=True)
-
-
-def outline(function: Callable[..., Any]) -> Any:
-    """As `inline`, for large functions without any freedom in their arithmetic: one copy each."""
+    """`njit` for what kernels call: fast maths that keeps NaN and infinity, no wrappers."""
     return _compiled(function, forceinline=False)
+
+
+def kernel(name: str) -> Callable[[Callable[..., None]], Kernel]:
+    """Makes a Kernel of a function `(ith, nth, operands, arena)`.
+
+    Its body is inlined into its entry by force. A body that stood by itself would be there twice in
+    the process that compiles it, and the linker takes the one that was not optimised again: it may
+    round otherwise than what the next process finds in the cache.
+    """
+
+    def make(function: Callable[..., None]) -> Kernel:
+        return Kernel(name, _compiled(function, forceinline=True))
+
+    return make
 
 
 def _compiled(function: Callable[..., Any], forceinline: bool) -> Any:
@@ -71,15 +74,6 @@ def _compiled(function: Callable[..., Any], forceinline: bool) -> Any:
         error_model="numpy", fastmath=FAST, no_cpython_wrapper=True, no_cfunc_wrapper=True,
         forceinline=forceinline,
     )(function)  # fmt: skip
-
-
-def kernel(name: str) -> Callable[[Callable[..., None]], Kernel]:
-    """Makes a Kernel of a function `(ith, nth, operands, arena)`."""
-
-    def make(function: Callable[..., None]) -> Kernel:
-        return Kernel(name, inline(function))
-
-    return make
 
 
 def _pointer_to(element: Any, llvm_type: Any) -> Any:

@@ -31,7 +31,7 @@ def row_sum(address: int, count: int) -> Any:
     return total
 
 
-@njit(error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _product(x: Any, y: Any) -> Any:
     """x y rounded by itself: no fast maths draws it into what is added to it."""
     return x * y
